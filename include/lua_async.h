@@ -1,0 +1,166 @@
+/*
+** lua_async.h - the C face of lua_async: futures that Lua awaits.
+**
+** A C module defines a future (a struct that begins with `la_future`, and a
+** vtable with `poll` and `drop`), hands it to `la_await`, and the Lua task that
+** called it is suspended until the future is ready. The model is Rust's, term
+** for term: std::future::Future, std::task::{Poll, Context, Waker} and
+** RawWakerVTable <https://doc.rust-lang.org/std/task/struct.RawWakerVTable.html>.
+**
+** This header needs neither Lua's headers nor libuv's, and no library to link
+** with: wakers and futures are reached through their vtables, the runtime
+** through the table of functions that `la_import` finds.
+*/
+#ifndef LUA_ASYNC_H
+#define LUA_ASYNC_H
+
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The ABI below. A larger minor adds functions at the end of `la_api`. */
+#define LA_ABI_MAJOR 1
+#define LA_ABI_MINOR 0
+
+typedef struct lua_State lua_State;
+
+/* ---- Poll ----------------------------------------------------------------*/
+
+typedef enum la_poll { LA_PENDING = 0, LA_READY = 1 } la_poll;
+
+/* ---- Waker ---------------------------------------------------------------*/
+
+typedef struct la_waker_vtable la_waker_vtable;
+
+/* A handle that tells an executor to poll a task again. It owns one reference,
+** given up by exactly one `la_waker_wake` or `la_waker_drop`. Every function
+** below may be called from any thread, at any time, also after the task has
+** ended and after its Lua state is gone: then waking does nothing. */
+typedef struct la_waker {
+  void *data;
+  const la_waker_vtable *vt;
+} la_waker;
+
+struct la_waker_vtable {
+  la_waker (*clone)(void *data);      /* another reference; cannot fail */
+  void (*wake)(void *data);           /* wakes, and gives up the reference */
+  void (*wake_by_ref)(void *data);    /* wakes, and keeps it */
+  void (*drop)(void *data);           /* gives it up */
+};
+
+static inline la_waker la_waker_clone(const la_waker *w) { return w->vt->clone(w->data); }
+static inline void la_waker_wake(la_waker w) { w.vt->wake(w.data); }
+static inline void la_waker_wake_by_ref(const la_waker *w) { w->vt->wake_by_ref(w->data); }
+static inline void la_waker_drop(la_waker w) { w.vt->drop(w.data); }
+
+/* True when both wake the same task (as Waker::will_wake: a best-effort answer
+** whose `true` can be relied on). */
+static inline int la_waker_will_wake(const la_waker *a, const la_waker *b) {
+  return a->data == b->data && a->vt == b->vt;
+}
+
+/* ---- Context -------------------------------------------------------------*/
+
+/* What a future is polled with. It is borrowed for the length of the poll: to
+** be woken later, clone the waker. */
+typedef struct la_context {
+  const la_waker *waker;
+  unsigned *budget; /* operations the task may still finish before it must let others run */
+} la_context;
+
+/* Takes one unit of the task's budget. Called by a leaf future that is about to
+** be ready: at 0 it has instead asked for another poll, and the future returns
+** LA_PENDING without having consumed anything, so that a socket that is never
+** empty starves nobody. */
+static inline int la_budget_take(la_context *cx) {
+  if (*cx->budget > 0) {
+    --*cx->budget;
+    return 1;
+  }
+  la_waker_wake_by_ref(cx->waker);
+  return 0;
+}
+
+/* ---- Future --------------------------------------------------------------*/
+
+typedef struct la_future la_future;
+
+/* `poll` makes what progress it can without blocking. LA_PENDING: it has kept a
+** clone of `cx->waker`, of the newest poll, and wakes it when another poll can
+** make progress. LA_READY: the output is in the future's own fields; it is not
+** polled again. It must not call Lua.
+**
+** `drop` is called exactly once, in any state, on the thread that polls: it
+** gives up what the future holds (a waker, a request in flight, its memory). A
+** drop before LA_READY is the cancellation of the work.
+**
+** `cancel` may be null. It is for a future that cannot end at once, since what it
+** runs has to unwind: it is called before a cancelling drop and returns nonzero if
+** it is to be polled on until it is ready; it is dropped then. */
+typedef struct la_future_vtable {
+  la_poll (*poll)(la_future *self, la_context *cx);
+  void (*drop)(la_future *self);
+  const char *name; /* what a waiting task shows in async.dump(); static */
+  int (*cancel)(la_future *self);
+} la_future_vtable;
+
+struct la_future {
+  const la_future_vtable *vt;
+};
+
+static inline la_poll la_future_poll(la_future *f, la_context *cx) { return f->vt->poll(f, cx); }
+static inline void la_future_drop(la_future *f) { f->vt->drop(f); }
+
+/* ---- Lua -----------------------------------------------------------------*/
+
+/* Pushes the output of a future that is ready onto L and returns how many
+** values it pushed, or raises. It runs inside the awaiting coroutine, so a
+** raised error appears at the await. The future is dropped after it, whether it
+** returned or raised. It must not yield. */
+typedef int (*la_finish)(lua_State *L, la_future *f);
+
+/* The functions of the runtime. Opaque but for its members. */
+typedef struct la_api {
+  unsigned major, minor;
+  /* Suspends the running task until `f` is ready, then returns what `finish`
+  ** pushed (a null `finish`: nothing). Takes `f` over in every case. To be
+  ** called as `return api->await(L, f, finish);` from a lua_CFunction, since it
+  ** may yield. Raises where no task can be suspended, and when the task is
+  ** cancelled; `f` has been dropped then. */
+  int (*await)(lua_State *L, la_future *f, la_finish finish);
+  /* Pushes a lazy Future that owns `f`: nothing is polled before it is awaited.
+  ** Takes `f` over in every case, also when it raises for want of memory. */
+  void (*push_future)(lua_State *L, la_future *f, la_finish finish);
+  /* A clone of the Waker at index `arg`, which the caller owns; raises when there
+  ** is no Waker. While it exists, a run in which every task waits is not taken for
+  ** a deadlock, since it may yet be woken. (The same holds while a future that
+  ** was handed to `await` or `push_future` is pending.) */
+  la_waker (*check_waker)(lua_State *L, int arg);
+  /* Pushes a Waker object that owns `w`. Takes `w` over in every case. */
+  void (*push_waker)(lua_State *L, la_waker w);
+} la_api;
+
+/* The runtime's functions for the Lua state of L, loading lua_async when it is
+** not. Raises when its version does not serve this header. Defined
+** as a macro over Lua's own API, so include lua.h and lauxlib.h before using it. */
+#define LA_API_KEY "lua_async.api"
+#define la_import(L)                                                                              \
+  (lua_getglobal((L), "require"), lua_pushliteral((L), "lua_async"), lua_call((L), 1, 0),         \
+   lua_getfield((L), LUA_REGISTRYINDEX, LA_API_KEY),                                              \
+   la_api_check((L), (const la_api *)lua_touserdata((L), -1), luaL_error))
+
+static inline const la_api *la_api_check(lua_State *L, const la_api *api,
+                                         int (*raise)(lua_State *, const char *, ...)) {
+  if (api == NULL || api->major != LA_ABI_MAJOR || (int)(api->minor - LA_ABI_MINOR) < 0)
+    raise(L, "lua_async %d.%d or a newer minor version is needed: install it again, or rebuild "
+             "this module with its lua_async.h", LA_ABI_MAJOR, LA_ABI_MINOR);
+  return api;
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,22 @@
+/* The module: a table of its parts, and nothing else. */
+#include "bridge/capi.h"
+#include "bridge/error.h"
+#include "lib/lib.h"
+
+#if defined(__GNUC__)
+__attribute__((visibility("default")))
+#endif
+int luaopen_lua_async(lua_State *L);
+
+int luaopen_lua_async(lua_State *L) {
+  static void (*const parts[])(lua_State *) = {la_open_run,       la_open_task, la_open_future, la_open_time,
+                                        la_open_coroutine, la_open_net,  la_open_fs};
+  luaL_checkversion(L);
+  la_error_open(L);
+  la_capi_open(L);
+  lua_newtable(L);
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) parts[i](L);
+  lua_pushliteral(L, "lua_async 0.1.0");
+  lua_setfield(L, -2, "_VERSION");
+  return 1;
+}

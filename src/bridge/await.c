@@ -1,0 +1,127 @@
+#include "bridge/await.h"
+
+#include <lauxlib.h>
+
+#include "bridge/error.h"
+
+static char operations_key;
+
+/* ---- where one can wait ----------------------------------------------------------*/
+
+static int cannot_wait(lua_State *L) {
+  la_runtime *rt = la_runtime_of(L);
+  if (rt == NULL)
+    return luaL_error(L, "cannot wait outside of a runtime: call this in a function given to "
+                         "async.run");
+  if (rt->running != L && lua_isyieldable(L))
+    return luaL_error(L, "cannot wait inside a plain coroutine, which hides the task: make it with "
+                         "async.coroutine.wrap (or create) instead");
+  if (rt->current == NULL)
+    return luaL_error(L, "cannot wait here, outside of any task (a poll or drop function, an "
+                         "on_error handler): async.spawn a task that does");
+  return luaL_error(L, "cannot wait inside a call that cannot be suspended (table.sort, "
+                       "string.gsub, require, load, __tostring, __gc): wait before it, or "
+                       "after it");
+}
+
+la_coro *la_await_context(lua_State *L) {
+  la_runtime *rt = la_rt;
+  if (rt == NULL || rt->running != L || rt->current == NULL || !lua_isyieldable(L)) {
+    cannot_wait(L);
+    return NULL;
+  }
+  return rt->current;
+}
+
+int la_raise_cancelled(lua_State *L) {
+  la_push_cancelled(L);
+  return lua_error(L);
+}
+
+la_coro *la_await_coro(lua_State *L) {
+  la_coro *c = la_await_context(L);
+  if (c->inner != NULL) la_coro_drop_inner(c); /* its finish raised */
+  if (la_coro_cancelled(c)) la_raise_cancelled(L);
+  return c;
+}
+
+/* ---- waiting ---------------------------------------------------------------------*/
+
+static int finish_now(lua_State *L, la_coro *c, la_finish finish) {
+  int n = finish != NULL ? finish(L, c->inner) : 0;
+  la_coro_drop_inner(c);
+  return n;
+}
+
+static int resumed(lua_State *L, int status, lua_KContext k) {
+  la_runtime *rt = la_rt;
+  (void)status;
+  la_coro *c = rt != NULL && rt->running == L ? rt->current : NULL;
+  /* Someone resumed this thread behind the executor's back: it waits on. */
+  if (c == NULL || (c->inner == NULL && (c->flags & LA_CORO_INTERRUPT) == 0))
+    return lua_yieldk(L, 0, k, resumed);
+  if ((c->flags & LA_CORO_INTERRUPT) != 0) {
+    c->flags &= ~(unsigned)LA_CORO_INTERRUPT;
+    return la_raise_cancelled(L);
+  }
+  return finish_now(L, c, (la_finish)k);
+}
+
+static int await_inner(lua_State *L, la_coro *c, la_finish finish) {
+  if (la_future_poll(c->inner, la_rt->cx) == LA_READY) return finish_now(L, c, finish);
+  return lua_yieldk(L, 0, (lua_KContext)finish, resumed);
+}
+
+int la_await_future(lua_State *L, la_coro *c, la_future *f, la_finish finish) {
+  la_coro_set_inner(c, f, false);
+  return await_inner(L, c, finish);
+}
+
+int la_operate(lua_State *L, const la_operation *op) {
+  la_coro *c = la_await_coro(L);
+  la_future *f = NULL;
+  int n = op->begin(L, c->room, &f);
+  return f == NULL ? n : la_await_future(L, c, f, op->finish);
+}
+
+/* ---- operations ------------------------------------------------------------------*/
+
+void la_operations_add(lua_State *L, const la_operation_entry *entries) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &operations_key) == LUA_TNIL) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &operations_key);
+  }
+  for (; entries->function != NULL; entries++) {
+    lua_pushcfunction(L, entries->function);
+    lua_pushlightuserdata(L, (void *)(uintptr_t)entries->op);
+    lua_rawset(L, -3);
+  }
+  lua_pop(L, 1);
+}
+
+const la_operation *la_operation_of(lua_State *L, int i) {
+  const la_operation *op = NULL;
+  i = lua_absindex(L, i);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &operations_key) == LUA_TTABLE) {
+    lua_pushvalue(L, i);
+    lua_rawget(L, -2);
+    op = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return op;
+}
+
+/* ---- the C face ------------------------------------------------------------------*/
+
+int la_api_await(lua_State *L, la_future *f, la_finish finish) {
+  la_runtime *rt = la_rt;
+  bool can = rt != NULL && rt->running == L && rt->current != NULL && lua_isyieldable(L);
+  if (can && rt->current->inner != NULL) la_coro_drop_inner(rt->current);
+  if (!can || la_coro_cancelled(rt->current)) la_future_drop(f);
+  la_coro *c = la_await_coro(L);
+  la_coro_set_inner(c, f, true);
+  return await_inner(L, c, finish);
+}

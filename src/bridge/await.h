@@ -1,0 +1,58 @@
+/*
+** await.h - how a C function called from Lua waits for a future.
+*/
+#ifndef LA_BRIDGE_AWAIT_H
+#define LA_BRIDGE_AWAIT_H
+
+#include "bridge/coro.h"
+
+/* The coroutine that L is, checked to be one that can be suspended here and now.
+** Raises an error that says what to do instead; raises cancellation when it is due. */
+la_coro *la_await_coro(lua_State *L);
+
+/* The same, without looking at cancellation. */
+la_coro *la_await_context(lua_State *L);
+
+/* Suspends until `f` is ready, then returns what `finish` pushed; `f` is dropped.
+** `c` is what la_await_coro just returned. A tail call of a lua_CFunction, whose
+** own stack `finish` finds as it was. */
+int la_await_future(lua_State *L, la_coro *c, la_future *f, la_finish finish);
+
+/* Raises in the coroutine of L that it is cancelled. */
+int la_raise_cancelled(lua_State *L);
+
+/* ---- operations ------------------------------------------------------------------*/
+
+/* A function of the module that waits. It serves both ways: called, it awaits;
+** named in async.future(f, ...), it becomes the future itself. */
+typedef struct la_operation {
+  const char *name;
+  /* Reads the arguments on L's stack, from index 1 on. Either makes the future, in
+  ** `room` (LA_SLOT_SIZE bytes, which stay with it) or elsewhere, sets *f and
+  ** returns 0; or pushes the results of what is done, or has failed, already, and
+  ** returns how many. Raises on misuse, having kept nothing. */
+  int (*begin)(lua_State *L, void *room, la_future **f);
+  la_finish finish; /* finds the arguments where `begin` did */
+} la_operation;
+
+/* The body of the lua_CFunction of an operation. */
+int la_operate(lua_State *L, const la_operation *op);
+
+/* The table of functions `{name, function, operation}` that async.future consults. */
+typedef struct la_operation_entry {
+  lua_CFunction function;
+  const la_operation *op;
+} la_operation_entry;
+
+/* Makes operations known (static storage, ended by a null function); any thread
+** may load the module, so it is safe to repeat. */
+void la_operations_add(lua_State *L, const la_operation_entry *entries);
+
+/* The operation that the function at index i is, or NULL. */
+const la_operation *la_operation_of(lua_State *L, int i);
+
+/* ---- the C face ------------------------------------------------------------------*/
+
+int la_api_await(lua_State *L, la_future *f, la_finish finish);
+
+#endif

@@ -1,0 +1,183 @@
+#include "bridge/coro.h"
+
+#include <lauxlib.h>
+
+#include "bridge/compat.h"
+#include "bridge/error.h"
+#include "bridge/scope.h"
+#include "bridge/traceback.h"
+
+void la_coro_init(la_coro *c, const la_future_vtable *vt, void *owner, int slot) {
+  c->base.vt = vt;
+  c->co = NULL;
+  c->inner = NULL;
+  c->scope = NULL;
+  c->owner = owner;
+  c->anchor = 0;
+  c->slot = slot;
+  c->values = 0;
+  c->flags = 0;
+}
+
+bool la_coro_cancelled(const la_coro *c) {
+  return c->scope != NULL ? la_scope_target(c) != LA_SCOPE_NONE : la_coro_root_cancelled(c);
+}
+
+bool la_coro_root_cancelled(const la_coro *c) {
+  if ((c->flags & LA_CORO_TASK) != 0)
+    return la_task_has((const la_task *)(const void *)c - 1, LA_TASK_CANCELLED);
+  return (c->flags & LA_CORO_CANCELLED) != 0;
+}
+
+void la_coro_set_inner(la_coro *c, la_future *f, bool foreign) {
+  c->inner = f;
+  if (foreign) {
+    c->flags |= LA_CORO_FOREIGN;
+    la_executor_keep_alive(la_rt->ex, 1);
+  }
+}
+
+void la_coro_drop_inner(la_coro *c) {
+  la_future *f = c->inner;
+  c->inner = NULL;
+  if ((c->flags & LA_CORO_FOREIGN) != 0) {
+    c->flags &= ~(unsigned)LA_CORO_FOREIGN;
+    la_executor_keep_alive(la_rt->ex, -1);
+  }
+  la_future_drop(f);
+}
+
+/* ---- the body -------------------------------------------------------------------*/
+
+/* Its stack: the message handler, then the results or the error. */
+static int body_end(lua_State *L, int status, lua_KContext k) {
+  (void)k;
+  if (status != LUA_OK && status != LUA_YIELD) {
+    la_rt->current->flags |= LA_CORO_FAILED;
+    return 1;
+  }
+  return lua_gettop(L) - 1;
+}
+
+static int body(lua_State *L) {
+  int n = lua_gettop(L) - 2;
+  return body_end(L, lua_pcallk(L, n, LUA_MULTRET, 1, 0, body_end), 0);
+}
+
+/* A plain coroutine.yield in a task would wait for a resume that never comes. It
+** cannot raise by itself any more, so the next instruction does. */
+static void raise_stray_yield(lua_State *L, lua_Debug *ar) {
+  (void)ar;
+  lua_sethook(L, NULL, 0, 0);
+  luaL_error(L, "coroutine.yield in a task, outside of any coroutine: to give the others a turn "
+                "call async.yield()");
+}
+
+static la_poll run(la_coro *c, la_context *cx, int nargs) {
+  la_runtime *rt = la_rt;
+  la_coro *current = rt->current;
+  lua_State *running = rt->running;
+  la_context *outer_cx = rt->cx;
+  int status, n;
+  do {
+    rt->current = c;
+    rt->running = c->co;
+    rt->cx = cx;
+    status = lua_resume(c->co, running, nargs, &n);
+    rt->current = current;
+    rt->running = running;
+    rt->cx = outer_cx;
+    if (status != LUA_YIELD) break;
+    lua_pop(c->co, n);
+    if (c->inner != NULL) return LA_PENDING;
+    lua_sethook(c->co, raise_stray_yield, LUA_MASKCOUNT, 1);
+    nargs = 0;
+  } while (true);
+  c->values = status == LUA_OK ? n : 1;
+  if (status != LUA_OK) c->flags |= LA_CORO_FAILED | LA_CORO_BROKEN;
+  if (c->inner != NULL) la_coro_drop_inner(c);
+  return LA_READY;
+}
+
+bool la_coro_load(la_coro *c, lua_State *from, int nargs) {
+  lua_State *co = la_thread_take(la_rt, &c->anchor);
+  if (co == NULL) return false;
+  if (!lua_checkstack(co, nargs + LUA_MINSTACK)) {
+    la_thread_give(la_rt, co, c->anchor, true);
+    return false;
+  }
+  lua_pushcfunction(co, body);
+  lua_pushcfunction(co, la_traceback_handler);
+  lua_xmove(from, co, nargs + 1);
+  c->co = co;
+  c->values = nargs + 2;
+  return true;
+}
+
+void la_coro_fail(la_coro *c) { c->flags |= LA_CORO_FAILED | LA_CORO_BROKEN; }
+
+/* Ready as soon as the inner future may be dropped. */
+static la_poll unwind_inner(la_coro *c, la_context *cx) {
+  if ((c->flags & LA_CORO_UNWINDING) != 0) return LA_PENDING;
+  c->flags |= LA_CORO_UNWINDING;
+  int (*cancel)(la_future *) = c->inner->vt->cancel;
+  if (cancel == NULL || !cancel(c->inner)) return LA_READY;
+  return la_future_poll(c->inner, cx);
+}
+
+la_poll la_coro_poll(la_coro *c, la_context *cx) {
+  if ((c->flags & LA_CORO_BEGUN) == 0) {
+    c->flags |= LA_CORO_BEGUN;
+    if (!la_coro_root_cancelled(c)) return run(c, cx, c->values);
+    c->flags |= LA_CORO_FAILED;
+    if (c->co != NULL) la_thread_give(la_rt, c->co, c->anchor, true);
+    c->co = NULL;
+    return LA_READY;
+  }
+  if (c->scope != NULL) la_scope_rewake(c, cx);
+  la_poll r = la_future_poll(c->inner, cx);
+  if (r == LA_PENDING && la_coro_cancelled(c)) r = unwind_inner(c, cx);
+  if (r == LA_PENDING) return LA_PENDING;
+  if ((c->flags & LA_CORO_UNWINDING) != 0) {
+    la_coro_drop_inner(c);
+    c->flags = (c->flags & ~(unsigned)LA_CORO_UNWINDING) | LA_CORO_INTERRUPT;
+  }
+  return run(c, cx, 0);
+}
+
+int la_coro_take(la_coro *c, lua_State *to) {
+  if (c->co == NULL) { /* it never began: cancelled, or no memory for it */
+    if ((c->flags & LA_CORO_BROKEN) != 0) lua_pushliteral(to, "not enough memory");
+    else la_push_cancelled(to);
+    return 1;
+  }
+  lua_xmove(c->co, to, c->values);
+  return c->values;
+}
+
+void la_coro_push_traceback(lua_State *L, const la_coro *c) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, la_rt->tracebacks);
+  lua_rawgeti(L, -1, c->slot);
+  lua_remove(L, -2);
+}
+
+static void forget_traceback(la_runtime *rt, const la_coro *c) {
+  lua_State *L = rt->running;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tracebacks);
+  lua_pushnil(L);
+  lua_rawseti(L, -2, c->slot);
+  lua_pop(L, 1);
+}
+
+void la_coro_drop(la_coro *c) {
+  la_runtime *rt = la_rt;
+  if (c->inner != NULL) la_coro_drop_inner(c);
+  la_scope_abandon_to(c, NULL);
+  if ((c->flags & LA_CORO_FAILED) != 0) forget_traceback(rt, c);
+  lua_State *co = c->co;
+  if (co == NULL) return;
+  c->co = NULL;
+  bool ended = lua_status(co) == LUA_OK && (c->flags & LA_CORO_BROKEN) == 0;
+  if (!ended) la_close_thread(co, rt->running);
+  la_thread_give(rt, co, c->anchor, ended);
+}

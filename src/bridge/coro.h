@@ -1,0 +1,83 @@
+/*
+** coro.h - a Lua coroutine as a future.
+**
+** Its poll is lua_resume. Awaiting stores the inner future here and yields; the
+** next poll polls that future, and only when it is ready resumes the coroutine,
+** whose continuation turns the output into Lua values. The body runs under
+** lua_pcallk, so that an error (and cancellation is one) unwinds its <close>
+** variables where they may await.
+**
+** Cancelled, the inner future is polled once more (what is ready is not lost),
+** dropped if it is pending, and the error is raised at the await. A coroutine that
+** was never started is ready at once.
+*/
+#ifndef LA_BRIDGE_CORO_H
+#define LA_BRIDGE_CORO_H
+
+#include <stddef.h>
+
+#include "bridge/runtime.h"
+
+typedef struct la_scope la_scope;
+
+enum {
+  LA_CORO_TASK = 1,       /* stands behind an la_task */
+  LA_CORO_CANCELLED = 2,  /* a child that is being given up; a task has its own flag */
+  LA_CORO_INTERRUPT = 4,  /* the await that is resumed raises cancellation */
+  LA_CORO_FAILED = 8,     /* ended with an error, which is its one result */
+  LA_CORO_BROKEN = 16,    /* the Lua thread cannot be used again */
+  LA_CORO_BEGUN = 32,     /* it was resumed once */
+  LA_CORO_UNWINDING = 64, /* `inner` was cancelled and is polled until it has unwound */
+  LA_CORO_FOREIGN = 128   /* `inner` is another module's: see lua_async.h, check_waker */
+};
+
+/* Room in every coroutine for the future it awaits, so that sleeping, yielding and
+** joining allocate nothing. */
+enum { LA_SLOT_SIZE = 64 };
+
+struct la_coro {
+  la_future base;
+  lua_State *co;    /* NULL before the first poll */
+  la_future *inner; /* owned; NULL unless it awaits */
+  la_scope *scope;  /* innermost cancel scope, NULL for none */
+  void *owner;      /* the block of the userdata that stands for it */
+  int anchor, slot; /* see runtime.h */
+  int values;       /* on co's stack: before it began arguments, at the end results */
+  unsigned flags;
+  max_align_t room[LA_SLOT_SIZE / sizeof(max_align_t)];
+};
+
+void la_coro_init(la_coro *c, const la_future_vtable *vt, void *owner, int slot);
+
+/* Pops a function and its `nargs` arguments from `from`, a running thread: what the
+** first poll will call. False, with the stack as it was, when there is no memory. */
+bool la_coro_load(la_coro *c, lua_State *from, int nargs);
+
+/* The poll of one that was loaded, or that is cancelled. */
+la_poll la_coro_poll(la_coro *c, la_context *cx);
+
+/* Ends it before it began, for want of memory. */
+void la_coro_fail(la_coro *c);
+
+/* True when the next await has to raise. */
+bool la_coro_cancelled(const la_coro *c);
+
+/* The coroutine as a whole (its task, or the child it is) is cancelled. */
+bool la_coro_root_cancelled(const la_coro *c);
+
+/* After LA_READY: moves the results, or the one error, onto `to` (which has room
+** for them) and returns how many. */
+int la_coro_take(la_coro *c, lua_State *to);
+
+/* The future's drop: gives the thread back. One that is suspended is closed first:
+** its <close> variables run, but cannot await. */
+void la_coro_drop(la_coro *c);
+
+/* `c` awaits `f`: sets and clears, with the count that keeps a run alive. */
+void la_coro_set_inner(la_coro *c, la_future *f, bool foreign);
+void la_coro_drop_inner(la_coro *c);
+
+/* The traceback of the error that ended it (or is unwinding it), or nil. */
+void la_coro_push_traceback(lua_State *L, const la_coro *c);
+
+#endif

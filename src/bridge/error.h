@@ -1,0 +1,33 @@
+/*
+** error.h - error objects: `nil, err` of an operation that failed.
+**
+** A table with the fields `code`, `errno`, `message`, `op` and, where they apply,
+** `path`, `address`, `partial`, `cause`. tostring gives
+** "op subject: message (code)". The cancellation of a task is one such object, the
+** only one for which async.is_cancelled is true.
+*/
+#ifndef LA_BRIDGE_ERROR_H
+#define LA_BRIDGE_ERROR_H
+
+#include <lua.h>
+#include <stdbool.h>
+
+typedef struct la_error_info {
+  const char *code;    /* "ECONNREFUSED" */
+  const char *message; /* "connection refused" */
+  const char *op;      /* "connect" */
+  int number;          /* errno, positive; 0 for none */
+  const char *path, *address; /* or NULL */
+} la_error_info;
+
+/* Pushes a new error object; raises for want of memory. */
+void la_push_error(lua_State *L, const la_error_info *info);
+
+/* Makes the metatable and the cancellation object; when the module is loaded. */
+void la_error_open(lua_State *L);
+
+/* Pushes the cancellation object, which exists from la_error_open on. */
+void la_push_cancelled(lua_State *L);
+bool la_is_cancelled(lua_State *L, int i);
+
+#endif

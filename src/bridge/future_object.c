@@ -1,0 +1,325 @@
+#include "bridge/future_object.h"
+
+#include <lauxlib.h>
+#include <stdlib.h>
+
+#include "bridge/poll_fn.h"
+#include "bridge/traceback.h"
+
+enum { UV_FUNCTION = 1, UV_ARGS = 2, MAX_ARGS = 250 };
+
+/* ---- making --------------------------------------------------------------------------*/
+
+static la_future_object *make(lua_State *L, la_future_kind kind, int uservalues) {
+  la_future_object *o = lua_newuserdatauv(L, sizeof *o, uservalues);
+  o->f = NULL;
+  o->finish = NULL;
+  o->op = NULL;
+  o->rt = NULL;
+  o->nargs = 0;
+  o->started = (la_node){NULL, NULL};
+  o->kind = (unsigned char)kind;
+  o->state = LA_FUTURE_NEW;
+  luaL_setmetatable(L, LA_FUTURE_NAME);
+  return o;
+}
+
+void la_future_object_call(lua_State *L, int nargs) {
+  if (nargs > MAX_ARGS) luaL_error(L, "too many arguments for a future: pass them in a table");
+  int base = lua_gettop(L) - nargs;
+  const la_operation *op = la_operation_of(L, base);
+  la_future_object *o = make(L, op != NULL ? LA_KIND_OPERATION : LA_KIND_CALL, 1 + nargs);
+  o->op = op;
+  o->nargs = nargs;
+  lua_insert(L, base);
+  for (int i = nargs; i >= 0; i--) lua_setiuservalue(L, base, UV_FUNCTION + i);
+}
+
+void la_future_object_poll_fn(lua_State *L) {
+  make(L, LA_KIND_POLL_FN, 3);
+  lua_insert(L, -3);
+  lua_setiuservalue(L, -3, 2);
+  lua_setiuservalue(L, -2, 1);
+  la_context_object *cx = lua_newuserdatauv(L, sizeof *cx, 0);
+  cx->cx = NULL;
+  luaL_setmetatable(L, LA_CONTEXT_NAME);
+  lua_setiuservalue(L, -2, 3);
+}
+
+/* (lightuserdata f, lightuserdata finish) -> Future, of which f is not yet a part. */
+static int make_c(lua_State *L) {
+  make(L, LA_KIND_C, 0);
+  return 1;
+}
+
+void la_api_push_future(lua_State *L, la_future *f, la_finish finish) {
+  lua_pushcfunction(L, make_c);
+  if (lua_pcall(L, 0, 1, 0) != LUA_OK) {
+    la_future_drop(f);
+    lua_error(L);
+  }
+  la_future_object *o = lua_touserdata(L, -1);
+  o->f = f;
+  o->finish = finish;
+}
+
+/* ---- starting ------------------------------------------------------------------------*/
+
+static la_poll child_poll(la_future *f, la_context *cx) {
+  return la_coro_poll((la_coro *)(void *)f, cx);
+}
+
+static void child_drop(la_future *f) {
+  la_coro *c = (la_coro *)(void *)f;
+  la_coro_drop(c);
+  la_slot_give(&la_rt->slots, c->slot);
+  free(c);
+}
+
+static int child_cancel(la_future *f) {
+  ((la_coro *)(void *)f)->flags |= LA_CORO_CANCELLED;
+  return 1;
+}
+
+static const la_future_vtable child_vtable = {child_poll, child_drop, "future", child_cancel};
+
+static void push_call(lua_State *L, int i, int nargs) {
+  luaL_checkstack(L, nargs + LUA_MINSTACK, "too many arguments");
+  for (int k = 0; k <= nargs; k++) lua_getiuservalue(L, i, UV_FUNCTION + k);
+}
+
+static void start_call(lua_State *L, int i, la_future_object *o) {
+  push_call(L, i, o->nargs);
+  int slot = la_slot_take(&o->rt->slots);
+  la_coro *c = slot != 0 ? malloc(sizeof *c) : NULL;
+  if (c != NULL) {
+    la_coro_init(c, &child_vtable, o, slot);
+    if (la_coro_load(c, L, o->nargs)) {
+      o->f = &c->base;
+      return;
+    }
+  }
+  free(c);
+  if (slot != 0) la_slot_give(&o->rt->slots, slot);
+  luaL_error(L, "not enough memory");
+}
+
+/* (Future) with its arguments as the rest of the stack, where `begin` finds them
+** when the Future is out of the way. */
+static int begin_operation(lua_State *L) {
+  la_future_object *o = lua_touserdata(L, 1);
+  lua_remove(L, 1);
+  return o->op->begin(L, o->room, &o->f);
+}
+
+/* The results of an operation that was over at once stand in for its arguments. */
+static void start_operation(lua_State *L, int i, la_future_object *o) {
+  int top = lua_gettop(L);
+  lua_pushcfunction(L, begin_operation);
+  lua_pushvalue(L, i);
+  luaL_checkstack(L, o->nargs + LUA_MINSTACK, "too many arguments");
+  for (int k = 1; k <= o->nargs; k++) lua_getiuservalue(L, i, UV_FUNCTION + k);
+  lua_call(L, o->nargs + 1, LUA_MULTRET);
+  int n = lua_gettop(L) - top;
+  if (o->f != NULL) return;
+  lua_createtable(L, n, 0);
+  lua_insert(L, top + 1);
+  for (int k = n; k >= 1; k--) lua_rawseti(L, top + 1, k);
+  lua_setiuservalue(L, i, UV_FUNCTION);
+  o->nargs = n;
+  o->state = LA_FUTURE_READY;
+}
+
+static void start_poll_fn(lua_State *L, int i, la_future_object *o) {
+  for (int k = 1; k <= 3; k++) lua_getiuservalue(L, i, k);
+  la_poll_fn *p = malloc(sizeof *p);
+  if (p == NULL || !la_poll_fn_init(p, L)) {
+    free(p);
+    luaL_error(L, "not enough memory");
+    return;
+  }
+  o->f = &p->base;
+}
+
+static void start(lua_State *L, int i, la_future_object *o) {
+  o->rt = la_runtime_check(L, "polling a future");
+  switch ((la_future_kind)o->kind) {
+    case LA_KIND_CALL: start_call(L, i, o); break;
+    case LA_KIND_OPERATION: start_operation(L, i, o); break;
+    case LA_KIND_POLL_FN: start_poll_fn(L, i, o); break;
+    case LA_KIND_C: break;
+  }
+  if (o->state == LA_FUTURE_NEW) o->state = LA_FUTURE_STARTED;
+  la_list_push(&o->rt->futures, &o->started);
+}
+
+/* ---- polling -------------------------------------------------------------------------*/
+
+static void check_usable(lua_State *L, const la_future_object *o) {
+  if (o->state == LA_FUTURE_OVER)
+    luaL_error(L, "this future has finished, or was given up: make a new one");
+  if (o->rt != NULL && o->rt != la_runtime_of(L))
+    luaL_error(L, "this future belongs to another run");
+}
+
+/* While another module's future is pending, it may be woken by what we cannot see. */
+static la_poll poll_started(la_future_object *o, la_context *cx) {
+  la_poll r = la_future_poll(o->f, cx);
+  if (r == LA_READY) o->state = LA_FUTURE_READY;
+  bool counted = o->nargs != 0, pending = r == LA_PENDING;
+  if (o->kind == LA_KIND_C && counted != pending) {
+    o->nargs = pending;
+    la_executor_keep_alive(o->rt->ex, pending ? 1 : -1);
+  }
+  return r;
+}
+
+la_poll la_future_object_poll(lua_State *L, int i, la_context *cx) {
+  la_future_object *o = lua_touserdata(L, i);
+  check_usable(L, o);
+  if (o->state == LA_FUTURE_NEW) start(L, lua_absindex(L, i), o);
+  if (o->state == LA_FUTURE_READY) return LA_READY;
+  return poll_started(o, cx);
+}
+
+static void free_future(la_future_object *o) {
+  la_future *f = o->f;
+  if (la_node_linked(&o->started)) la_node_unlink(&o->started);
+  o->f = NULL;
+  if (o->kind == LA_KIND_C && o->nargs != 0) {
+    o->nargs = 0;
+    la_executor_keep_alive(o->rt->ex, -1);
+  }
+  if (f == NULL) return;
+  la_future_drop(f);
+  if (o->kind == LA_KIND_POLL_FN) free(la_container(f, la_poll_fn, base));
+}
+
+void la_future_object_drop(la_future_object *o) {
+  if (o->state == LA_FUTURE_OVER) return;
+  o->state = LA_FUTURE_OVER;
+  free_future(o);
+}
+
+void la_future_objects_drop_all(la_runtime *rt) {
+  while (!la_list_empty(&rt->futures))
+    la_future_object_drop(la_container(rt->futures.head.next, la_future_object, started));
+}
+
+/* ---- the output ----------------------------------------------------------------------*/
+
+static int take_call(lua_State *L, la_future_object *o) {
+  la_coro *c = (la_coro *)(void *)o->f;
+  luaL_checkstack(L, c->values + 2, "too many results");
+  int n = la_coro_take(c, L);
+  if ((c->flags & LA_CORO_FAILED) == 0) {
+    la_future_object_drop(o);
+    return n;
+  }
+  la_coro_push_traceback(L, c);
+  la_future_object_drop(o);
+  return la_raise_from(L);
+}
+
+static int take_poll_fn(lua_State *L, la_future_object *o) {
+  la_poll_fn *p = la_container(o->f, la_poll_fn, base);
+  luaL_checkstack(L, p->results + 2, "too many results");
+  bool failed = p->failed;
+  if (failed) luaL_traceback(L, p->co, NULL, 0);
+  int n = la_poll_fn_take(p, L);
+  la_future_object_drop(o);
+  if (!failed) return n;
+  lua_insert(L, -2);
+  return la_raise_from(L);
+}
+
+/* (Future, arguments…): `finish` finds the arguments where `begin` did. */
+static int finish_operation(lua_State *L) {
+  la_future_object *o = lua_touserdata(L, 1);
+  lua_remove(L, 1);
+  return o->op->finish != NULL ? o->op->finish(L, o->f) : 0;
+}
+
+static int take_operation(lua_State *L, int i, la_future_object *o) {
+  int top = lua_gettop(L);
+  if (o->f == NULL) {
+    lua_getiuservalue(L, i, UV_FUNCTION);
+    luaL_checkstack(L, o->nargs, "too many results");
+    for (int k = 1; k <= o->nargs; k++) lua_rawgeti(L, top + 1, k);
+    la_node_unlink(&o->started);
+    o->state = LA_FUTURE_OVER;
+    return o->nargs;
+  }
+  lua_pushcfunction(L, finish_operation);
+  lua_pushvalue(L, i);
+  luaL_checkstack(L, o->nargs + LUA_MINSTACK, "too many arguments");
+  for (int k = 1; k <= o->nargs; k++) lua_getiuservalue(L, i, UV_FUNCTION + k);
+  lua_call(L, o->nargs + 1, LUA_MULTRET);
+  la_future_object_drop(o);
+  return lua_gettop(L) - top;
+}
+
+int la_future_object_take(lua_State *L, int i) {
+  la_future_object *o = lua_touserdata(L, i);
+  switch ((la_future_kind)o->kind) {
+    case LA_KIND_CALL: return take_call(L, o);
+    case LA_KIND_POLL_FN: return take_poll_fn(L, o);
+    case LA_KIND_OPERATION: return take_operation(L, lua_absindex(L, i), o);
+    default: break;
+  }
+  int n = o->finish != NULL ? o->finish(L, o->f) : 0;
+  la_future_object_drop(o);
+  return n;
+}
+
+/* ---- awaiting ------------------------------------------------------------------------*/
+
+/* What a coroutine holds while it awaits a Future object, which is on its stack:
+** dropped before the end, it gives the Future up. */
+typedef struct borrowed {
+  la_future base;
+  la_future_object *o;
+} borrowed;
+
+static la_poll borrowed_poll(la_future *f, la_context *cx) {
+  la_future_object *o = ((borrowed *)(void *)f)->o;
+  return o->state == LA_FUTURE_READY ? LA_READY : poll_started(o, cx);
+}
+
+static void borrowed_drop(la_future *f) { la_future_object_drop(((borrowed *)(void *)f)->o); }
+
+static int borrowed_cancel(la_future *f) {
+  la_future_object *o = ((borrowed *)(void *)f)->o;
+  return o->f->vt->cancel != NULL && o->f->vt->cancel(o->f);
+}
+
+static const la_future_vtable borrowed_vtable = {borrowed_poll, borrowed_drop, "future",
+                                                 borrowed_cancel};
+
+static int take_first(lua_State *L, la_future *f) {
+  (void)f;
+  return la_future_object_take(L, 1);
+}
+
+static int called(lua_State *L, int status, lua_KContext k) {
+  (void)status;
+  (void)k;
+  return lua_gettop(L) - 1;
+}
+
+int la_future_object_await(lua_State *L) {
+  la_future_object *o = lua_touserdata(L, 1);
+  la_coro *c = la_await_coro(L);
+  check_usable(L, o);
+  if (o->state == LA_FUTURE_NEW && o->kind <= LA_KIND_OPERATION) {
+    int n = o->nargs;
+    push_call(L, 1, n);
+    o->state = LA_FUTURE_OVER;
+    lua_callk(L, n, LUA_MULTRET, 0, called);
+    return called(L, LUA_OK, 0);
+  }
+  if (o->state == LA_FUTURE_NEW) start(L, 1, o);
+  borrowed *b = (borrowed *)(void *)c->room;
+  *b = (borrowed){.base = {&borrowed_vtable}, .o = o};
+  return la_await_future(L, c, &b->base, take_first);
+}

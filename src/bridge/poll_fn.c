@@ -1,0 +1,90 @@
+#include "bridge/poll_fn.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "bridge/compat.h"
+
+enum { POLL = 1, DROP = 2, CONTEXT = 3 };
+
+/* Calls the function at index `f` with n arguments on the future's own thread. */
+static int call(la_poll_fn *p, int n, int *results) {
+  la_runtime *rt = la_rt;
+  la_coro *current = rt->current;
+  lua_State *running = rt->running;
+  rt->current = NULL;
+  rt->running = p->co;
+  int status = lua_resume(p->co, running, n, results);
+  rt->running = running;
+  rt->current = current;
+  return status;
+}
+
+/* Ends it with an error: the message (static), or what is on top of its stack. */
+static la_poll fail(la_poll_fn *p, const char *message) {
+  p->failed = p->over = true;
+  p->results = 1;
+  p->message = message;
+  return LA_READY;
+}
+
+static la_poll poll_fn_poll(la_future *f, la_context *cx) {
+  la_poll_fn *p = la_container(f, la_poll_fn, base);
+  la_context_object *object = lua_touserdata(p->co, CONTEXT);
+  int n;
+  lua_pushvalue(p->co, POLL);
+  lua_pushvalue(p->co, CONTEXT);
+  object->cx = cx;
+  int status = call(p, 1, &n);
+  object->cx = NULL;
+  if (status == LUA_YIELD) return fail(p, "a poll function cannot wait or yield: it returns \"pending\"");
+  if (status != LUA_OK) return fail(p, NULL);
+  const char *state = n > 0 && lua_type(p->co, -n) == LUA_TSTRING ? lua_tostring(p->co, -n) : "";
+  if (strcmp(state, "pending") == 0) {
+    lua_settop(p->co, CONTEXT);
+    return LA_PENDING;
+  }
+  if (strcmp(state, "ready") != 0)
+    return fail(p, "a poll function must return \"pending\", or \"ready\" and the values");
+  p->results = n - 1;
+  p->over = true;
+  return LA_READY;
+}
+
+static void call_drop(la_poll_fn *p) {
+  int n;
+  lua_pushvalue(p->co, DROP);
+  if (call(p, 0, &n) == LUA_OK) return;
+  const char *message = lua_tostring(p->co, -1);
+  fprintf(stderr, "lua_async: a drop function failed: %s\n", message ? message : "it waited");
+}
+
+static void poll_fn_drop(la_future *f) {
+  la_poll_fn *p = la_container(f, la_poll_fn, base);
+  if (!p->over && !lua_isnil(p->co, DROP)) call_drop(p);
+  bool usable = lua_status(p->co) == LUA_OK;
+  if (!usable) la_close_thread(p->co, la_rt->running);
+  la_thread_give(la_rt, p->co, p->anchor, usable);
+  p->co = NULL;
+}
+
+static const la_future_vtable poll_fn_vtable = {poll_fn_poll, poll_fn_drop, "poll_fn", NULL};
+
+bool la_poll_fn_init(la_poll_fn *p, lua_State *L) {
+  lua_State *co = la_thread_take(la_rt, &p->anchor);
+  if (co == NULL) return false;
+  lua_xmove(L, co, 3);
+  p->base.vt = &poll_fn_vtable;
+  p->co = co;
+  p->results = 0;
+  p->message = NULL;
+  p->failed = p->over = false;
+  return true;
+}
+
+int la_poll_fn_take(la_poll_fn *p, lua_State *L) {
+  if (p->message != NULL) lua_pushstring(L, p->message);
+  else lua_xmove(p->co, L, p->results);
+  return p->results;
+}

@@ -1,0 +1,157 @@
+#include "bridge/runtime.h"
+
+#include <lauxlib.h>
+#include <stdlib.h>
+
+#include "bridge/compat.h"
+
+_Thread_local la_runtime *la_rt;
+
+enum { SPARE_MAX = 1024 };
+
+/* ---- slots --------------------------------------------------------------------*/
+
+/* Room for one more free index is made when an index is handed out, so that giving
+** one back cannot fail. Returns 0 when there is no memory. */
+int la_slot_take(la_slots *s) {
+  if (s->count > 0) return s->free[--s->count];
+  if (s->used == s->size) {
+    int size = s->size == 0 ? 64 : s->size * 2;
+    int *p = realloc(s->free, (size_t)size * sizeof *p);
+    if (p == NULL) return 0;
+    s->free = p;
+    s->size = size;
+  }
+  return ++s->used;
+}
+
+void la_slot_give(la_slots *s, int i) { s->free[s->count++] = i; }
+
+/* ---- owners -------------------------------------------------------------------*/
+
+int la_owner_add(lua_State *L, la_runtime *rt) {
+  int slot = la_slot_take(&rt->slots);
+  if (slot == 0) luaL_error(L, "not enough memory");
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->owners);
+  lua_insert(L, -2);
+  /* A failure leaves an index that is never used again, and nothing else. */
+  lua_rawseti(L, -2, slot);
+  lua_pop(L, 1);
+  return slot;
+}
+
+static void clear(la_runtime *rt, int table, int i) {
+  lua_State *L = rt->running;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, table);
+  lua_pushnil(L);
+  lua_rawseti(L, -2, i);
+  lua_pop(L, 1);
+}
+
+void la_owner_remove(la_runtime *rt, int slot) {
+  clear(rt, rt->owners, slot);
+  la_slot_give(&rt->slots, slot);
+}
+
+void la_owner_push(lua_State *L, la_runtime *rt, int slot) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->owners);
+  lua_rawgeti(L, -1, slot);
+  lua_remove(L, -2);
+}
+
+/* ---- threads ------------------------------------------------------------------*/
+
+/* Called protected: makes a thread and anchors it. (rt, anchor) -> thread */
+static int make_thread(lua_State *L) {
+  la_runtime *rt = lua_touserdata(L, 1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->threads);
+  lua_newthread(L);
+  lua_pushvalue(L, -1);
+  lua_rawseti(L, -3, lua_tointeger(L, 2));
+  return 1;
+}
+
+lua_State *la_thread_take(la_runtime *rt, int *anchor) {
+  if (rt->spare_count > 0) {
+    la_spare_thread t = rt->spare[--rt->spare_count];
+    *anchor = t.anchor;
+    return t.co;
+  }
+  lua_State *L = rt->running, *co = NULL;
+  *anchor = la_slot_take(&rt->anchors);
+  if (*anchor == 0) return NULL;
+  lua_pushcfunction(L, make_thread);
+  lua_pushlightuserdata(L, rt);
+  lua_pushinteger(L, *anchor);
+  if (lua_pcall(L, 2, 1, 0) == LUA_OK) co = lua_tothread(L, -1);
+  else la_slot_give(&rt->anchors, *anchor);
+  lua_pop(L, 1);
+  return co;
+}
+
+void la_thread_give(la_runtime *rt, lua_State *co, int anchor, bool reusable) {
+  if (reusable && rt->spare_count < rt->spare_size) {
+    lua_settop(co, 0);
+    rt->spare[rt->spare_count++] = (la_spare_thread){co, anchor};
+    return;
+  }
+  clear(rt, rt->threads, anchor);
+  la_slot_give(&rt->anchors, anchor);
+}
+
+/* ---- enter and leave ------------------------------------------------------------*/
+
+void la_runtime_enter(lua_State *L, la_runtime *rt) {
+  luaL_checkstack(L, LUA_MINSTACK, "lua_async");
+  rt->spare = malloc(SPARE_MAX * sizeof *rt->spare);
+  if (rt->spare == NULL) luaL_error(L, "not enough memory");
+  rt->spare_size = SPARE_MAX;
+  rt->L = rt->running = L;
+  /* References that were made before one fails go with the tables' registry slots
+  ** in la_runtime_leave, which the caller runs in any case. */
+  rt->threads = rt->owners = rt->tracebacks = LUA_NOREF;
+  la_list_init(&rt->futures);
+  rt->outer = la_rt;
+  la_rt = rt;
+  int *refs[] = {&rt->threads, &rt->owners, &rt->tracebacks};
+  for (int i = 0; i < 3; i++) {
+    lua_newtable(L);
+    *refs[i] = luaL_ref(L, LUA_REGISTRYINDEX);
+  }
+}
+
+void la_runtime_leave(la_runtime *rt) {
+  if (la_rt == rt) la_rt = rt->outer;
+  if (rt->L != NULL) {
+    luaL_unref(rt->L, LUA_REGISTRYINDEX, rt->threads);
+    luaL_unref(rt->L, LUA_REGISTRYINDEX, rt->owners);
+    luaL_unref(rt->L, LUA_REGISTRYINDEX, rt->tracebacks);
+  }
+  free(rt->spare);
+  free(rt->anchors.free);
+  free(rt->slots.free);
+}
+
+/* ---- which runtime --------------------------------------------------------------*/
+
+static lua_State *main_thread(lua_State *L) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  lua_State *main = lua_tothread(L, -1);
+  lua_pop(L, 1);
+  return main;
+}
+
+la_runtime *la_runtime_of(lua_State *L) {
+  la_runtime *rt = la_rt;
+  if (rt == NULL || rt->running == L) return rt;
+  lua_State *main = main_thread(L);
+  while (rt != NULL && main_thread(rt->L) != main) rt = rt->outer;
+  return rt;
+}
+
+la_runtime *la_runtime_check(lua_State *L, const char *what) {
+  la_runtime *rt = la_runtime_of(L);
+  if (rt == NULL)
+    luaL_error(L, "%s outside of a runtime: call it in a function given to async.run", what);
+  return rt;
+}

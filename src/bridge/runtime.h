@@ -1,0 +1,84 @@
+/*
+** runtime.h - what one `async.run` has: the executor, and the Lua side of its tasks.
+**
+** One per call of run, alive while it runs; `la_rt` is the one that runs on this
+** thread (runs of different Lua states may nest; a state has one at a time).
+** Lua objects that C needs are in three tables of the registry, by small integers:
+**   threads     the coroutines that this run made, running or spare
+**   owners      the Task or Future object of each coroutine that has begun or was
+**               spawned, by the coroutine's `slot`: what keeps it alive
+**   tracebacks  where the error that is unwinding that coroutine was raised
+** Errors: a function that needs Lua memory outside of a running coroutine does so
+** in a protected call and returns a Lua status.
+*/
+#ifndef LA_BRIDGE_RUNTIME_H
+#define LA_BRIDGE_RUNTIME_H
+
+#include <lua.h>
+
+#include "core/executor.h"
+
+typedef struct la_coro la_coro;
+
+/* A free list of indices 1, 2, 3, … into a Lua table. */
+typedef struct la_slots {
+  int *free;
+  int count, size, used;
+} la_slots;
+
+typedef struct la_spare_thread {
+  lua_State *co;
+  int anchor;
+} la_spare_thread;
+
+typedef struct la_runtime {
+  la_executor *ex;
+  void *reactor;      /* of src/driver, for src/lib */
+  lua_State *L;       /* whoever called run */
+  lua_State *running; /* the Lua thread that runs now: L, a task's coroutine, or one of
+                         async.coroutine in it. A plain coroutine does not appear here,
+                         which is how an await in one is told. */
+  la_task *root;       /* the task of run itself: its failure is raised, not reported */
+  la_coro *current;   /* the coroutine being polled, NULL for none */
+  la_context *cx;     /* what it is polled with */
+  int threads, owners, tracebacks; /* references in the registry */
+  la_slots anchors, slots;
+  la_spare_thread *spare;
+  int spare_count, spare_size;
+  la_list futures; /* Future objects that were started and are not over */
+  bool rethrow; /* the next error raised has its traceback already */
+  struct la_runtime *outer;
+} la_runtime;
+
+extern _Thread_local la_runtime *la_rt;
+
+/* Prepares `rt` (zeroed but for ex and reactor) and makes it la_rt. Raises for
+** want of memory; nothing is left then. */
+void la_runtime_enter(lua_State *L, la_runtime *rt);
+
+/* The reverse, after the executor is closed. */
+void la_runtime_leave(la_runtime *rt);
+
+/* The runtime in which L runs. Raises, naming `what`, when there is none. */
+la_runtime *la_runtime_check(lua_State *L, const char *what);
+
+/* The same, NULL for none. */
+la_runtime *la_runtime_of(lua_State *L);
+
+/* A coroutine with an empty stack, from the spare ones or new; NULL: no memory. */
+lua_State *la_thread_take(la_runtime *rt, int *anchor);
+
+/* Gives it back. `reusable`: it has ended without an error, else it is let go. */
+void la_thread_give(la_runtime *rt, lua_State *co, int anchor, bool reusable);
+
+/* A free slot; 0: no memory. One of la_owner_add is given back by la_owner_remove. */
+int la_slot_take(la_slots *s);
+void la_slot_give(la_slots *s, int slot);
+
+/* Keeps the object on top of L's stack alive under a new slot, which it returns,
+** and pops it. Raises for want of memory. */
+int la_owner_add(lua_State *L, la_runtime *rt);
+void la_owner_remove(la_runtime *rt, int slot);
+void la_owner_push(lua_State *L, la_runtime *rt, int slot);
+
+#endif

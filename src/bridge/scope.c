@@ -1,0 +1,78 @@
+#include "bridge/scope.h"
+
+#include <lauxlib.h>
+
+#include "bridge/await.h"
+#include "bridge/error.h"
+#include "bridge/traceback.h"
+
+char la_scope_root;
+
+static bool scope_cancelled(la_scope *s) {
+  if (!s->cancelled && s->deadline != LA_TIMER_NEVER && la_timer_idle(&s->timer)) s->cancelled = true;
+  return s->cancelled;
+}
+
+la_scope *la_scope_target(const la_coro *c) {
+  la_scope *target = LA_SCOPE_NONE;
+  for (la_scope *s = c->scope; s != NULL; s = s->parent) {
+    if (scope_cancelled(s)) target = s;
+    if (s->shield) return target;
+  }
+  return la_coro_root_cancelled(c) ? LA_SCOPE_ROOT : target;
+}
+
+static void arm(la_scope *s, la_context *cx) {
+  la_timer_insert(&la_rt->ex->timers, &s->timer, s->deadline, la_waker_clone(cx->waker));
+}
+
+void la_scope_rewake(la_coro *c, la_context *cx) {
+  for (la_scope *s = c->scope; s != NULL; s = s->parent) {
+    if (la_timer_idle(&s->timer) || la_waker_will_wake(&s->timer.waker, cx->waker)) continue;
+    la_timer_cancel(&la_rt->ex->timers, &s->timer);
+    arm(s, cx);
+  }
+}
+
+void la_scope_abandon_to(la_coro *c, la_scope *outer) {
+  for (; c->scope != outer; c->scope = c->scope->parent)
+    la_timer_cancel(&la_rt->ex->timers, &c->scope->timer);
+}
+
+static la_scope *enter(lua_State *L, la_coro *c, uint64_t deadline, bool shield) {
+  la_scope *s = lua_newuserdatauv(L, sizeof *s, 0);
+  *s = (la_scope){.parent = c->scope, .coro = c, .deadline = deadline, .shield = shield};
+  if (deadline <= la_executor_now(la_rt->ex)) s->cancelled = true;
+  else if (deadline != LA_TIMER_NEVER) arm(s, la_rt->cx);
+  c->scope = s;
+  return s;
+}
+
+/* The scope is at index 1, the handler at 2, behind them the results or the error. */
+static int leave(lua_State *L, int status, lua_KContext k) {
+  la_scope *s = (la_scope *)k;
+  la_coro *c = s->coro;
+  bool failed = status != LUA_OK && status != LUA_YIELD;
+  bool mine = failed && la_scope_target(c) == s && la_is_cancelled(L, -1);
+  la_timer_cancel(&la_rt->ex->timers, &s->timer);
+  c->scope = s->parent;
+  if (!failed) return lua_gettop(L) - 2;
+  if (!mine) return la_rethrow(L);
+  lua_pushnil(L);
+  la_push_error(L, &(la_error_info){.code = "ETIMEDOUT", .op = "timeout",
+                                    .message = "the deadline has passed"});
+  return 2;
+}
+
+int la_scope_call(lua_State *L, int nargs, uint64_t deadline, bool shield) {
+  la_coro *c = la_await_context(L);
+  int first = lua_gettop(L) - nargs;
+  la_scope *s = enter(L, c, deadline, shield);
+  lua_pushcfunction(L, la_traceback_handler);
+  lua_rotate(L, first, 2);
+  if (first > 1) { /* what stood below the function is not a result */
+    lua_rotate(L, 1, -(first - 1));
+    lua_pop(L, first - 1);
+  }
+  return leave(L, lua_pcallk(L, nargs, LUA_MULTRET, 2, (lua_KContext)s, leave), (lua_KContext)s);
+}

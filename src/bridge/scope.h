@@ -1,0 +1,45 @@
+/*
+** scope.h - cancel scopes: a call within a coroutine that can be cancelled alone.
+**
+** A timeout, a deadline, a shield. The scopes of a coroutine form a stack; an await
+** in it raises when any of them is cancelled, looking outwards until a shield. The
+** outermost cancelled one is the target: the error unwinds to it, whatever inner
+** scopes were cancelled, too (as Trio's cancel scopes do).
+*/
+#ifndef LA_BRIDGE_SCOPE_H
+#define LA_BRIDGE_SCOPE_H
+
+#include "bridge/coro.h"
+
+/* A userdata on the stack of the coroutine that called, thus alive as long as its
+** frame. While the call runs it is on the coroutine's stack of scopes. */
+struct la_scope {
+  la_scope *parent;
+  la_coro *coro;
+  uint64_t deadline; /* LA_TIMER_NEVER for none */
+  la_timer timer;
+  bool shield;    /* cancellation from outside does not pass */
+  bool cancelled; /* timed scopes: noticed that the deadline has passed */
+};
+
+/* The answers of la_scope_target that are not a scope. */
+#define LA_SCOPE_NONE ((la_scope *)NULL)
+#define LA_SCOPE_ROOT ((la_scope *)(void *)&la_scope_root)
+extern char la_scope_root;
+
+/* Whom the cancellation of `c` that is due now unwinds to. */
+la_scope *la_scope_target(const la_coro *c);
+
+/* The timers of the scopes wake whoever polls with `cx` from now on. */
+void la_scope_rewake(la_coro *c, la_context *cx);
+
+/* Gives up the scopes inside of `outer` (NULL: all), whose calls will not return. */
+void la_scope_abandon_to(la_coro *c, la_scope *outer);
+
+/* Calls the function and its `nargs` arguments on top of L's stack in a new scope:
+** its results, or what it raised. When the scope itself was what the cancellation
+** was for, `nil, err` with the code ETIMEDOUT. To be used as a tail call of a
+** lua_CFunction; raises where a task cannot be suspended. */
+int la_scope_call(lua_State *L, int nargs, uint64_t deadline, bool shield);
+
+#endif

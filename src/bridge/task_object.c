@@ -1,0 +1,265 @@
+#include "bridge/task_object.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "bridge/error.h"
+#include "bridge/traceback.h"
+
+char la_error_handler_key, la_task_names_key;
+
+enum { UV_VALUE = 1, UV_PLACE = 2, UV_ARGS = 3, MAX_ARGS = 250 };
+
+la_coro *la_task_object_coro(const la_task_object *o) {
+  return (la_coro *)(void *)la_task_future(o->task);
+}
+
+void la_task_object_push(lua_State *L, la_runtime *rt, la_task *t) {
+  la_owner_push(L, rt, ((la_coro *)(void *)la_task_future(t))->slot);
+}
+
+/* ---- the future --------------------------------------------------------------------*/
+
+/* A task has no coroutine before its first poll, so that tasks which wait to begin
+** cost little, and those which end at once share one. */
+static bool load_call(la_coro *c) {
+  const la_task_object *o = c->owner;
+  lua_State *L = la_rt->running;
+  int n = o->nargs;
+  if (!lua_checkstack(L, n + 3)) return false;
+  la_owner_push(L, la_rt, c->slot);
+  int object = lua_gettop(L);
+  lua_getiuservalue(L, object, UV_VALUE);
+  for (int i = 0; i < n; i++) lua_getiuservalue(L, object, UV_ARGS + i);
+  bool loaded = la_coro_load(c, L, n);
+  lua_settop(L, object - 1);
+  return loaded;
+}
+
+static la_poll task_poll(la_future *f, la_context *cx) {
+  la_coro *c = (la_coro *)(void *)f;
+  if (c->co == NULL && !la_coro_root_cancelled(c) && !load_call(c)) {
+    la_coro_fail(c);
+    return LA_READY;
+  }
+  return la_coro_poll(c, cx);
+}
+
+static void task_drop(la_future *f) { la_coro_drop((la_coro *)(void *)f); }
+
+static const la_future_vtable task_vtable = {task_poll, task_drop, "task", NULL};
+
+/* ---- the end -----------------------------------------------------------------------*/
+
+/* Called protected: packs the arguments into a table with "n". */
+static int pack(lua_State *L) {
+  int n = lua_gettop(L);
+  lua_createtable(L, n, 1);
+  lua_insert(L, 1);
+  for (int i = n; i >= 1; i--) lua_rawseti(L, 1, i);
+  lua_pushinteger(L, n);
+  lua_setfield(L, 1, "n");
+  return 1;
+}
+
+/* Called protected: (Task, record) -> the record, and where the Task was spawned. */
+static int complete_record(lua_State *L) {
+  const la_task_object *o = lua_touserdata(L, 1);
+  if (lua_isnil(L, 2)) lua_pushliteral(L, "(no traceback)");
+  else lua_pushvalue(L, 2);
+  lua_pushfstring(L, "\n\ttask %I, spawned at ", o->id);
+  la_task_object_push_place(L, 1);
+  lua_concat(L, 3);
+  return 1;
+}
+
+/* L's stack: the Task, then the n results; leaves the Task. */
+static la_outcome keep_results(lua_State *L, int n) {
+  la_outcome outcome = n == 1 ? LA_OUTCOME_ONE : LA_OUTCOME_MANY;
+  if (n == 0) {
+    lua_pushnil(L);
+    lua_setiuservalue(L, -2, UV_VALUE);
+    return LA_OUTCOME_EMPTY;
+  }
+  if (n > 1) {
+    lua_pushcfunction(L, pack);
+    lua_insert(L, -n - 1);
+    if (lua_pcall(L, n, 1, 0) != LUA_OK) outcome = LA_OUTCOME_FAILED;
+  }
+  lua_setiuservalue(L, -2, UV_VALUE);
+  return outcome;
+}
+
+static void keep_record(lua_State *L, la_coro *c) {
+  lua_pushcfunction(L, complete_record);
+  lua_pushvalue(L, -2);
+  la_coro_push_traceback(L, c);
+  if (lua_pcall(L, 2, 1, 0) != LUA_OK) {
+    lua_pop(L, 1);
+    lua_pushnil(L);
+  }
+  lua_setiuservalue(L, -2, UV_PLACE);
+}
+
+/* A broken thread still has the frames of what broke it. */
+static int traceback_of(lua_State *L) {
+  luaL_traceback(L, lua_touserdata(L, 1), NULL, 0);
+  return 1;
+}
+
+static void record_broken(lua_State *L, la_coro *c) {
+  lua_pushcfunction(L, traceback_of);
+  lua_pushlightuserdata(L, c->co);
+  if (lua_pcall(L, 1, 1, 0) != LUA_OK) lua_pop(L, 1);
+  else {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, la_rt->tracebacks);
+    lua_insert(L, -2);
+    lua_rawseti(L, -2, c->slot);
+    lua_pop(L, 1);
+  }
+}
+
+static void task_finished(la_task *t, bool dropped) {
+  la_runtime *rt = la_rt;
+  la_coro *c = (la_coro *)(void *)la_task_future(t);
+  la_task_object *o = c->owner;
+  lua_State *L = rt->running;
+  o->task = NULL;
+  la_owner_push(L, rt, c->slot);
+  if (dropped) {
+    o->outcome = LA_OUTCOME_CANCELLED;
+  } else if (lua_checkstack(L, c->values + 6)) {
+    if ((c->flags & LA_CORO_BROKEN) != 0 && c->co != NULL) record_broken(L, c);
+    int n = la_coro_take(c, L);
+    if ((c->flags & LA_CORO_FAILED) == 0) {
+      o->outcome = keep_results(L, n);
+      lua_pushnil(L);
+      lua_setiuservalue(L, -2, UV_PLACE);
+    } else {
+      bool cancelled = la_is_cancelled(L, -1) && la_coro_root_cancelled(c);
+      o->outcome = cancelled ? LA_OUTCOME_CANCELLED : LA_OUTCOME_FAILED;
+      lua_setiuservalue(L, -2, UV_VALUE);
+      keep_record(L, c);
+    }
+  } else {
+    o->outcome = LA_OUTCOME_FAILED;
+    lua_pushliteral(L, "not enough memory");
+    lua_setiuservalue(L, -2, UV_VALUE);
+  }
+  la_owner_remove(rt, c->slot);
+  if (o->outcome == LA_OUTCOME_FAILED && t->joins == NULL && t != rt->root)
+    la_report_failure(L, lua_gettop(L));
+  lua_pop(L, 1);
+}
+
+static const la_task_class task_class = {task_finished, true, sizeof(la_coro)};
+
+int la_task_object_results(lua_State *L, int i) {
+  const la_task_object *o = lua_touserdata(L, i);
+  switch ((la_outcome)o->outcome) {
+    case LA_OUTCOME_EMPTY: return 0;
+    case LA_OUTCOME_ONE: lua_getiuservalue(L, i, UV_VALUE); return 1;
+    case LA_OUTCOME_MANY: {
+      lua_getiuservalue(L, i, UV_VALUE);
+      int t = lua_gettop(L);
+      lua_getfield(L, t, "n");
+      int n = (int)lua_tointeger(L, -1);
+      luaL_checkstack(L, n, "too many results");
+      for (int k = 1; k <= n; k++) lua_rawgeti(L, t, k);
+      return n;
+    }
+    case LA_OUTCOME_CANCELLED: la_push_cancelled(L); return lua_error(L);
+    default:
+      lua_getiuservalue(L, i, UV_VALUE);
+      lua_getiuservalue(L, i, UV_PLACE);
+      return la_raise_from(L);
+  }
+}
+
+int la_task_object_return(lua_State *L, int i) {
+  const la_task_object *o = lua_touserdata(L, i);
+  if (o->outcome != LA_OUTCOME_FAILED) return la_task_object_results(L, i);
+  if (lua_getiuservalue(L, i, UV_VALUE) == LUA_TSTRING) {
+    lua_getiuservalue(L, i, UV_PLACE);
+    la_push_report(L, -2, -1);
+  }
+  return lua_error(L);
+}
+
+/* ---- spawning ----------------------------------------------------------------------*/
+
+la_task_object *la_task_object_spawn(lua_State *L, la_runtime *rt, int nargs, int level) {
+  lua_Debug ar;
+  if (nargs > MAX_ARGS) luaL_error(L, "too many arguments for a task: pass them in a table");
+  int base = lua_gettop(L) - nargs;
+  la_task_object *o = lua_newuserdatauv(L, sizeof *o, UV_ARGS - 1 + nargs);
+  *o = (la_task_object){.nargs = (unsigned char)nargs, .line = -1};
+  luaL_setmetatable(L, LA_TASK_NAME);
+  lua_insert(L, base);
+  for (int i = nargs; i >= 1; i--) lua_setiuservalue(L, base, UV_ARGS - 1 + i);
+  lua_setiuservalue(L, base, UV_VALUE);
+  if (lua_getstack(L, level, &ar) && lua_getinfo(L, "lf", &ar)) {
+    o->line = ar.currentline;
+    lua_setiuservalue(L, base, UV_PLACE);
+  }
+  lua_pushvalue(L, base);
+  int slot = la_owner_add(L, rt);
+  la_task *t = la_task_new(rt->ex, &task_class);
+  if (t == NULL) {
+    la_owner_remove(rt, slot);
+    luaL_error(L, "not enough memory");
+    return NULL;
+  }
+  la_coro *c = (la_coro *)(void *)la_task_future(t);
+  la_coro_init(c, &task_vtable, o, slot);
+  c->flags = LA_CORO_TASK;
+  o->task = t;
+  la_task_spawn(t);
+  o->id = (lua_Integer)t->id;
+  return o;
+}
+
+void la_task_object_push_place(lua_State *L, int i) {
+  const la_task_object *o = lua_touserdata(L, i);
+  lua_Debug ar;
+  if (lua_getiuservalue(L, i, UV_PLACE) != LUA_TFUNCTION) {
+    lua_pop(L, 1);
+    lua_pushliteral(L, "?");
+    return;
+  }
+  lua_getinfo(L, ">S", &ar);
+  if (o->line > 0) lua_pushfstring(L, "%s:%d", ar.short_src, o->line);
+  else lua_pushstring(L, ar.short_src);
+}
+
+/* ---- failures that nobody awaits -----------------------------------------------------*/
+
+/* Called protected: (Task). */
+static int report(lua_State *L) {
+  const la_task_object *o = lua_touserdata(L, 1);
+  lua_getiuservalue(L, 1, UV_VALUE);
+  lua_getiuservalue(L, 1, UV_PLACE);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &la_error_handler_key) == LUA_TFUNCTION) {
+    lua_pushvalue(L, 2); /* handler(err, traceback, task) */
+    lua_pushvalue(L, 3);
+    lua_pushvalue(L, 1);
+    lua_call(L, 3, 0);
+    return 0;
+  }
+  la_push_report(L, 2, 3);
+  fprintf(stderr, "lua_async: task %lld failed: %s\n", (long long)o->id, lua_tostring(L, -1));
+  fflush(stderr);
+  return 0;
+}
+
+void la_report_failure(lua_State *L, int i) {
+  lua_pushvalue(L, i);
+  lua_pushcfunction(L, report);
+  lua_insert(L, -2);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+    const char *s = lua_tostring(L, -1);
+    fprintf(stderr, "lua_async: a task failed, and so did telling it: %s\n", s ? s : "(no message)");
+    lua_pop(L, 1);
+  }
+}

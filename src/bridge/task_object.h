@@ -1,0 +1,63 @@
+/*
+** task_object.h - the Task that Lua sees, and the task behind it.
+**
+** The userdata outlives the la_task: when that ends, it takes over the results.
+** Until then the runtime's `owners` keeps the userdata alive, so it needs no
+** finaliser. User values:
+**                 waiting to start    running          done          failed
+**   1             the function        -                result        the error
+**   2             the function that spawned it         -             the traceback
+**   3, 4, …       arguments           -                -             -
+** More than one result: 1 is a table of them with their count at "n".
+*/
+#ifndef LA_BRIDGE_TASK_OBJECT_H
+#define LA_BRIDGE_TASK_OBJECT_H
+
+#include "bridge/coro.h"
+
+#define LA_TASK_NAME "lua_async.Task"
+
+typedef enum la_outcome {
+  LA_OUTCOME_NONE, /* it has not ended */
+  LA_OUTCOME_EMPTY,
+  LA_OUTCOME_ONE,
+  LA_OUTCOME_MANY,
+  LA_OUTCOME_FAILED,
+  LA_OUTCOME_CANCELLED
+} la_outcome;
+
+typedef struct la_task_object {
+  la_task *task; /* NULL once it has ended */
+  lua_Integer id;
+  int line; /* where it was spawned */
+  unsigned char outcome, nargs;
+} la_task_object;
+
+/* Pops a function and its `nargs` arguments, and pushes the Task of their call.
+** Raises for want of memory. `level` of L's call stack is where it is spawned. */
+la_task_object *la_task_object_spawn(lua_State *L, la_runtime *rt, int nargs, int level);
+
+/* Pushes the results of a Task that has ended (at index i) and returns how many, or
+** raises its error, with the record of where it came from. */
+int la_task_object_results(lua_State *L, int i);
+
+/* The same for the root task of a run, to whoever called run: a string that was raised
+** has the traceback appended, since nobody after us can. Other values stay as they are. */
+int la_task_object_return(lua_State *L, int i);
+
+/* The coroutine of one that has not ended. */
+la_coro *la_task_object_coro(const la_task_object *o);
+
+/* The Task object of a task that has not ended. */
+void la_task_object_push(lua_State *L, la_runtime *rt, la_task *t);
+
+/* Pushes "file:line" of where the Task at index i (which has not ended) was spawned. */
+void la_task_object_push_place(lua_State *L, int i);
+
+/* Reports, to the handler or to stderr, that the Task at index i has failed. */
+void la_report_failure(lua_State *L, int i);
+
+extern char la_error_handler_key; /* registry: the handler of async.on_error */
+extern char la_task_names_key;    /* registry: weak table, Task -> name */
+
+#endif

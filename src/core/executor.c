@@ -1,0 +1,226 @@
+#include "core/executor.h"
+
+#include <sched.h>
+#include <stdlib.h>
+
+/* Each thread's address of this is its name; a comparison costs less than asking
+** the system who we are. */
+static _Thread_local char thread_name;
+
+enum { SPARE_MAX = 4096, CLOCK_EVERY = 16 };
+
+static inline bool is_owner(const la_executor *ex) { return ex->owner == &thread_name; }
+
+la_executor *la_executor_new(la_parker parker) {
+  la_executor *ex = calloc(1, sizeof *ex);
+  if (ex == NULL) return NULL;
+  ex->ready_tail = &ex->ready;
+  ex->owner = &thread_name;
+  la_mpsc_init(&ex->foreign);
+  ex->parker = parker;
+  la_timer_queue_init(&ex->timers, la_executor_now(ex));
+  la_list_init(&ex->live);
+  return ex;
+}
+
+/* ---- queues -------------------------------------------------------------------*/
+
+static void push_ready(la_executor *ex, la_task *t) {
+  t->next.next = NULL;
+  *ex->ready_tail = &t->next;
+  ex->ready_tail = &t->next.next;
+}
+
+static la_task *pop_ready(la_executor *ex) {
+  la_mpsc_node *n = ex->ready;
+  if (n == NULL) return NULL;
+  ex->ready = n->next;
+  if (ex->ready == NULL) ex->ready_tail = &ex->ready;
+  return la_container(n, la_task, next);
+}
+
+/* A foreign thread may use the executor between `enter` and `leave` if `enter`
+** said so. Both sides write before they read, in one total order: either the
+** closing owner sees `inside`, or the thread sees `closing`. */
+static bool enter(la_executor *ex) {
+  atomic_fetch_add_explicit(&ex->inside, 1, memory_order_seq_cst);
+  return !atomic_load_explicit(&ex->closing, memory_order_seq_cst);
+}
+
+static void leave(la_executor *ex) {
+  atomic_fetch_sub_explicit(&ex->inside, 1, memory_order_release);
+}
+
+/* The caller holds a reference to `t`, which holds the executor's memory. */
+static void push_foreign(la_executor *ex, la_task *t) {
+  if (la_mpsc_push(&ex->foreign, &t->next)) ex->parker.vt->unpark(ex->parker.self);
+}
+
+void la_executor_schedule(la_executor *ex, la_task *t) {
+  if (is_owner(ex)) {
+    if (!ex->closed) push_ready(ex, t);
+    return;
+  }
+  if (enter(ex)) push_foreign(ex, t);
+  leave(ex);
+}
+
+/* ---- the memory of tasks ------------------------------------------------------*/
+
+/* After `closing` the tasks that are left count up from minus their number, which
+** the owner subtracts once it is done: who reaches zero frees the executor. */
+static void freed_late(la_executor *ex, long change) {
+  long old = atomic_fetch_add_explicit(&ex->freed_late, change, memory_order_acq_rel);
+  if (old + change == 0) free(ex);
+}
+
+static void keep_or_free(la_executor *ex, la_task *t) {
+  ex->tasks--;
+  if (ex->spare == NULL) ex->spare_class = t->cls;
+  if (ex->spare_count >= SPARE_MAX || ex->spare_class != t->cls) {
+    free(t);
+    return;
+  }
+  t->next.next = ex->spare;
+  ex->spare = &t->next;
+  ex->spare_count++;
+}
+
+void la_executor_release(la_executor *ex, la_task *t) {
+  if (is_owner(ex) && !ex->closed) {
+    keep_or_free(ex, t);
+  } else if (enter(ex)) {
+    push_foreign(ex, t);
+    leave(ex);
+  } else {
+    free(t);
+    leave(ex);
+    freed_late(ex, 1);
+  }
+}
+
+/* ---- tasks --------------------------------------------------------------------*/
+
+/* Oldest awaiter first: the list has the newest at its head. */
+static void wake_joins(la_task *t) {
+  la_join *oldest = NULL;
+  for (la_join *j = t->joins; j != NULL; j = j->next)
+    if (j->next == NULL) oldest = j;
+  while (oldest != NULL) {
+    la_join *j = oldest;
+    oldest = j->link == &t->joins ? NULL : la_container(j->link, la_join, next);
+    *j->link = NULL;
+    j->link = NULL;
+    la_waker_wake(j->waker);
+  }
+}
+
+static void complete(la_executor *ex, la_task *t, bool cancelled) {
+  la_future *f = la_task_future(t);
+  if (t->cls->finished != NULL) t->cls->finished(t, cancelled);
+  la_future_drop(f);
+  la_node_unlink(&t->live);
+  ex->live_count--;
+  uint64_t old = atomic_fetch_or_explicit(&t->state, LA_TASK_COMPLETE, memory_order_acq_rel);
+  wake_joins(t);
+  /* One that woke itself is still in a queue, which gives the reference up. */
+  if ((old & LA_TASK_SCHEDULED) == 0 || ex->closed) la_task_unref(t);
+}
+
+static void run_task(la_executor *ex, la_task *t) {
+  uint64_t old = atomic_fetch_and_explicit(&t->state, ~(uint64_t)LA_TASK_SCHEDULED,
+                                           memory_order_acq_rel);
+  if (old & LA_TASK_COMPLETE) {
+    la_task_unref(t);
+    return;
+  }
+  if ((old & LA_TASK_CANCELLED) != 0 && !t->cls->unwinds) {
+    complete(ex, t, true);
+    return;
+  }
+  la_waker waker = la_task_borrow_waker(t);
+  la_context cx = {&waker, &ex->budget};
+  ex->budget = LA_TASK_BUDGET;
+  ex->current = t;
+  la_poll r = la_future_poll(la_task_future(t), &cx);
+  ex->current = NULL;
+  if (r == LA_READY) complete(ex, t, false);
+}
+
+/* Wakes from other threads, and tasks whose last reference went there. */
+static void take_foreign(la_executor *ex) {
+  la_mpsc_node *n = la_mpsc_take(&ex->foreign);
+  while (n != NULL) {
+    la_task *t = la_container(n, la_task, next);
+    n = n->next;
+    uint64_t state = atomic_load_explicit(&t->state, memory_order_acquire);
+    if (state / LA_TASK_REF == 0) keep_or_free(ex, t);
+    else push_ready(ex, t);
+  }
+}
+
+/* ---- turns --------------------------------------------------------------------*/
+
+/* The tasks that were ready when the turn began are polled before the reactor is
+** asked again, unless they take too long; tasks that wake one another go on for
+** LA_TURN_POLLS polls, since a look at the reactor costs a system call. */
+bool la_executor_turn(la_executor *ex) {
+  uint64_t start = la_executor_now(ex);
+  la_timer_queue_advance(&ex->timers, start);
+  take_foreign(ex);
+  la_mpsc_node **generation = ex->ready_tail;
+  bool all = ex->ready == NULL;
+  unsigned polls = 0;
+  la_task *t;
+  while ((t = pop_ready(ex)) != NULL) {
+    if (&t->next.next == generation) all = true;
+    run_task(ex, t);
+    polls++;
+    if (all && polls >= LA_TURN_POLLS) break;
+    if (polls % CLOCK_EVERY == 0 && la_executor_now(ex) - start > LA_TURN_NS) break;
+  }
+  return ex->ready != NULL;
+}
+
+static bool foreign_waiting(la_executor *ex) {
+  return atomic_load_explicit(&ex->foreign.top, memory_order_acquire) != NULL;
+}
+
+static bool deadlocked(la_executor *ex) {
+  if (la_timer_queue_next(&ex->timers) != LA_TIMER_NEVER) return false;
+  if (ex->parker.vt->alive(ex->parker.self)) return false;
+  /* In this order: a wake is queued before its waker stops to count. */
+  return atomic_load_explicit(&ex->external, memory_order_acquire) == 0 && !foreign_waiting(ex);
+}
+
+la_run_end la_executor_run(la_executor *ex, la_task *task) {
+  for (;;) {
+    bool busy = la_executor_turn(ex);
+    if (task != NULL ? la_task_has(task, LA_TASK_COMPLETE) : ex->live_count == 0)
+      return LA_RUN_DONE;
+    if (!busy && deadlocked(ex)) return LA_RUN_DEADLOCK;
+    ex->parker.vt->park(ex->parker.self, busy ? 0 : la_timer_queue_next(&ex->timers));
+  }
+}
+
+/* ---- the end ------------------------------------------------------------------*/
+
+/* Once nobody pushes and all queues are empty, a task is in none of them, whatever
+** its SCHEDULED says: `complete` gives up the executor's reference at once. */
+void la_executor_close(la_executor *ex) {
+  atomic_store_explicit(&ex->closing, true, memory_order_seq_cst);
+  while (atomic_load_explicit(&ex->inside, memory_order_acquire) != 0) sched_yield();
+  take_foreign(ex);
+  la_task *t;
+  while ((t = pop_ready(ex)) != NULL)
+    if (la_task_has(t, LA_TASK_COMPLETE)) la_task_unref(t);
+  ex->closed = true;
+  while (!la_list_empty(&ex->live))
+    complete(ex, la_container(ex->live.head.next, la_task, live), true);
+  while (ex->spare != NULL) {
+    t = la_container(ex->spare, la_task, next);
+    ex->spare = t->next.next;
+    free(t);
+  }
+  freed_late(ex, -(long)ex->tasks);
+}

@@ -1,0 +1,104 @@
+/*
+** executor.h - runs tasks on one thread, and parks it while there is none to run.
+**
+** Wakes on the owner thread go on the ready list, others through a lock-free
+** list and `unpark`. A turn polls a bounded number of tasks; between turns the
+** parker sees what the outside has for us. An executor without a reactor parks
+** on a condition variable (la_parker_thread).
+*/
+#ifndef LA_CORE_EXECUTOR_H
+#define LA_CORE_EXECUTOR_H
+
+#include "task.h"
+#include "timer_queue.h"
+
+/* How an executor waits. `self` is the first argument of each. */
+typedef struct la_parker_vtable {
+  /* Waits until `deadline` (of `now`; LA_TIMER_NEVER: without end; one in the
+  ** past: only looks), until something outside wakes a task, or until unparked:
+  ** an unpark that comes first is not lost. May return early. */
+  void (*park)(void *self, uint64_t deadline);
+  /* Any thread. */
+  void (*unpark)(void *self);
+  /* True while something outside may still wake a task: requests in flight, open
+  ** handles. When nothing may, and no timer is set, all tasks wait for ever. */
+  bool (*alive)(void *self);
+  /* Monotonic nanoseconds. */
+  uint64_t (*now)(void *self);
+} la_parker_vtable;
+
+typedef struct la_parker {
+  void *self;
+  const la_parker_vtable *vt;
+} la_parker;
+
+/* Operations a task may finish in one poll before it lets others run (as tokio's
+** coop budget), tasks polled in a turn, and the time after which a turn ends. */
+enum { LA_TASK_BUDGET = 128, LA_TURN_POLLS = 256 };
+#define LA_TURN_NS UINT64_C(5000000)
+
+struct la_executor {
+  la_mpsc_node *ready, **ready_tail;
+  unsigned budget;
+  bool closed;
+  la_task *current; /* the one being polled */
+  const void *owner;
+  la_mpsc foreign;
+  la_parker parker;
+  la_timer_queue timers;
+  la_list live;
+  size_t live_count;
+  uint64_t next_id;
+  la_mpsc_node *spare; /* memory of ended tasks of the class `spare_class` */
+  const la_task_class *spare_class;
+  size_t spare_count;
+  size_t tasks; /* tasks whose memory is not freed (spare ones do not count) */
+  _Atomic long external; /* what may wake a task unseen by the parker */
+  _Atomic unsigned inside; /* foreign threads that are using the executor */
+  _Atomic bool closing;
+  _Atomic long freed_late; /* tasks freed since `closing`; see executor.c */
+};
+
+/* The calling thread is the owner. NULL: no memory. */
+la_executor *la_executor_new(la_parker parker);
+
+/* Drops the futures of all tasks that are left (as cancelled), waits for foreign
+** wakes that are under way, and gives up the memory, which goes when the last
+** waker does. The parker is not called after it. */
+void la_executor_close(la_executor *ex);
+
+typedef enum la_run_end { LA_RUN_DONE, LA_RUN_DEADLOCK } la_run_end;
+
+/* Runs until `task` is COMPLETE, or, when it is NULL, until no task is left.
+** LA_RUN_DEADLOCK: every task waits and nothing can wake one; calling it again
+** after a wake or a cancel goes on. Not re-entrant. */
+la_run_end la_executor_run(la_executor *ex, la_task *task);
+
+/* One turn: timers that are due, then tasks. True while some are ready. */
+bool la_executor_turn(la_executor *ex);
+
+static inline uint64_t la_executor_now(const la_executor *ex) {
+  return ex->parker.vt->now(ex->parker.self);
+}
+
+/* Counts (+1, -1) what may wake a task from outside unseen by the parker: while
+** there is any, a run in which every task waits is no deadlock. Any thread. */
+static inline void la_executor_keep_alive(la_executor *ex, int change) {
+  atomic_fetch_add_explicit(&ex->external, change, memory_order_acq_rel);
+}
+
+/* ---- for task.c ---------------------------------------------------------------*/
+
+/* Queues a task that this call's maker has just marked SCHEDULED. Any thread that
+** holds a reference to it. */
+void la_executor_schedule(la_executor *ex, la_task *t);
+
+/* The last reference is gone: frees the memory, or sends it to the owner. */
+void la_executor_release(la_executor *ex, la_task *t);
+
+/* ---- a parker with no reactor behind it --------------------------------------*/
+
+la_parker la_parker_thread_new(void); /* self is NULL when there is no memory */
+void la_parker_thread_free(la_parker p);
+
+#endif

@@ -1,0 +1,24 @@
+/* future.h - the smallest futures, and a waker that wakes nobody. */
+#ifndef LA_CORE_FUTURE_H
+#define LA_CORE_FUTURE_H
+
+#include <stdbool.h>
+
+#include "lua_async.h"
+
+/* std::task::Waker::noop: for polling a future just to see. */
+extern const la_waker la_waker_noop;
+
+/* std::future::ready and std::future::pending: ready at once, and never. They
+** hold nothing, so one of each serves all. */
+extern la_future la_ready, la_pending;
+
+/* Ready at its second poll: between the two, everyone who was ready has had a turn. */
+typedef struct la_yield {
+  la_future base;
+  bool yielded;
+} la_yield;
+
+void la_yield_init(la_yield *y);
+
+#endif

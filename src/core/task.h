@@ -1,0 +1,125 @@
+/*
+** task.h - a future that an executor owns, and the references to it.
+**
+** States. `state` is one atomic word: flags below, reference count above.
+**   SCHEDULED  the task is in exactly one queue (the executor's ready list or its
+**              list of foreign wakes). Set by a wake on any thread, by whoever
+**              finds it clear, who then queues the task; cleared by the executor
+**              as it takes the task out, before the poll, so that a wake during a
+**              poll queues it again. Only the owner thread polls, hence no RUNNING.
+**   CANCELLED  cancellation was asked for. Set by la_task_cancel, on the owner
+**              thread, never after COMPLETE; never cleared.
+**   COMPLETE   the future has been dropped and `finished` has run. Set once, by
+**              the owner thread; no flag but SCHEDULED can be set after it.
+**
+** References, counted together in `state`:
+**   the executor's  from spawn until COMPLETE; when the task completes while it is
+**                   in a queue (it woke itself), until it is taken out of there.
+**   wakers          one each, on any thread.
+**   joins           one each; la_task_ref and la_task_unref serve other holders.
+** The last one given up frees the task's memory and nothing else, since its future
+** went at COMPLETE. On a foreign thread it does not even do that: the task is sent
+** to its owner, which frees it; only after the executor has closed, when there is
+** no owner any more, is the memory freed where the last waker was dropped.
+** Fields other than `state` and `next` belong to the owner thread.
+**
+** Modelled on async-task's and tokio's task states, less what needs many pollers.
+*/
+#ifndef LA_CORE_TASK_H
+#define LA_CORE_TASK_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "list.h"
+#include "lua_async.h"
+#include "mpsc.h"
+
+typedef struct la_executor la_executor;
+typedef struct la_task la_task;
+typedef struct la_join la_join;
+
+/* What the owner of a kind of tasks adds. */
+typedef struct la_task_class {
+  /* The task is over; `cancelled` says that its future was dropped before it was
+  ** ready. Called once, on the owner thread, just before the future is dropped:
+  ** the moment to take its output. Awaiters are woken after it. */
+  void (*finished)(la_task *task, bool cancelled);
+  /* A cancelled task of this class is polled on until its future is ready, for a
+  ** future that unwinds; otherwise its future is dropped at the next turn. */
+  bool unwinds;
+  size_t future_size; /* bytes for the future of each task */
+} la_task_class;
+
+struct la_task {
+  _Atomic uint64_t state;
+  la_mpsc_node next; /* in the ready list, or the list of foreign wakes */
+  la_executor *ex;
+  const la_task_class *cls;
+  la_join *joins; /* awaiters, newest first */
+  la_node live;   /* in the executor's list until COMPLETE */
+  uint64_t id;    /* 1, 2, 3, … in the order of spawning, within one executor */
+};
+
+enum { LA_TASK_SCHEDULED = 1, LA_TASK_CANCELLED = 2, LA_TASK_COMPLETE = 4, LA_TASK_REF = 16 };
+
+/* The future of a task stands right behind it. */
+static inline la_future *la_task_future(la_task *t) { return (la_future *)(void *)(t + 1); }
+
+/* A task with uninitialised room for its future, which begins with an la_future
+** that the caller fills in before la_task_spawn. NULL: no memory. */
+la_task *la_task_new(la_executor *ex, const la_task_class *cls);
+
+/* Hands it to the executor: it is polled in the next turn. */
+void la_task_spawn(la_task *t);
+
+/* Gives back a task that was never spawned, without dropping its future. */
+void la_task_discard(la_task *t);
+
+/* Asks for cancellation; the owner thread. A task that was never polled is never
+** polled. False when it had already ended or been cancelled. */
+bool la_task_cancel(la_task *t);
+
+static inline bool la_task_has(const la_task *t, unsigned flag) {
+  return (atomic_load_explicit(&t->state, memory_order_relaxed) & flag) != 0;
+}
+
+/* Any thread. */
+static inline void la_task_ref(la_task *t) {
+  atomic_fetch_add_explicit(&t->state, LA_TASK_REF, memory_order_relaxed);
+}
+void la_task_unref(la_task *t);
+
+/* The waker of a task; it borrows the caller's reference. Its clones own one. */
+extern const la_waker_vtable la_task_waker;
+static inline la_waker la_task_borrow_waker(la_task *t) {
+  return (la_waker){.data = t, .vt = &la_task_waker};
+}
+
+
+/* A clone for someone whom the parker cannot see, such as a thread of another
+** library: while it or a clone of it exists, the executor does not take "every
+** task waits" for a deadlock. Owner thread. */
+extern const la_waker_vtable la_task_external_waker;
+la_waker la_task_clone_external(la_task *t);
+
+/* The task that a waker wakes, NULL for one that is not a task's. */
+static inline la_task *la_waker_task(const la_waker *w) {
+  bool is = w->vt == &la_task_waker || w->vt == &la_task_external_waker;
+  return is ? (la_task *)w->data : NULL;
+}
+
+/* ---- join: a future that is ready when a task is COMPLETE -------------------*/
+
+struct la_join {
+  la_future base;
+  la_task *task; /* a reference, kept until the drop so that the output can be read */
+  la_join *next, **link;
+  la_waker waker;
+};
+
+/* Takes a reference of its own. Dropping a join does not cancel the task. */
+void la_join_init(la_join *j, la_task *t);
+
+#endif

@@ -1,0 +1,55 @@
+/*
+** reactor.h - libuv as the parker of an executor: one loop, one timer, one async.
+**
+** One thread owns a reactor and everything made on it; only the executor's unpark
+** crosses threads.
+**
+** `waiting` counts the wakers that the outside holds (la_waiter). It answers "may
+** something still wake a task": an open connection that nobody reads wakes nobody,
+** and a request whose future was dropped neither, whatever libuv counts as alive.
+**
+** References. The maker holds one, given up by la_reactor_free; handles and files
+** hold one each, so that one which outlives the loop finds memory that says `closed`.
+*/
+#ifndef LA_DRIVER_REACTOR_H
+#define LA_DRIVER_REACTOR_H
+
+#include <uv.h>
+
+#include "core/executor.h"
+
+/* Read buffers, all of one size, kept for use by whichever stream reads next: the
+** last one returned is still in the cache. */
+enum { LA_BUFFER_SIZE = 65536, LA_BUFFERS_KEPT = 16 };
+
+typedef struct la_reactor {
+  uv_loop_t loop;
+  uv_timer_t timer; /* runs only while parked: wakes the loop for the executor's timers */
+  uv_async_t async; /* unpark */
+  la_executor *ex;  /* NULL once closed */
+  unsigned waiting; /* wakers held by la_waiters */
+  unsigned refs;
+  unsigned buffers_free;
+  bool closed; /* the loop is gone: only memory may be given back */
+  char *buffers[LA_BUFFERS_KEPT];
+} la_reactor;
+
+/* Makes the loop and the executor on it. A negative errno: UV_ENOMEM, UV_EMFILE, …;
+** nothing is left then. From here until la_reactor_free SIGPIPE is ignored, unless
+** the program has a handler for it. */
+int la_reactor_new(la_reactor **out);
+
+/* Closes every handle that is left and the executor, runs the loop until all
+** close callbacks and requests in flight have ended, and gives up its reference. What
+** the pool is doing is waited for: a thread that is blocked for good (say in open() of
+** a FIFO that nobody writes) blocks this too. */
+void la_reactor_free(la_reactor *r);
+
+static inline void la_reactor_ref(la_reactor *r) { r->refs++; }
+void la_reactor_unref(la_reactor *r);
+
+/* A buffer of LA_BUFFER_SIZE, NULL when there is no memory. */
+char *la_buffer_take(la_reactor *r);
+void la_buffer_give(la_reactor *r, char *buffer);
+
+#endif

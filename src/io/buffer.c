@@ -1,0 +1,61 @@
+#include "io/buffer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Below this, what stays behind is not worth moving. */
+enum { SMALL = 4096 };
+
+/* Blocks of our own never have just this size. */
+static bool pooled(const la_rbuf *b) { return b->cap == LA_BUFFER_SIZE; }
+
+static void release(la_rbuf *b, la_reactor *r) {
+  if (b->data == NULL) return;
+  if (pooled(b)) la_buffer_give(r, b->data);
+  else free(b->data);
+  *b = (la_rbuf){0};
+}
+
+/* The bytes move to a block of `cap`; false: no memory. */
+static bool move(la_rbuf *b, la_reactor *r, size_t cap) {
+  size_t len = la_rbuf_len(b);
+  char *data = cap == LA_BUFFER_SIZE ? la_buffer_take(r) : malloc(cap);
+  if (data == NULL) return false;
+  if (len > 0) memcpy(data, la_rbuf_bytes(b), len);
+  release(b, r);
+  *b = (la_rbuf){.data = data, .end = len, .cap = cap};
+  return true;
+}
+
+int la_rbuf_grow(la_rbuf *b, la_reactor *r, size_t want) {
+  size_t len = la_rbuf_len(b);
+  size_t need = want < len ? want : len;
+  if (need < 1) need = 1;
+  if (b->data != NULL && la_rbuf_room(b) >= need) return 0;
+  if (b->cap - len >= need && b->start > 0) { /* sliding pays: it moves no more than it gains */
+    memmove(b->data, la_rbuf_bytes(b), len);
+    b->start = 0;
+    b->end = len;
+    return 0;
+  }
+  if (len > SIZE_MAX / 4) return UV_ENOMEM;
+  size_t cap = len + need <= LA_BUFFER_SIZE ? LA_BUFFER_SIZE : LA_BUFFER_SIZE * 2;
+  while (cap < len + need) cap *= 2;
+  return move(b, r, cap) ? 0 : UV_ENOMEM;
+}
+
+void la_rbuf_settle(la_rbuf *b, la_reactor *r) {
+  size_t len = la_rbuf_len(b);
+  if (len == 0) release(b, r);
+  else if (b->cap > SMALL && len < b->cap / 4 && len != LA_BUFFER_SIZE) move(b, r, len);
+}
+
+void la_rbuf_adopt(la_rbuf *b, la_reactor *r, char *buffer, size_t n) {
+  release(b, r);
+  *b = (la_rbuf){.data = buffer, .end = n, .cap = LA_BUFFER_SIZE};
+}
+
+void la_rbuf_clear(la_rbuf *b, la_reactor *r) {
+  b->start = b->end = 0;
+  release(b, r);
+}

@@ -1,0 +1,349 @@
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+
+#include "io/file_job.h"
+#include "io/posix.h"
+
+static la_file *from_reader(la_reader *rd) { return la_container(rd, la_file, reader); }
+
+/* ---- life -----------------------------------------------------------------------------------*/
+
+static la_poll reader_fill(la_reader *rd, la_context *cx, size_t want, ssize_t *n);
+static void reader_forget(la_reader *rd);
+static const la_future_vtable reader_vtable = LA_READER_VTABLE("read");
+static const la_source file_source = {reader_fill, reader_forget, &reader_vtable};
+
+la_file *la_file_new(la_reactor *r) {
+  la_file *f = calloc(1, sizeof *f);
+  if (f == NULL) return NULL;
+  la_reader_init(&f->reader, r, &file_source);
+  f->reactor = r;
+  la_reactor_ref(r);
+  f->refs = 1;
+  f->fd = -1;
+  la_list_init(&f->ops);
+  return f;
+}
+
+void la_file_ref(la_file *f) { f->refs++; }
+bool la_file_is_open(const la_file *f) { return f->fd >= 0 && !(f->flags & LA_FILE_CLOSING); }
+bool la_file_seekable(const la_file *f) { return (f->flags & LA_FILE_SEEKS) != 0; }
+la_reader *la_file_reader(la_file *f) { return &f->reader; }
+
+static void give(la_file *f, char **buffer) {
+  if (*buffer != NULL) la_buffer_give(f->reactor, *buffer);
+  *buffer = NULL;
+}
+
+static void forget_ahead(la_file *f) {
+  give(f, &f->ahead);
+  f->ahead_len = 0;
+}
+
+static void free_if_over(la_file *f) {
+  if (f->refs > 0 || f->busy || f->fd >= 0) return;
+  la_reactor *r = f->reactor;
+  la_reader_clear(&f->reader);
+  forget_ahead(f);
+  give(f, &f->out);
+  la_waiter_clear(&f->reading, r);
+  la_waiter_clear(&f->writing, r);
+  free(f);
+  la_reactor_unref(r);
+}
+
+void la_file_unref(la_file *f) {
+  if (--f->refs > 0) return;
+  la_file_begin_close(f);
+  free_if_over(f);
+}
+
+/* ---- the job's end ------------------------------------------------------------------------------*/
+
+static void wake_all(la_file *f) {
+  la_waiter_wake(&f->reading, f->reactor);
+  la_waiter_wake(&f->writing, f->reactor);
+  for (la_node *n = f->ops.head.next; n != &f->ops.head; n = n->next)
+    la_waiter_wake(&la_container(n, la_file_op, node)->waiter, f->reactor);
+}
+
+static void read_ended(la_file *f, ssize_t n) {
+  if (n > 0) {
+    f->ahead = f->job.buf;
+    f->ahead_len = (size_t)n;
+    f->position += n;
+  } else {
+    give(f, &f->job.buf);
+    if (f->flags & LA_FILE_READ_DROPPED) return;
+    f->read_result = (int)n;
+    f->flags |= LA_FILE_READ_ENDED;
+  }
+}
+
+static void write_ended(la_file *f, ssize_t status) {
+  give(f, &f->job.buf);
+  f->position = f->job.at;
+  if (status < 0) f->write_error = (int)status;
+}
+
+static void close_ended(la_file *f, ssize_t status) {
+  give(f, &f->job.buf);
+  f->fd = -1;
+  f->close_status = f->write_error != 0 ? f->write_error : (int)status;
+}
+
+static void op_ended(la_file *f, ssize_t result) {
+  la_file_op *op = f->job.op;
+  f->job.op = NULL;
+  if (op == NULL) {
+    free(f->job.buf);
+    return;
+  }
+  op->finished = true;
+  op->status = result < 0 ? (int)result : 0;
+  op->done = f->job.kind == LA_JOB_READ_AT && result > 0 ? (size_t)result : f->job.done;
+  op->data = f->job.buf;
+}
+
+static void step_close(la_file *f);
+
+static void job_ended(la_work *work, ssize_t result) {
+  la_file *f = la_container(work, la_file, job.work);
+  f->busy = false;
+  switch (f->job.kind) {
+    case LA_JOB_READ: read_ended(f, result); break;
+    case LA_JOB_WRITE: write_ended(f, result); break;
+    case LA_JOB_CLOSE: close_ended(f, result); break;
+    default: op_ended(f, result);
+  }
+  if (f->flags & LA_FILE_CLOSING) step_close(f);
+  wake_all(f);
+  free_if_over(f);
+}
+
+int la_file_start(la_file *f, la_job_kind kind) {
+  f->job.kind = kind;
+  f->job.fd = f->fd;
+  f->job.flags = f->flags;
+  f->job.done = 0;
+  la_work_init(&f->job.work, &la_file_job_class, f->reactor);
+  f->flags &= ~LA_FILE_READ_DROPPED;
+  int err = la_work_submit(&f->job.work, job_ended);
+  f->busy = err == 0;
+  return err;
+}
+
+static void hand_out_over(la_file *f) {
+  f->job.buf = f->out;
+  f->job.len = f->out_len;
+  f->job.at = f->position;
+  f->out = NULL;
+  f->out_len = 0;
+}
+
+int la_file_start_write(la_file *f) {
+  hand_out_over(f);
+  int err = la_file_start(f, LA_JOB_WRITE);
+  if (err != 0) {
+    f->out = f->job.buf;
+    f->out_len = f->job.len;
+  }
+  return err;
+}
+
+/* ---- close --------------------------------------------------------------------------------------*/
+
+int la_file_closed_error(la_file *f, int cut) {
+  bool was = (f->flags & cut) != 0;
+  f->flags &= ~cut;
+  return was ? UV_ECANCELED : UV_EBADF;
+}
+
+/* Once nothing is under way: what is buffered is written and the descriptor closed, in one
+** trip; at once when it has only been read, or when there is no pool to be had. */
+static void step_close(la_file *f) {
+  if (f->busy || f->fd < 0) return;
+  hand_out_over(f);
+  if ((f->flags & LA_FILE_WRITES) && la_file_start(f, LA_JOB_CLOSE) == 0) return;
+  f->job.kind = LA_JOB_CLOSE;
+  f->job.fd = f->fd;
+  f->job.flags = f->flags;
+  f->job.done = 0;
+  close_ended(f, la_file_job_class.run(&f->job.work));
+}
+
+void la_file_begin_close(la_file *f) {
+  if (!la_file_is_open(f)) return;
+  f->flags |= LA_FILE_CLOSING;
+  if (la_waiter_holds(&f->reading)) f->flags |= LA_FILE_READ_CUT;
+  if (la_waiter_holds(&f->writing)) f->flags |= LA_FILE_WRITE_CUT;
+  step_close(f);
+  wake_all(f);
+}
+
+/* ---- reading --------------------------------------------------------------------------------------*/
+
+void la_file_unread(la_file *f) {
+  f->position -= (int64_t)(la_rbuf_len(&f->reader.buf) + f->ahead_len);
+  la_reader_clear(&f->reader);
+  forget_ahead(f);
+  f->flags &= ~LA_FILE_READ_ENDED;
+}
+
+static void reader_forget(la_reader *rd) {
+  la_file *f = from_reader(rd);
+  la_waiter_clear(&f->reading, f->reactor);
+  f->flags &= ~(LA_FILE_READ_CUT | LA_FILE_READ_ENDED);
+  f->flags |= LA_FILE_READ_DROPPED;
+}
+
+/* What a job has read: by taking its buffer over where that is possible. */
+static ssize_t absorb(la_file *f) {
+  la_rbuf *b = &f->reader.buf;
+  size_t n = f->ahead_len;
+  if (la_rbuf_len(b) == 0) {
+    la_rbuf_adopt(b, f->reactor, f->ahead, n);
+    f->ahead = NULL;
+  } else {
+    while (la_rbuf_room(b) < n) {
+      int err = la_rbuf_grow(b, f->reactor, la_rbuf_room(b) + 1 > n ? n : la_rbuf_room(b) + n);
+      if (err != 0) return err;
+      if (la_rbuf_room(b) < n && n > la_rbuf_room(b)) n = la_rbuf_room(b);
+    }
+    memcpy(b->data + b->end, f->ahead, n);
+    la_rbuf_added(b, n);
+  }
+  f->ahead_len -= n;
+  if (f->ahead_len == 0) forget_ahead(f);
+  else memmove(f->ahead, f->ahead + n, f->ahead_len);
+  return (ssize_t)n;
+}
+
+/* What the system has in its cache is read at once, with no trip to the pool: UV_EAGAIN
+** when it would have to wait. */
+static ssize_t read_cached(la_file *f, size_t want) {
+#ifdef RWF_NOWAIT
+  la_rbuf *b = &f->reader.buf;
+  if (!(f->flags & LA_FILE_SEEKS) || (f->flags & LA_FILE_NO_NOWAIT)) return UV_EAGAIN;
+  int err = la_rbuf_grow(b, f->reactor, want);
+  if (err != 0) return err;
+  struct iovec iov = {b->data + b->end, la_rbuf_room(b)};
+  ssize_t n = preadv2(f->fd, &iov, 1, (off_t)f->position, RWF_NOWAIT);
+  if (n < 0 && errno != EAGAIN) f->flags |= LA_FILE_NO_NOWAIT;
+  if (n < 0) return UV_EAGAIN;
+  la_rbuf_added(b, (size_t)n);
+  f->position += n;
+  return n;
+#else
+  (void)f;
+  (void)want;
+  return UV_EAGAIN;
+#endif
+}
+
+static int start_read(la_file *f) {
+  f->job.buf = la_buffer_take(f->reactor);
+  if (f->job.buf == NULL) return UV_ENOMEM;
+  f->job.len = LA_BUFFER_SIZE;
+  f->job.at = f->position;
+  int err = la_file_start(f, LA_JOB_READ);
+  if (err != 0) give(f, &f->job.buf);
+  return err;
+}
+
+static la_poll wait_reading(la_file *f, la_context *cx) {
+  la_waiter_set(&f->reading, f->reactor, cx);
+  return LA_PENDING;
+}
+
+static la_poll reader_fill(la_reader *rd, la_context *cx, size_t want, ssize_t *n) {
+  la_file *f = from_reader(rd);
+  if (!la_file_is_open(f) || !(f->flags & LA_FILE_READS)) {
+    *n = la_file_closed_error(f, LA_FILE_READ_CUT);
+    return LA_READY;
+  }
+  f->flags &= ~LA_FILE_READ_DROPPED;
+  if (f->busy) return wait_reading(f, cx);
+  if (!la_budget_take(cx)) return LA_PENDING;
+  int err = 0;
+  if (f->out_len > 0) { /* what was written before is to be seen */
+    err = la_file_start_write(f);
+    if (err == 0) return wait_reading(f, cx);
+    *n = err;
+  } else if (f->ahead_len > 0) {
+    *n = absorb(f);
+  } else if (f->flags & LA_FILE_READ_ENDED) {
+    f->flags &= ~LA_FILE_READ_ENDED;
+    *n = f->read_result;
+  } else {
+    *n = read_cached(f, want);
+    if (*n == UV_EAGAIN) *n = err = start_read(f);
+    if (f->busy) return wait_reading(f, cx);
+  }
+  la_waiter_clear(&f->reading, f->reactor);
+  return LA_READY;
+}
+
+/* ---- writing --------------------------------------------------------------------------------------*/
+
+static la_poll wait_writing(la_file *f, la_context *cx) {
+  la_waiter_set(&f->writing, f->reactor, cx);
+  return LA_PENDING;
+}
+
+/* Room in `out`: 0; 1 when it has to be waited for; or a negative errno. */
+static int make_room(la_file *f) {
+  bool unread = f->ahead_len > 0 || la_rbuf_len(&f->reader.buf) > 0;
+  if ((f->flags & LA_FILE_SEEKS) && f->out_len == 0) {
+    if (f->busy && f->job.kind == LA_JOB_READ) return 1;
+    if (unread) la_file_unread(f);
+  }
+  if (f->out_len == LA_BUFFER_SIZE) {
+    if (f->busy) return 1;
+    int err = la_file_start_write(f);
+    if (err != 0) return err;
+  }
+  if (f->out == NULL) f->out = la_buffer_take(f->reactor);
+  return f->out != NULL ? 0 : UV_ENOMEM;
+}
+
+static la_poll file_write(void *self, la_context *cx, const char *data, size_t len, ssize_t *n) {
+  la_file *f = self;
+  if (!la_file_is_open(f) || !(f->flags & LA_FILE_WRITES)) {
+    *n = la_file_closed_error(f, LA_FILE_WRITE_CUT);
+    return LA_READY;
+  }
+  int wait = f->write_error;
+  f->write_error = 0;
+  if (wait == 0) wait = make_room(f);
+  if (wait > 0) return wait_writing(f, cx);
+  if (!la_budget_take(cx)) {
+    if (wait < 0) f->write_error = wait;
+    return LA_PENDING;
+  }
+  la_waiter_clear(&f->writing, f->reactor);
+  *n = wait;
+  if (wait < 0) return LA_READY;
+  size_t room = LA_BUFFER_SIZE - f->out_len;
+  if (len > room) len = room;
+  memcpy(f->out + f->out_len, data, len);
+  f->out_len += len;
+  *n = (ssize_t)len;
+  /* A full one goes its way; if it cannot, the next write says why. */
+  if (f->out_len == LA_BUFFER_SIZE && !f->busy) la_file_start_write(f);
+  return LA_READY;
+}
+
+static size_t file_forget(void *self) {
+  la_file *f = self;
+  la_waiter_clear(&f->writing, f->reactor);
+  f->flags &= ~LA_FILE_WRITE_CUT;
+  return 0;
+}
+
+const la_sink la_file_sink = {file_write, file_forget};

@@ -1,0 +1,95 @@
+/*
+** file.h - open files, buffered in both directions, like C's FILE.
+**
+** One piece of work at a time is on the pool for a file, and the file owns it, not the
+** future that asked for it. A future that is dropped merely stops waiting: the next
+** operation first waits for what is under way and goes on from its result, so that no
+** byte is lost or written twice. Hence operations on one file go one after the other, in
+** the order in which they are polled.
+**
+** A regular file keeps its position itself (pread, pwrite): reading and writing may follow
+** each other freely. Others (terminals, FIFOs, devices) are read and written as they come,
+** and a read that waits there occupies a thread of the pool.
+**
+** A write error that no write can report any more is reported once by the next flush,
+** seek, sync or close. A file that is dropped without being closed is flushed and closed
+** in the background, before la_reactor_free returns.
+*/
+#ifndef LA_IO_FILE_H
+#define LA_IO_FILE_H
+
+#include "driver/waiter.h"
+#include "driver/work.h"
+#include "io/reader.h"
+#include "io/writer.h"
+
+typedef struct la_file la_file;
+typedef struct la_file_op la_file_op;
+
+/* ---- open -------------------------------------------------------------------*/
+
+typedef struct la_file_open {
+  la_work work;  /* op.result: 0 or a negative errno */
+  la_file *file; /* one reference; taken by setting it to NULL, else closed by the drop */
+  int flags, mode;
+  char path[];
+} la_file_open;
+
+/* The flags of open(2) for "r", "w", "a", each with "+", "b" (ignored), and for "w" "x"
+** (must not exist yet), or -1: not a mode. */
+int la_file_mode(const char *mode);
+
+/* NULL: no memory. The future owns itself. UV_EISDIR for a directory. */
+la_file_open *la_file_open_new(la_reactor *r, const char *path, int flags, int mode);
+
+/* ---- the file ---------------------------------------------------------------*/
+
+void la_file_ref(la_file *f);
+void la_file_unref(la_file *f);
+bool la_file_is_open(const la_file *f);
+
+/* Its reader; see reader.h. UV_EBADF when it was not opened for reading. */
+la_reader *la_file_reader(la_file *f);
+
+/* Whether it keeps its position itself: a regular file or a block device. */
+bool la_file_seekable(const la_file *f);
+
+/* `self` is the la_file. Accepts into a buffer of LA_BUFFER_SIZE, and waits while that is
+** full; bytes accepted are written by flush, close, or when the buffer is full. */
+extern const la_sink la_file_sink;
+
+typedef enum la_file_kind {
+  LA_FILE_FLUSH,
+  LA_FILE_SEEK,     /* whence, at -> at; flushes, and drops what was read ahead */
+  LA_FILE_SYNC,     /* flush and fsync */
+  LA_FILE_TRUNCATE, /* to `at` bytes */
+  LA_FILE_STAT,
+  LA_FILE_READ_AT,  /* len bytes at `at` or fewer at the end of the file -> data, done */
+  LA_FILE_WRITE_AT, /* len bytes of `from` at `at`; done */
+  LA_FILE_CLOSE     /* flushes, closes; both are done even if the first fails */
+} la_file_kind;
+
+/* Everything else one does with a file, as a future. It may be anywhere that does not
+** move; a drop frees nothing but `data` of LA_FILE_READ_AT. A close that is dropped goes
+** on. After a close has begun other operations are UV_EBADF, those that were waiting
+** UV_ECANCELED, and closing again is 0. */
+struct la_file_op {
+  la_future base;
+  la_file *file; /* a reference, until the drop */
+  unsigned char kind; /* la_file_kind */
+  bool begun;         /* it has waited: a close is UV_ECANCELED for it */
+  bool finished;      /* its own work has ended: status is there */
+  int status;         /* once ready: 0 or a negative errno */
+  int whence;         /* SEEK_SET, SEEK_CUR, SEEK_END */
+  int64_t at;
+  const char *from; /* WRITE_AT: the caller's, copied when it begins */
+  char *data;       /* READ_AT: malloced, freed by the drop */
+  size_t len, done;
+  uv_stat_t *st; /* STAT: where to store it; the caller's */
+  la_waiter waiter;
+  la_node node;
+};
+
+void la_file_op_init(la_file_op *op, la_file *f, la_file_kind kind);
+
+#endif

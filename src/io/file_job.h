@@ -1,0 +1,90 @@
+/*
+** file_job.h - the inside of a la_file, for file*.c: the one piece of work that it has on
+** the pool, and what that leaves behind.
+**
+** While `busy`, `job` belongs to the pool's thread but for its `op`; all else belongs to the
+** loop's thread. A job that ends leaves:
+**   READ    bytes in `ahead`, which come after those in the reader's buffer; or, when
+**           there were none, read_result for the reader, unless that has gone
+**   WRITE   what failed in write_error, for the next who can report it
+**   CLOSE   close_status, and fd -1
+**   others  what is in `job`, for job.op, unless that has gone
+*/
+#ifndef LA_IO_FILE_JOB_H
+#define LA_IO_FILE_JOB_H
+
+#include "io/file.h"
+
+typedef enum la_job_kind {
+  LA_JOB_READ,  /* up to len bytes -> buf */
+  LA_JOB_WRITE, /* len bytes of buf */
+  LA_JOB_SYNC,
+  LA_JOB_TRUNCATE,
+  LA_JOB_STAT,  /* -> buf, a uv_stat_t */
+  LA_JOB_READ_AT,
+  LA_JOB_WRITE_AT,
+  LA_JOB_CLOSE /* writes len bytes of buf first */
+} la_job_kind;
+
+/* la_file.flags */
+enum {
+  LA_FILE_READS = 1,
+  LA_FILE_WRITES = 2,
+  LA_FILE_APPENDS = 4,
+  LA_FILE_SEEKS = 8,
+  LA_FILE_CLOSING = 16,
+  LA_FILE_READ_CUT = 32,     /* closed while a read was pending */
+  LA_FILE_WRITE_CUT = 64,    /* closed while a write was pending */
+  LA_FILE_READ_ENDED = 128,  /* read_result is there */
+  LA_FILE_READ_DROPPED = 256, /* nobody wants the result of the READ that is under way */
+  LA_FILE_NO_NOWAIT = 512    /* this file cannot be read without waiting */
+};
+
+typedef struct la_file_job {
+  la_work work;
+  la_job_kind kind;
+  int fd;
+  int flags; /* la_file.flags when it began */
+  char *buf;
+  size_t len, done;
+  int64_t at;     /* position; after a WRITE in append mode, where the file ends */
+  la_file_op *op; /* whom it is for; NULL: nobody, or the file itself */
+} la_file_job;
+
+struct la_file {
+  la_reader reader;
+  la_reactor *reactor; /* a reference */
+  unsigned refs;
+  int flags, fd;
+  bool busy;
+  /* Of the next byte to be read from the file or of the first in `out`; what is in the
+  ** reader's buffer and in `ahead` lies before it. */
+  int64_t position;
+  char *ahead; /* of LA_BUFFER_SIZE */
+  size_t ahead_len;
+  char *out; /* of LA_BUFFER_SIZE: accepted, not yet being written */
+  size_t out_len;
+  int read_result, write_error, close_status;
+  la_waiter reading, writing;
+  la_list ops; /* that wait */
+  la_file_job job;
+};
+
+/* On the pool's thread, or on the loop's for want of one. */
+extern const la_work_class la_file_job_class;
+
+/* Starts a job: what it needs is in f->job already. A negative errno: it did not start. */
+int la_file_start(la_file *f, la_job_kind kind);
+/* Starts writing `out`. */
+int la_file_start_write(la_file *f);
+/* Read ahead is forgotten, and the position is where the reader was. */
+void la_file_unread(la_file *f);
+/* Begins the close, unless it has begun; it goes on by itself. */
+void la_file_begin_close(la_file *f);
+/* The error of an operation on a file that is closing. */
+int la_file_closed_error(la_file *f, int cut);
+
+/* A file that is not open yet, with one reference. NULL: no memory. */
+la_file *la_file_new(la_reactor *r);
+
+#endif

@@ -1,0 +1,77 @@
+/* Opening files, with the modes of io.open. */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "io/file_job.h"
+#include "io/posix.h"
+
+int la_file_mode(const char *mode) {
+  int flags;
+  bool plus = false, exclusive = false;
+  char first = *mode;
+  for (const char *p = mode; *p != '\0' && *++p != '\0';) {
+    if (*p == '+' && !plus) plus = true;
+    else if (*p == 'x' && first == 'w' && !exclusive) exclusive = true;
+    else if (*p != 'b') return -1;
+  }
+  switch (first) {
+    case 'r': flags = 0; break;
+    case 'w': flags = O_CREAT | O_TRUNC; break;
+    case 'a': flags = O_CREAT | O_APPEND; break;
+    default: return -1;
+  }
+  flags |= plus ? O_RDWR : first == 'r' ? O_RDONLY : O_WRONLY;
+  return exclusive ? flags | O_EXCL : flags;
+}
+
+static int file_flags(int flags, mode_t mode) {
+  int access = flags & O_ACCMODE, result = 0;
+  if (access != O_WRONLY) result |= LA_FILE_READS;
+  if (access != O_RDONLY) result |= LA_FILE_WRITES;
+  if (flags & O_APPEND) result |= LA_FILE_APPENDS;
+  if (S_ISREG(mode) || S_ISBLK(mode)) result |= LA_FILE_SEEKS;
+  return result;
+}
+
+/* The file is nobody else's yet. */
+static ssize_t run(la_work *work) {
+  la_file_open *op = la_container(work, la_file_open, work);
+  struct stat st;
+  int fd = la_posix_open(op->path, op->flags, op->mode);
+  if (fd < 0) return fd;
+  int err = fstat(fd, &st) != 0 ? la_posix_errno() : S_ISDIR(st.st_mode) ? UV_EISDIR : 0;
+  if (err != 0) {
+    close(fd);
+    return err;
+  }
+  op->file->fd = fd;
+  op->file->flags = file_flags(op->flags, st.st_mode);
+  return 0;
+}
+
+static void release(la_op *o) {
+  la_file_open *op = la_container(o, la_file_open, work.op);
+  if (op->file != NULL) la_file_unref(op->file);
+  free(op);
+}
+
+static const la_work_class open_class = {LA_WORK_OP("open", release), run};
+
+la_file_open *la_file_open_new(la_reactor *r, const char *path, int flags, int mode) {
+  size_t len = strlen(path) + 1;
+  la_file_open *op = malloc(sizeof *op + len);
+  if (op == NULL) return NULL;
+  op->file = la_file_new(r);
+  if (op->file == NULL) {
+    free(op);
+    return NULL;
+  }
+  la_work_init(&op->work, &open_class, r);
+  op->flags = flags;
+  op->mode = mode;
+  memcpy(op->path, path, len);
+  return op;
+}

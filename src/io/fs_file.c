@@ -1,0 +1,188 @@
+/* Whole files: read in one trip, written in one trip. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "io/fs.h"
+#include "io/posix.h"
+
+/* ---- read_file --------------------------------------------------------------------------*/
+
+enum { UNKNOWN_SIZE = 4096 };
+
+static int grow_to(la_fs_read_file *op, size_t size) {
+  char *data = realloc(op->data, size);
+  if (data == NULL) return UV_ENOMEM;
+  op->data = data;
+  return 0;
+}
+
+/* Asks for one byte more than is expected, so that one read both gets all and sees, by
+** coming short, that it is all. `regular`: short means the end. */
+static int read_all(la_fs_read_file *op, int fd, size_t size, bool regular) {
+  for (;;) {
+    int err = grow_to(op, size + 1);
+    if (err != 0) return err;
+    while (op->len < size + 1) {
+      ssize_t n = la_posix_read(fd, op->data + op->len, size + 1 - op->len);
+      if (n < 0) return (int)n;
+      op->len += (size_t)n;
+      if (op->len > op->max) return UV_EFBIG;
+      if (n == 0 || (regular && op->len < size + 1)) return 0;
+    }
+    if (size > SIZE_MAX / 4) return UV_ENOMEM;
+    size = size < UNKNOWN_SIZE ? UNKNOWN_SIZE : size * 2;
+  }
+}
+
+static ssize_t read_file(la_work *work) {
+  la_fs_read_file *op = la_container(work, la_fs_read_file, work);
+  struct stat st;
+  int fd = la_posix_open(op->path, O_RDONLY, 0);
+  if (fd < 0) return fd;
+  int err = fstat(fd, &st) != 0 ? la_posix_errno() : 0;
+  if (err == 0 && S_ISDIR(st.st_mode)) err = UV_EISDIR;
+  bool regular = err == 0 && S_ISREG(st.st_mode) && st.st_size > 0;
+  if (regular && (uint64_t)st.st_size > op->max) err = UV_EFBIG;
+  if (err == 0) err = read_all(op, fd, regular ? (size_t)st.st_size : UNKNOWN_SIZE, regular);
+  close(fd);
+  return err;
+}
+
+static void release_read(la_op *o) {
+  la_fs_read_file *op = la_container(o, la_fs_read_file, work.op);
+  free(op->data);
+  free(op);
+}
+
+static const la_work_class read_class = {LA_WORK_OP("fs.read_file", release_read), read_file};
+
+la_fs_read_file *la_fs_read_file_new(la_reactor *r, const char *path, size_t max) {
+  size_t len = strlen(path) + 1;
+  la_fs_read_file *op = malloc(sizeof *op + len);
+  if (op == NULL) return NULL;
+  la_work_init(&op->work, &read_class, r);
+  op->data = NULL;
+  op->len = 0;
+  op->max = max;
+  memcpy(op->path, path, len);
+  return op;
+}
+
+/* ---- write_file -------------------------------------------------------------------------*/
+
+static int write_plain(la_fs_write_file *op) {
+  int fd = la_posix_open(op->path,
+                         O_WRONLY | O_CREAT | (op->how == LA_FS_APPEND ? O_APPEND : O_TRUNC),
+                         op->mode);
+  if (fd < 0) return fd;
+  int err = la_posix_write_all(fd, op->data, op->len, &op->done);
+  int closed = la_posix_close(fd);
+  return err != 0 ? err : closed;
+}
+
+enum { SUFFIX_SIZE = 24 };
+
+/* "/a/b" -> "/a/.b." with room for a suffix, malloced. */
+static char *temporary_name(const char *target) {
+  const char *slash = strrchr(target, '/');
+  size_t folder = slash == NULL ? 0 : (size_t)(slash - target) + 1, len = strlen(target);
+  char *name = malloc(len + 3 + SUFFIX_SIZE);
+  if (name == NULL) return NULL;
+  memcpy(name, target, folder);
+  name[folder] = '.';
+  memcpy(name + folder + 1, target + folder, len - folder);
+  memcpy(name + len + 1, ".", 2);
+  return name;
+}
+
+/* A file that was not there before; its name gets its suffix. */
+static int open_temporary(char *name, mode_t mode) {
+  static _Atomic unsigned serial;
+  char *suffix = name + strlen(name);
+  int fd;
+  do {
+    snprintf(suffix, SUFFIX_SIZE, "%x-%x", (unsigned)getpid(), serial++);
+    fd = la_posix_open(name, O_WRONLY | O_CREAT | O_EXCL, (int)mode);
+  } while (fd == UV_EEXIST);
+  return fd;
+}
+
+static int sync_folder_of(const char *path) {
+  const char *slash = strrchr(path, '/');
+  size_t len = slash == NULL ? 0 : (size_t)(slash - path) + 1;
+  char *folder = malloc(len + 2);
+  if (folder == NULL) return UV_ENOMEM;
+  memcpy(folder, path, len);
+  memcpy(folder + len, ".", 2);
+  int fd = la_posix_open(folder, O_RDONLY, 0);
+  free(folder);
+  if (fd < 0) return fd;
+  int err = fsync(fd) != 0 ? la_posix_errno() : 0;
+  close(fd);
+  return err == UV_EINVAL ? 0 : err; /* a file system that cannot sync folders */
+}
+
+static int fill_temporary(la_fs_write_file *op, int fd, const struct stat *old) {
+  int err = la_posix_write_all(fd, op->data, op->len, &op->done);
+  if (err == 0 && old != NULL && fchmod(fd, old->st_mode & 07777) != 0) err = la_posix_errno();
+  if (err == 0 && fsync(fd) != 0) err = la_posix_errno();
+  int closed = la_posix_close(fd);
+  return err != 0 ? err : closed;
+}
+
+static int replace(la_fs_write_file *op, const char *target) {
+  struct stat st;
+  bool there = stat(target, &st) == 0;
+  if (there && S_ISDIR(st.st_mode)) return UV_EISDIR;
+  char *temporary = temporary_name(target);
+  if (temporary == NULL) return UV_ENOMEM;
+  int fd = open_temporary(temporary, there ? st.st_mode & 0777 : (mode_t)op->mode);
+  int err = fd;
+  if (fd >= 0) {
+    err = fill_temporary(op, fd, there ? &st : NULL);
+    if (err == 0 && rename(temporary, target) != 0) err = la_posix_errno();
+    if (err != 0) unlink(temporary);
+    else err = sync_folder_of(target);
+  }
+  free(temporary);
+  return err;
+}
+
+/* A link stays a link: what it leads to is replaced. */
+static int write_atomic(la_fs_write_file *op) {
+  char *target = realpath(op->path, NULL);
+  if (target == NULL && errno != ENOENT) return la_posix_errno();
+  int err = replace(op, target != NULL ? target : op->path);
+  free(target);
+  return err;
+}
+
+static ssize_t write_file(la_work *work) {
+  la_fs_write_file *op = la_container(work, la_fs_write_file, work);
+  return op->how == LA_FS_ATOMIC ? write_atomic(op) : write_plain(op);
+}
+
+static void release_write(la_op *o) { free(la_container(o, la_fs_write_file, work.op)); }
+
+static const la_work_class write_class = {LA_WORK_OP("fs.write_file", release_write), write_file};
+
+la_fs_write_file *la_fs_write_file_new(la_reactor *r, const char *path, const char *data,
+                                       size_t len, int mode, la_fs_how how) {
+  size_t path_len = strlen(path) + 1;
+  if (len > SIZE_MAX - sizeof(la_fs_write_file) - path_len) return NULL;
+  la_fs_write_file *op = malloc(sizeof *op + path_len + len);
+  if (op == NULL) return NULL;
+  la_work_init(&op->work, &write_class, r);
+  memcpy(op->path, path, path_len);
+  op->data = memcpy(op->path + path_len, data, len);
+  op->len = len;
+  op->done = 0;
+  op->mode = mode;
+  op->how = (unsigned char)how;
+  return op;
+}

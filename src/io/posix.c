@@ -1,0 +1,59 @@
+#include "io/posix.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+#include <uv.h>
+
+/* Linux transfers at most this many bytes in a call, others fail above INT_MAX. */
+enum { CALL_MAX = 0x7ffff000 };
+
+static size_t clamp(size_t len) { return len < CALL_MAX ? len : CALL_MAX; }
+
+int la_posix_errno(void) { return uv_translate_sys_error(errno); }
+
+int la_posix_open(const char *path, int flags, int mode) {
+  int fd;
+  do fd = open(path, flags | O_CLOEXEC, mode);
+  while (fd < 0 && errno == EINTR);
+  return fd >= 0 ? fd : la_posix_errno();
+}
+
+/* EINTR: on Linux the descriptor is closed none the less. */
+int la_posix_close(int fd) { return close(fd) == 0 || errno == EINTR ? 0 : la_posix_errno(); }
+
+ssize_t la_posix_read(int fd, char *buf, size_t len) {
+  ssize_t n;
+  do n = read(fd, buf, clamp(len));
+  while (n < 0 && errno == EINTR);
+  return n >= 0 ? n : la_posix_errno();
+}
+
+int la_posix_write_all(int fd, const char *data, size_t len, size_t *done) {
+  while (*done < len) {
+    ssize_t n = write(fd, data + *done, clamp(len - *done));
+    if (n >= 0) *done += (size_t)n;
+    else if (errno != EINTR) return la_posix_errno();
+  }
+  return 0;
+}
+
+ssize_t la_posix_pread_all(int fd, char *buf, size_t len, int64_t at) {
+  size_t done = 0;
+  while (done < len) {
+    ssize_t n = pread(fd, buf + done, clamp(len - done), (off_t)(at + (int64_t)done));
+    if (n > 0) done += (size_t)n;
+    else if (n == 0) break;
+    else if (errno != EINTR) return la_posix_errno();
+  }
+  return (ssize_t)done;
+}
+
+int la_posix_pwrite_all(int fd, const char *data, size_t len, int64_t at, size_t *done) {
+  while (*done < len) {
+    ssize_t n = pwrite(fd, data + *done, clamp(len - *done), (off_t)(at + (int64_t)*done));
+    if (n >= 0) *done += (size_t)n;
+    else if (errno != EINTR) return la_posix_errno();
+  }
+  return 0;
+}

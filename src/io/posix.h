@@ -1,0 +1,23 @@
+/*
+** posix.h - blocking system calls as the pool's threads make them: EINTR retried, negative
+** errnos returned, descriptors CLOEXEC. Any thread.
+*/
+#ifndef LA_IO_POSIX_H
+#define LA_IO_POSIX_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+int la_posix_errno(void); /* errno, as libuv gives it */
+int la_posix_open(const char *path, int flags, int mode);
+int la_posix_close(int fd); /* the descriptor is gone, whatever is returned */
+
+/* The position is the descriptor's own; */
+ssize_t la_posix_read(int fd, char *buf, size_t len);
+int la_posix_write_all(int fd, const char *data, size_t len, size_t *done);
+/* or `at`. Reads stop short only at the end of the file. */
+ssize_t la_posix_pread_all(int fd, char *buf, size_t len, int64_t at);
+int la_posix_pwrite_all(int fd, const char *data, size_t len, int64_t at, size_t *done);
+
+#endif

@@ -1,0 +1,214 @@
+#include "io/reader.h"
+
+#include <locale.h>
+#include <stdint.h>
+#include <string.h>
+
+enum { NUMERAL_MAX = 200 }; /* as liolib's L_MAXLENNUM; this many are too many */
+
+void la_reader_init(la_reader *rd, la_reactor *r, const la_source *source) {
+  *rd = (la_reader){.base = {source->future}, .source = source, .reactor = r};
+}
+
+void la_reader_clear(la_reader *rd) {
+  la_rbuf_clear(&rd->buf, rd->reactor);
+  rd->span = 0;
+}
+
+/* ---- what is wanted -----------------------------------------------------------------*/
+
+static void begin(la_reader *rd, la_read_kind kind, size_t limit) {
+  rd->kind = (unsigned char)kind;
+  rd->limit = limit;
+  rd->scanned = rd->span = 0;
+  rd->status = 0;
+}
+
+void la_reader_some(la_reader *rd, size_t max) { begin(rd, LA_READ_SOME, max); }
+void la_reader_exact(la_reader *rd, size_t n) { begin(rd, LA_READ_EXACT, n); }
+void la_reader_all(la_reader *rd, size_t max) { begin(rd, LA_READ_ALL, max); }
+void la_reader_number(la_reader *rd) { begin(rd, LA_READ_NUMBER, 0); }
+
+void la_reader_until(la_reader *rd, const char *delimiter, size_t len, size_t max) {
+  begin(rd, LA_READ_UNTIL, max);
+  rd->delimiter = delimiter;
+  rd->delimiter_len = (unsigned)len;
+}
+
+void la_reader_line(la_reader *rd, size_t max) {
+  la_reader_until(rd, "\n", 1, max);
+  rd->kind = LA_READ_LINE;
+}
+
+/* ---- is it there? ---------------------------------------------------------------------*/
+
+/* Each `find` sets the span and returns true when the result is in the buffer. */
+
+static bool find_delimiter(la_reader *rd) {
+  const char *p = rd->buf.data == NULL ? "" : la_rbuf_bytes(&rd->buf);
+  size_t len = la_rbuf_len(&rd->buf), d = rd->delimiter_len;
+  size_t at = rd->scanned;
+  while (at + d <= len) {
+    const char *hit = memchr(p + at, rd->delimiter[0], len - d + 1 - at);
+    if (hit == NULL) break;
+    at = (size_t)(hit - p);
+    if (memcmp(hit, rd->delimiter, d) == 0) {
+      rd->span = at + d;
+      return true;
+    }
+    at++;
+  }
+  rd->scanned = len < d ? 0 : len - d + 1;
+  return false;
+}
+
+/* liolib's read_number over the bytes that are there. It stops as `more` when they end
+** before the numeral is known to. */
+typedef struct scan {
+  const char *p;
+  size_t len, at;
+  bool more; /* wants a byte that is not there yet */
+} scan;
+
+static int peek(scan *s) {
+  if (s->at < s->len && s->at < NUMERAL_MAX) return (unsigned char)s->p[s->at];
+  if (s->at >= s->len) s->more = true;
+  return -1;
+}
+
+static bool accept2(scan *s, const char *set) {
+  int c = peek(s);
+  if (c != set[0] && c != set[1]) return false;
+  s->at++;
+  return true;
+}
+
+static bool is_digit(int c, bool hex) {
+  if (c >= '0' && c <= '9') return true;
+  return hex && ((c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'));
+}
+
+static unsigned digits(scan *s, bool hex) {
+  unsigned n = 0;
+  for (; is_digit(peek(s), hex); s->at++) n++;
+  return n;
+}
+
+static void scan_numeral(scan *s) {
+  const char point[2] = {localeconv()->decimal_point[0], '.'};
+  unsigned n = 0;
+  bool hex = false;
+  accept2(s, "-+");
+  if (accept2(s, "00")) {
+    if (accept2(s, "xX")) hex = true;
+    else n = 1;
+  }
+  n += digits(s, hex);
+  if (accept2(s, point)) n += digits(s, hex);
+  if (n > 0 && accept2(s, hex ? "pP" : "eE")) {
+    accept2(s, "-+");
+    digits(s, false);
+  }
+  peek(s); /* the byte that ends it, so that "12" is not taken for all of "123" */
+}
+
+static bool find_number(la_reader *rd, bool at_end) {
+  if (rd->buf.data == NULL) return false;
+  while (la_rbuf_len(&rd->buf) > 0) {
+    char c = *la_rbuf_bytes(&rd->buf);
+    if (c != ' ' && (c < '\t' || c > '\r')) break;
+    la_rbuf_taken(&rd->buf, 1);
+  }
+  scan s = {.p = la_rbuf_bytes(&rd->buf), .len = la_rbuf_len(&rd->buf)};
+  if (s.len == 0) return false;
+  scan_numeral(&s);
+  if (s.more && !at_end) return false;
+  rd->span = s.at;
+  if (s.at == NUMERAL_MAX) rd->status = UV_ENOBUFS;
+  return true;
+}
+
+static bool find(la_reader *rd, bool at_end) {
+  size_t len = la_rbuf_len(&rd->buf);
+  switch (rd->kind) {
+    case LA_READ_SOME:
+      rd->span = len < rd->limit ? len : rd->limit;
+      return len > 0;
+    case LA_READ_EXACT:
+      rd->span = len < rd->limit ? len : rd->limit;
+      return len >= rd->limit;
+    case LA_READ_ALL:
+      rd->span = len;
+      return at_end;
+    case LA_READ_NUMBER: return find_number(rd, at_end);
+    default: return find_delimiter(rd);
+  }
+}
+
+/* Delimiter reads and ALL have a maximum: the result is longer than that. */
+static bool over_limit(la_reader *rd) {
+  if (rd->kind == LA_READ_SOME || rd->kind == LA_READ_EXACT || rd->kind == LA_READ_NUMBER)
+    return false;
+  return (rd->span > 0 ? rd->span : la_rbuf_len(&rd->buf)) > rd->limit;
+}
+
+/* ---- the future -----------------------------------------------------------------------*/
+
+static void end(la_reader *rd, int status) {
+  rd->status = status;
+  if (status == 0) return;
+  size_t len = la_rbuf_len(&rd->buf);
+  rd->span = len;
+  if ((rd->kind == LA_READ_SOME || rd->kind == LA_READ_EXACT) && len > rd->limit)
+    rd->span = rd->limit;
+}
+
+/* The stream has ended: the rest is a line, or what liolib would make of it. */
+static void end_of_stream(la_reader *rd) {
+  bool found = find(rd, true);
+  if (!found && rd->kind == LA_READ_LINE && la_rbuf_len(&rd->buf) > 0) {
+    rd->span = la_rbuf_len(&rd->buf);
+    found = true;
+  }
+  end(rd, found ? rd->status : UV_EOF);
+}
+
+static size_t wanted(const la_reader *rd) {
+  if (rd->kind == LA_READ_EXACT) return rd->limit - la_rbuf_len(&rd->buf);
+  return rd->kind == LA_READ_ALL ? SIZE_MAX : LA_BUFFER_SIZE / 4;
+}
+
+/* A result that is in the buffer costs budget here, one that had to be read did so in the
+** source: everything costs, and only once. */
+la_poll la_reader_poll(la_future *f, la_context *cx) {
+  la_reader *rd = la_container(f, la_reader, base);
+  for (bool paid = false;; paid = true) {
+    bool found = find(rd, false);
+    if ((found || over_limit(rd)) && !paid && !la_budget_take(cx)) return LA_PENDING;
+    if (over_limit(rd)) {
+      end(rd, UV_ENOBUFS);
+      return LA_READY;
+    }
+    if (found) return LA_READY;
+    ssize_t n;
+    if (rd->source->fill(rd, cx, wanted(rd), &n) == LA_PENDING) {
+      la_rbuf_settle(&rd->buf, rd->reactor);
+      return LA_PENDING;
+    }
+    if (n > 0) continue;
+    if (n == 0) end_of_stream(rd);
+    else end(rd, (int)n);
+    return LA_READY;
+  }
+}
+
+void la_reader_drop(la_future *f) {
+  la_reader *rd = la_container(f, la_reader, base);
+  rd->source->forget(rd);
+}
+
+void la_reader_take(la_reader *rd) {
+  la_rbuf_taken(&rd->buf, rd->span);
+  rd->span = 0;
+  la_rbuf_settle(&rd->buf, rd->reactor);
+}

@@ -1,0 +1,90 @@
+/*
+** reader.h - reading in the ways of Lua's io.read, over any source of bytes.
+**
+** A la_reader lives inside its stream or file: the bytes read and not yet taken, and
+** the one read that may be under way, as a future. So a read allocates nothing, and a
+** cancelled one loses nothing: what had arrived is there for the next.
+**
+** To read: one of la_reader_some … la_reader_number; poll &rd->base until it is ready
+** (or drop it: that forgets the read and keeps the bytes); look at `status` and
+** la_reader_span; la_reader_take. The span is memory of the reader, valid until the
+** take or the next read, whichever comes first; without a take its bytes stay.
+**
+**   status      span
+**   0           the result
+**   UV_EOF      the stream ended before there was (all of) it: what there was
+**   UV_ENOBUFS  more than `max` bytes, or a numeral of 200 characters: what there is
+**   other errno the source failed, or UV_ENOMEM: what there was
+*/
+#ifndef LA_IO_READER_H
+#define LA_IO_READER_H
+
+#include "io/buffer.h"
+
+typedef struct la_reader la_reader;
+
+/* Where bytes come from. */
+typedef struct la_source {
+  /* Adds what there is to rd->buf: *n = how many bytes, at least one; 0 at the end; a
+  ** negative errno. `want` is a hint of how many more are needed. LA_PENDING: keeps the
+  ** context's waker; nothing was added. Takes budget before LA_READY. */
+  la_poll (*fill)(la_reader *rd, la_context *cx, size_t want, ssize_t *n);
+  /* Nobody waits any more: drops that waker. */
+  void (*forget)(la_reader *rd);
+  const la_future_vtable *future; /* LA_READER_VTABLE("tcp read") */
+} la_source;
+
+typedef enum la_read_kind {
+  LA_READ_SOME,
+  LA_READ_LINE,
+  LA_READ_EXACT,
+  LA_READ_ALL,
+  LA_READ_UNTIL,
+  LA_READ_NUMBER
+} la_read_kind;
+
+struct la_reader {
+  la_future base;
+  const la_source *source;
+  la_reactor *reactor;
+  la_rbuf buf;
+  size_t limit;   /* the count, or the maximum */
+  size_t scanned; /* bytes known not to end the result */
+  size_t span;    /* length of the result, once ready */
+  const char *delimiter;
+  unsigned delimiter_len;
+  int status;
+  unsigned char kind; /* la_read_kind */
+};
+
+/* Empty, with no read under way; it holds no reference of its own to the reactor. */
+void la_reader_init(la_reader *rd, la_reactor *r, const la_source *source);
+/* Drops the bytes. No read may be under way. */
+void la_reader_clear(la_reader *rd);
+
+/* What is there, at least one byte, at most max. max 0: an empty span unless at the end. */
+void la_reader_some(la_reader *rd, size_t max);
+/* Up to and with the next "\n", or the rest of the stream when that is not empty. */
+void la_reader_line(la_reader *rd, size_t max);
+void la_reader_exact(la_reader *rd, size_t n);
+/* All to the end; never UV_EOF. */
+void la_reader_all(la_reader *rd, size_t max);
+/* Up to and with the delimiter, which is not copied and must live as long as the read. */
+void la_reader_until(la_reader *rd, const char *delimiter, size_t len, size_t max);
+/* The characters that liolib's "n" would read, white space before them taken already;
+** maybe none, and maybe no numeral: lua_stringtonumber decides. */
+void la_reader_number(la_reader *rd);
+
+static inline const char *la_reader_span(const la_reader *rd, size_t *len) {
+  *len = rd->span;
+  return rd->span > 0 ? la_rbuf_bytes(&rd->buf) : "";
+}
+
+/* Takes the span off the buffer. */
+void la_reader_take(la_reader *rd);
+
+la_poll la_reader_poll(la_future *f, la_context *cx);
+void la_reader_drop(la_future *f);
+#define LA_READER_VTABLE(NAME) {la_reader_poll, la_reader_drop, NAME, NULL}
+
+#endif

@@ -1,0 +1,307 @@
+#include "io/stream.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* handle.flags */
+enum {
+  SOCKET = 1,        /* send(MSG_NOSIGNAL) instead of write */
+  READABLE = 2,      /* a notice came and no read has come up short since */
+  LISTENING = 4,     /* uv_read_start is on */
+  FULL = 8,          /* the last write was accepted in part: the next would be EAGAIN */
+  READ_CUT = 16,     /* closed while a read was pending */
+  WRITE_CUT = 32     /* closed while a write was pending */
+};
+
+/* One byte that libuv writes when it can, to learn when that is. One, so that it is either
+** written or not. */
+struct la_carry {
+  uv_write_t req;
+  la_stream *stream; /* NULL: closed, nobody waits for it */
+  char byte;
+  bool abandoned; /* it is not the first byte of the write that waits now */
+  bool written;
+  int status;
+};
+
+static la_stream *from_handle(la_handle *h) { return la_container(h, la_stream, handle); }
+static la_stream *from_reader(la_reader *rd) { return la_container(rd, la_stream, reader); }
+static la_reactor *reactor_of(const la_stream *s) { return s->handle.reactor; }
+
+/* ---- open and closed --------------------------------------------------------------------*/
+
+static uv_handle_t *stream_handle(la_handle *h) { return (uv_handle_t *)la_stream_uv(from_handle(h)); }
+
+static void stream_closing(la_handle *h) {
+  la_stream *s = from_handle(h);
+  s->fd = -1;
+  if (la_waiter_holds(&s->reading)) h->flags |= READ_CUT;
+  if (la_waiter_holds(&s->writing)) h->flags |= WRITE_CUT;
+  if (s->carry != NULL) {
+    if (s->carry->written) free(s->carry);
+    else s->carry->stream = NULL; /* its callback, which comes, frees it */
+    s->carry = NULL;
+  }
+  la_waiter_wake(&s->reading, h->reactor);
+  la_waiter_wake(&s->writing, h->reactor);
+}
+
+static void stream_free(la_handle *h) {
+  la_stream *s = from_handle(h);
+  la_reader_clear(&s->reader);
+  la_waiter_clear(&s->reading, h->reactor);
+  la_waiter_clear(&s->writing, h->reactor);
+  free(s);
+}
+
+static const la_handle_class stream_class = {stream_handle, stream_closing, stream_free};
+
+static la_poll reader_fill(la_reader *rd, la_context *cx, size_t want, ssize_t *n);
+static void reader_forget(la_reader *rd) { la_stream_forget_read(from_reader(rd)); }
+static const la_future_vtable reader_vtable = LA_READER_VTABLE("read");
+static const la_source stream_source = {reader_fill, reader_forget, &reader_vtable};
+
+la_stream *la_stream_new(la_reactor *r, size_t uv_size) {
+  la_stream *s = malloc(sizeof *s + uv_size);
+  if (s == NULL) return NULL;
+  *s = (la_stream){.fd = -1};
+  la_handle_init(&s->handle, r, &stream_class);
+  la_reader_init(&s->reader, r, &stream_source);
+  return s;
+}
+
+void la_stream_opened(la_stream *s, int fd, bool socket) {
+  s->fd = fd;
+  s->handle.flags = socket ? SOCKET : 0;
+  la_handle_opened(&s->handle);
+}
+
+/* The errno of an operation on a stream that is not open; `cut` is forgotten by that. */
+static int closed_error(la_stream *s, unsigned char cut) {
+  if ((s->handle.flags & cut) == 0) return UV_EBADF;
+  s->handle.flags &= (unsigned char)~cut;
+  return UV_ECANCELED;
+}
+
+/* ---- reading ------------------------------------------------------------------------------*/
+
+static void no_buffer(uv_handle_t *uv, size_t size, uv_buf_t *buf) {
+  (void)uv;
+  (void)size;
+  *buf = uv_buf_init(NULL, 0);
+}
+
+static void stop_listening(la_stream *s) {
+  uv_read_stop(la_stream_uv(s));
+  s->handle.flags &= (unsigned char)~LISTENING;
+}
+
+/* A notice, again and again while there is something to read. The second without a read
+** in between means that nobody is interested: listening on would be a busy loop. */
+static void on_readable(uv_stream_t *uv, ssize_t n, const uv_buf_t *buf) {
+  (void)n;
+  (void)buf;
+  la_stream *s = from_handle(uv->data);
+  if (la_waiter_holds(&s->reading)) {
+    s->handle.flags |= READABLE;
+    la_waiter_wake(&s->reading, reactor_of(s));
+  } else if (s->handle.flags & READABLE) {
+    stop_listening(s);
+  } else {
+    s->handle.flags |= READABLE;
+  }
+}
+
+/* Level-triggered: what is there already is reported too. */
+static void wait_readable(la_stream *s, la_context *cx) {
+  la_waiter_set(&s->reading, reactor_of(s), cx);
+  if (s->handle.flags & LISTENING) return;
+  uv_read_start(la_stream_uv(s), no_buffer, on_readable);
+  s->handle.flags |= LISTENING;
+}
+
+static bool would_block(int err) { return err == EAGAIN || err == EWOULDBLOCK; }
+
+la_poll la_stream_poll_read(la_stream *s, la_context *cx, char *buf, size_t len, ssize_t *n) {
+  if (!la_handle_is_open(&s->handle)) {
+    *n = closed_error(s, READ_CUT);
+    return LA_READY;
+  }
+  if ((s->handle.flags & READABLE) == 0) {
+    wait_readable(s, cx);
+    return LA_PENDING;
+  }
+  if (!la_budget_take(cx)) return LA_PENDING;
+  do *n = read(s->fd, buf, len);
+  while (*n < 0 && errno == EINTR);
+  if (*n < 0 && would_block(errno)) {
+    s->handle.flags &= (unsigned char)~READABLE;
+    wait_readable(s, cx);
+    return LA_PENDING;
+  }
+  /* An end or an error stays readable: whoever reads again is told again. */
+  if (*n > 0 && (size_t)*n < len) s->handle.flags &= (unsigned char)~READABLE;
+  if (*n < 0) *n = uv_translate_sys_error(errno);
+  la_waiter_clear(&s->reading, reactor_of(s));
+  return LA_READY;
+}
+
+void la_stream_forget_read(la_stream *s) {
+  la_waiter_clear(&s->reading, reactor_of(s));
+  s->handle.flags &= (unsigned char)~READ_CUT;
+}
+
+static la_poll reader_fill(la_reader *rd, la_context *cx, size_t want, ssize_t *n) {
+  la_stream *s = from_reader(rd);
+  if (la_handle_is_open(&s->handle) && (s->handle.flags & READABLE)) {
+    int err = la_rbuf_grow(&rd->buf, rd->reactor, want);
+    if (err != 0) {
+      *n = err;
+      return LA_READY;
+    }
+  } /* else no byte will be read now */
+  la_rbuf *b = &rd->buf;
+  la_poll r = la_stream_poll_read(s, cx, b->data + b->end, la_rbuf_room(b), n);
+  if (r == LA_READY && *n > 0) la_rbuf_added(b, (size_t)*n);
+  return r;
+}
+
+/* ---- writing ------------------------------------------------------------------------------*/
+
+static void on_carried(uv_write_t *req, int status) {
+  la_carry *c = la_container(req, la_carry, req);
+  if (c->stream == NULL) {
+    free(c);
+    return;
+  }
+  c->written = true;
+  c->status = status;
+  la_waiter_wake(&c->stream->writing, reactor_of(c->stream));
+}
+
+static int start_carry(la_stream *s, char byte) {
+  la_carry *c = malloc(sizeof *c);
+  if (c == NULL) return UV_ENOMEM;
+  *c = (la_carry){.stream = s, .byte = byte};
+  uv_buf_t buf = uv_buf_init(&c->byte, 1);
+  int err = uv_write(&c->req, la_stream_uv(s), &buf, 1, on_carried);
+  if (err == 0) s->carry = c;
+  else free(c);
+  return err;
+}
+
+/* The carry's outcome, once it is written: 1 when the byte is the first of the write that
+** goes on now, 0 when there was none or it was of one given up before, or an errno. */
+static int end_carry(la_stream *s) {
+  la_carry *c = s->carry;
+  if (c == NULL) return 0;
+  int result = c->status < 0 ? c->status : !c->abandoned;
+  s->carry = NULL;
+  free(c);
+  return result;
+}
+
+static ssize_t send_now(la_stream *s, const char *data, size_t len) {
+  ssize_t n;
+#ifdef MSG_NOSIGNAL
+  const int flags = MSG_NOSIGNAL;
+#else
+  const int flags = 0;
+#endif
+  do {
+    if (s->handle.flags & SOCKET) n = send(s->fd, data, len, flags);
+    else n = write(s->fd, data, len);
+  } while (n < 0 && errno == EINTR);
+  if (n < 0) return would_block(errno) ? UV_EAGAIN : uv_translate_sys_error(errno);
+  return n;
+}
+
+static bool must_wait(la_stream *s, la_context *cx) {
+  if (s->carry == NULL || s->carry->written) return false;
+  la_waiter_set(&s->writing, reactor_of(s), cx);
+  return true;
+}
+
+/* Waits for room; UV_ENOMEM and the like are reported. */
+static la_poll wait_writable(la_stream *s, la_context *cx, char byte, ssize_t *n) {
+  s->handle.flags &= (unsigned char)~FULL;
+  int err = start_carry(s, byte);
+  if (err != 0) {
+    *n = err;
+    return LA_READY;
+  }
+  la_waiter_set(&s->writing, reactor_of(s), cx);
+  return LA_PENDING;
+}
+
+la_poll la_stream_poll_write(la_stream *s, la_context *cx, const char *data, size_t len,
+                             ssize_t *n) {
+  if (!la_handle_is_open(&s->handle)) {
+    *n = closed_error(s, WRITE_CUT);
+    return LA_READY;
+  }
+  if (must_wait(s, cx) || !la_budget_take(cx)) return LA_PENDING;
+  la_waiter_clear(&s->writing, reactor_of(s));
+  int carried = end_carry(s);
+  if (carried < 0) {
+    *n = carried;
+    return LA_READY;
+  }
+  size_t left = len - (size_t)carried;
+  if ((s->handle.flags & FULL) != 0 && carried == 0) return wait_writable(s, cx, *data, n);
+  ssize_t sent = left == 0 ? 0 : send_now(s, data + carried, left);
+  if (sent == UV_EAGAIN && carried == 0) return wait_writable(s, cx, *data, n);
+  if (sent < 0 && carried > 0) sent = 0; /* an error comes back at the next write */
+  *n = sent < 0 ? sent : sent + carried;
+  if (sent >= 0 && (size_t)sent < left) s->handle.flags |= FULL;
+  return LA_READY;
+}
+
+size_t la_stream_forget_write(la_stream *s) {
+  la_waiter_clear(&s->writing, reactor_of(s));
+  s->handle.flags &= (unsigned char)~WRITE_CUT;
+  la_carry *c = s->carry;
+  if (c == NULL || c->abandoned) return 0;
+  c->abandoned = true;
+  return c->written && c->status < 0 ? 0 : 1;
+}
+
+la_poll la_stream_poll_shutdown(la_stream *s, la_context *cx, int *status) {
+  if (!la_handle_is_open(&s->handle)) {
+    *status = closed_error(s, WRITE_CUT);
+    return LA_READY;
+  }
+  if (must_wait(s, cx) || !la_budget_take(cx)) return LA_PENDING;
+  la_waiter_clear(&s->writing, reactor_of(s));
+  int carried = end_carry(s);
+  *status = carried < 0 ? carried : 0;
+  if (*status == 0 && shutdown(s->fd, SHUT_WR) != 0) *status = uv_translate_sys_error(errno);
+  return LA_READY;
+}
+
+/* ---- as a sink, and as a future -------------------------------------------------------------*/
+
+static la_poll sink_write(void *self, la_context *cx, const char *data, size_t len, ssize_t *n) {
+  return la_stream_poll_write(self, cx, data, len, n);
+}
+
+static size_t sink_forget(void *self) { return la_stream_forget_write(self); }
+
+const la_sink la_stream_sink = {sink_write, sink_forget};
+
+static la_poll shutdown_poll(la_future *f, la_context *cx) {
+  la_shutdown *sd = la_container(f, la_shutdown, base);
+  return la_stream_poll_shutdown(sd->stream, cx, &sd->status);
+}
+
+static void shutdown_drop(la_future *f) {
+  la_stream_forget_write(la_container(f, la_shutdown, base)->stream);
+}
+
+static const la_future_vtable shutdown_vtable = {shutdown_poll, shutdown_drop, "shutdown", NULL};
+
+void la_shutdown_init(la_shutdown *f, la_stream *s) {
+  *f = (la_shutdown){.base = {&shutdown_vtable}, .stream = s};
+}

@@ -1,0 +1,89 @@
+/*
+** stream.h - connected byte streams (TCP, pipes): readiness from libuv, bytes by us.
+**
+** libuv's read callbacks are used as readiness notices only: its alloc callback gets no
+** buffer, so it reports UV_ENOBUFS and reads nothing. The bytes are read and written by
+** our own calls, when they are asked for, straight from and to the caller's memory. So
+** nothing is buffered without being asked for, an unread socket pushes back on its peer,
+** and a request on a busy connection costs no epoll_ctl.
+**
+** One reader and one writer may be pending at once, not more: the caller sees to it.
+**
+** A la_stream is the beginning of a struct; its uv_tcp_t or uv_pipe_t stands right behind.
+*/
+#ifndef LA_IO_STREAM_H
+#define LA_IO_STREAM_H
+
+#include "driver/handle.h"
+#include "driver/waiter.h"
+#include "io/reader.h"
+#include "io/writer.h"
+
+typedef struct la_carry la_carry;
+
+typedef struct la_stream {
+  la_handle handle; /* its flags: see stream.c */
+  la_waiter reading, writing;
+  la_carry *carry; /* a byte that libuv is writing; see la_stream_poll_write */
+  int fd;          /* -1 unless open */
+  la_reader reader;
+} la_stream;
+
+static inline uv_stream_t *la_stream_uv(la_stream *s) { return (uv_stream_t *)(void *)(s + 1); }
+
+/* For makers (la_tcp_adopt): a closed stream, `uv_size` bytes behind it, one reference,
+** freed with free(). NULL: no memory. */
+la_stream *la_stream_new(la_reactor *r, size_t uv_size);
+
+/* The uv handle has been initialised and owns a connected, non-blocking fd: the stream is
+** open. `socket`: fd is one, and its writes never raise SIGPIPE, whatever its handler.
+** Cannot fail; la_guard_watch(fd) must have succeeded before. */
+void la_stream_opened(la_stream *s, int fd, bool socket);
+
+/* At most len (> 0) bytes: *n > 0 of them, 0 at the end of the stream, or a negative errno:
+** UV_ECANCELED when the stream was closed under a pending read, UV_EBADF when it was
+** closed before. LA_PENDING: no byte was touched. */
+la_poll la_stream_poll_read(la_stream *s, la_context *cx, char *buf, size_t len, ssize_t *n);
+
+/* Gives up a pending read. */
+void la_stream_forget_read(la_stream *s);
+
+/* At most len (> 0) bytes: *n > 0 of them were accepted by the system, or a negative errno,
+** as above. As libuv tells of writability only through uv_write, a write that must wait
+** hands it one byte to write, the first of `data` (the carry); it counts in *n once it is
+** written. Therefore: after LA_PENDING call again with data that begins with the same
+** bytes, or la_stream_forget_write. The file descriptor's own buffer is the high-water
+** mark. */
+la_poll la_stream_poll_write(la_stream *s, la_context *cx, const char *data, size_t len,
+                             ssize_t *n);
+
+/* Gives up a pending write; returns 1 when its first byte is in libuv's hands: it will be
+** written before anything else is, and must not be sent again. */
+size_t la_stream_forget_write(la_stream *s);
+
+/* Shuts the sending half down, once a byte that is in libuv's hands is written. *status:
+** 0 or a negative errno. The pending one counts as a write (one at a time, forgotten by
+** la_stream_forget_write). */
+la_poll la_stream_poll_shutdown(la_stream *s, la_context *cx, int *status);
+
+/* Pending operations are woken and end with UV_ECANCELED, later ones with UV_EBADF. Bytes
+** that were read and not taken stay readable. Twice is harmless. The descriptor is closed
+** at once. */
+static inline void la_stream_close(la_stream *s) { la_handle_close(&s->handle); }
+
+static inline void la_stream_ref(la_stream *s) { la_handle_ref(&s->handle); }
+/* The last one closes and frees it. No read or write may be pending. */
+static inline void la_stream_unref(la_stream *s) { la_handle_unref(&s->handle); }
+
+extern const la_sink la_stream_sink; /* `self` is the la_stream */
+
+/* la_stream_poll_shutdown as a future; a drop frees nothing. */
+typedef struct la_shutdown {
+  la_future base;
+  la_stream *stream; /* the caller keeps it alive */
+  int status;
+} la_shutdown;
+
+void la_shutdown_init(la_shutdown *f, la_stream *s);
+
+#endif

@@ -1,0 +1,66 @@
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "io/tcp.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "driver/guard.h"
+
+static uv_tcp_t *tcp(const la_stream *s) { return (uv_tcp_t *)la_stream_uv((la_stream *)s); }
+
+la_stream *la_tcp_new(la_reactor *r) { return la_stream_new(r, sizeof(uv_tcp_t)); }
+
+int la_tcp_open(la_stream *s, int fd) {
+  la_reactor *r = s->handle.reactor;
+  int err = r->closed ? UV_ECANCELED : la_guard_watch(r, fd);
+  if (err != 0) return err;
+  uv_tcp_init(&r->loop, tcp(s)); /* cannot fail without a socket to make */
+  err = uv_tcp_open(tcp(s), fd);
+  if (err == 0) {
+    la_stream_opened(s, fd, true);
+    return 0;
+  }
+  la_handle_opened(&s->handle); /* libuv has the handle, but not the fd */
+  la_stream_close(s);
+  return err;
+}
+
+int la_tcp_nodelay(la_stream *s, bool on) {
+  return la_handle_is_open(&s->handle) ? uv_tcp_nodelay(tcp(s), on) : UV_EBADF;
+}
+
+int la_tcp_keepalive(la_stream *s, unsigned seconds) {
+  if (!la_handle_is_open(&s->handle)) return UV_EBADF;
+  return uv_tcp_keepalive(tcp(s), seconds > 0, seconds);
+}
+
+int la_tcp_peer(const la_stream *s, la_address *out) {
+  int len = sizeof *out;
+  if (!la_handle_is_open(&s->handle)) return UV_EBADF;
+  return uv_tcp_getpeername(tcp(s), &out->any, &len);
+}
+
+int la_tcp_local(const la_stream *s, la_address *out) {
+  int len = sizeof *out;
+  if (!la_handle_is_open(&s->handle)) return UV_EBADF;
+  return uv_tcp_getsockname(tcp(s), &out->any, &len);
+}
+
+int la_tcp_socket(int family) {
+#if defined(SOCK_NONBLOCK) && defined(SOCK_CLOEXEC)
+  int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  return fd >= 0 ? fd : uv_translate_sys_error(errno);
+#else
+  int fd = socket(family, SOCK_STREAM, 0);
+  if (fd < 0) return uv_translate_sys_error(errno);
+  if (fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 && fcntl(fd, F_SETFL, O_NONBLOCK) == 0) return fd;
+  int err = uv_translate_sys_error(errno);
+  close(fd);
+  return err;
+#endif
+}

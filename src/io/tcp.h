@@ -1,0 +1,25 @@
+/* tcp.h - TCP connections: making streams of sockets, and their options. */
+#ifndef LA_IO_TCP_H
+#define LA_IO_TCP_H
+
+#include "io/address.h"
+#include "io/stream.h"
+
+/* A stream that is open for no socket yet; NULL: no memory. */
+la_stream *la_tcp_new(la_reactor *r);
+
+/* Gives a stream of la_tcp_new its socket: connected or connecting, CLOEXEC; it is made
+** non-blocking. On a negative errno (UV_ENOMEM) the fd is still the caller's. */
+int la_tcp_open(la_stream *s, int fd);
+
+/* Negative errno, or 0; UV_EBADF when it is closed. */
+int la_tcp_nodelay(la_stream *s, bool on);
+/* Probes after `seconds` of silence, and as far apart; 0 turns it off. */
+int la_tcp_keepalive(la_stream *s, unsigned seconds);
+int la_tcp_peer(const la_stream *s, la_address *out);
+int la_tcp_local(const la_stream *s, la_address *out);
+
+/* A new non-blocking, CLOEXEC socket; a negative errno. */
+int la_tcp_socket(int family);
+
+#endif

@@ -1,0 +1,59 @@
+#include "lib/dump.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+#include "bridge/task_object.h"
+
+const char *la_task_state(const la_runtime *rt, const la_task *t) {
+  if (rt->ex->current == t) return "running";
+  return la_task_has(t, LA_TASK_SCHEDULED) ? "ready" : "waiting";
+}
+
+/* "waits for sleep", "waits for task 3". */
+static void add_awaited(lua_State *L, const la_coro *c) {
+  if (c->inner == NULL) {
+    lua_pushliteral(L, "");
+  } else if (strcmp(c->inner->vt->name, "task") == 0) {
+    const la_join *j = la_container(c->inner, la_join, base);
+    lua_pushfstring(L, ", waits for task %I", (lua_Integer)j->task->id);
+  } else {
+    lua_pushfstring(L, ", waits for %s", c->inner->vt->name);
+  }
+}
+
+/* Pushes the block of one task. */
+static void push_task(lua_State *L, la_runtime *rt, la_task *t) {
+  la_coro *c = (la_coro *)(void *)la_task_future(t);
+  int base = lua_gettop(L);
+  la_owner_push(L, rt, c->slot);
+  lua_pushfstring(L, "task %I", (lua_Integer)t->id);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &la_task_names_key);
+  lua_pushvalue(L, base + 1);
+  if (lua_rawget(L, -2) == LUA_TSTRING) lua_pushfstring(L, " '%s'", lua_tostring(L, -1));
+  else lua_pushliteral(L, "");
+  lua_replace(L, base + 3);
+  lua_settop(L, base + 3);
+  lua_pushfstring(L, ": %s%s", la_task_state(rt, t),
+                  la_task_has(t, LA_TASK_CANCELLED) ? ", cancelled" : "");
+  add_awaited(L, c);
+  lua_pushliteral(L, ", spawned at ");
+  la_task_object_push_place(L, base + 1);
+  lua_pushliteral(L, "\n");
+  if (c->co != NULL && c->co != L) luaL_traceback(L, c->co, NULL, 0);
+  else lua_pushliteral(L, "");
+  lua_pushliteral(L, "\n");
+  lua_concat(L, lua_gettop(L) - base - 1);
+  lua_replace(L, base + 1);
+}
+
+void la_push_dump(lua_State *L, la_runtime *rt) {
+  luaL_Buffer b;
+  luaL_checkstack(L, 2 * LUA_MINSTACK, "async.dump");
+  luaL_buffinit(L, &b);
+  for (la_node *n = rt->ex->live.head.next; n != &rt->ex->live.head; n = n->next) {
+    push_task(L, rt, la_container(n, la_task, live));
+    luaL_addvalue(&b);
+  }
+  luaL_pushresult(&b);
+}

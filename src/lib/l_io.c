@@ -1,0 +1,329 @@
+#include "lib/l_io.h"
+
+#include <string.h>
+
+/* Longest line, numeral or delimited piece that is collected without being asked to. */
+#define DEFAULT_MAX ((size_t)PTRDIFF_MAX)
+
+la_io_object *la_io_check(lua_State *L) {
+  la_io_object *o = lua_touserdata(L, 1);
+  if (o != NULL && lua_getmetatable(L, 1)) {
+    lua_pushliteral(L, "la_io");
+    bool is = lua_rawget(L, -2) == LUA_TBOOLEAN;
+    lua_pop(L, 2);
+    if (is) return la_io_live(L, o);
+  }
+  luaL_typeerror(L, 1, "stream");
+  return NULL;
+}
+
+la_io_object *la_io_live(lua_State *L, la_io_object *o) {
+  luaL_argcheck(L, o->self != NULL, 1, "this stream was collected already");
+  return o;
+}
+
+la_io_object *la_io_new(lua_State *L, const la_io_class *cls) {
+  la_io_object *o = lua_newuserdatauv(L, sizeof *o, 0);
+  *o = (la_io_object){.cls = cls};
+  luaL_setmetatable(L, cls->name);
+  return o;
+}
+
+/* ---- reading -----------------------------------------------------------------------*/
+
+/* One read: the reader's future, and the mark that somebody reads. */
+typedef struct read_future {
+  la_future base;
+  la_io_object *o;
+  la_reader *rd;
+  bool chop; /* the line's end is not part of the result */
+} read_future;
+
+static la_poll read_poll(la_future *f, la_context *cx) {
+  return la_future_poll(&((read_future *)(void *)f)->rd->base, cx);
+}
+
+static void read_drop(la_future *f) {
+  read_future *r = (read_future *)(void *)f;
+  la_future_drop(&r->rd->base);
+  r->o->reading = false;
+}
+
+static const la_future_vtable read_vtable = {read_poll, read_drop, "read", NULL};
+
+static la_reader *check_reader(lua_State *L, la_io_object *o) {
+  if (o->reading)
+    luaL_error(L, "another task is reading from this stream already: one reader at a time");
+  la_runtime_check(L, "reading");
+  return o->cls->reader(o->self);
+}
+
+static void begin_read(la_io_object *o, la_reader *rd, bool chop, void *room, la_future **f) {
+  read_future *r = room;
+  *r = (read_future){.base = {&read_vtable}, .o = o, .rd = rd, .chop = chop};
+  o->reading = true;
+  *f = &r->base;
+}
+
+static int push_failure(lua_State *L, read_future *r, const char *op) {
+  int n = la_fail(L, r->rd->status, op);
+  if (r->rd->status == UV_ENOBUFS) {
+    lua_pushliteral(L, "more bytes than the limit came without the delimiter: read some of them, "
+                       "or raise the limit");
+    lua_setfield(L, -2, "message");
+  }
+  return n;
+}
+
+/* A count that the result can have: what is over it is an argument error. */
+static size_t check_count(lua_State *L, int arg) {
+  lua_Integer n = luaL_checkinteger(L, arg);
+  luaL_argcheck(L, n >= 0, arg, "a count of bytes cannot be negative");
+  luaL_argcheck(L, (lua_Unsigned)n < (lua_Unsigned)PTRDIFF_MAX / 2, arg,
+                "a string cannot have that many bytes: read it in pieces");
+  return (size_t)n;
+}
+
+static int read_begin(lua_State *L, void *room, la_future **f) {
+  la_io_object *o = la_io_check(L);
+  la_reader *rd = check_reader(L, o);
+  if (lua_gettop(L) > 2)
+    return luaL_error(L, "a future of read takes one format: use a function for more");
+  bool chop = false;
+  if (lua_isnoneornil(L, 2)) {
+    la_reader_line(rd, DEFAULT_MAX);
+    chop = true;
+  } else if (lua_type(L, 2) == LUA_TNUMBER) {
+    la_reader_some(rd, check_count(L, 2));
+  } else {
+    const char *format = luaL_checkstring(L, 2);
+    if (*format == '*') format++; /* as io.read, which forgives it */
+    switch (*format) {
+      case 'l': la_reader_line(rd, DEFAULT_MAX); chop = true; break;
+      case 'L': la_reader_line(rd, DEFAULT_MAX); break;
+      case 'a': la_reader_all(rd, DEFAULT_MAX); break;
+      case 'n': la_reader_number(rd); break;
+      default: return luaL_argerror(L, 2, "invalid format: \"l\", \"L\", \"n\", \"a\" or a count");
+    }
+  }
+  begin_read(o, rd, chop, room, f);
+  return 0;
+}
+
+static void push_number(lua_State *L, la_reader *rd) {
+  size_t len;
+  char text[256];
+  const char *s = la_reader_span(rd, &len);
+  if (len >= sizeof text) len = 0;
+  memcpy(text, s, len);
+  text[len] = '\0';
+  if (len == 0 || lua_stringtonumber(L, text) != len + 1) lua_pushnil(L);
+}
+
+static int read_finish(lua_State *L, la_future *f) {
+  read_future *r = (read_future *)(void *)f;
+  la_reader *rd = r->rd;
+  size_t len;
+  const char *s = la_reader_span(rd, &len);
+  if (rd->status != 0 && rd->status != UV_EOF) return push_failure(L, r, "read");
+  if (rd->status == UV_EOF) {
+    lua_pushnil(L);
+  } else if (rd->kind == LA_READ_NUMBER) {
+    push_number(L, rd);
+  } else {
+    lua_pushlstring(L, s, len > 0 && r->chop && s[len - 1] == '\n' ? len - 1 : len);
+  }
+  la_reader_take(rd);
+  return 1;
+}
+
+static const la_operation read_operation = {"read", read_begin, read_finish};
+
+/* Several formats are several reads, until one gives nothing. Stack: object, formats,
+** results so far. k: how many formats are done and how many there are. */
+static int read_more(lua_State *L, int status, lua_KContext k);
+static int read_one(lua_State *L) { return la_operate(L, &read_operation); }
+
+static int read_next(lua_State *L, int i, int count) {
+  lua_pushcfunction(L, read_one);
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, 1 + i);
+  lua_callk(L, 2, i < count ? 2 : LUA_MULTRET, (lua_KContext)i * 1024 + count, read_more);
+  return read_more(L, LUA_OK, (lua_KContext)i * 1024 + count);
+}
+
+static int read_more(lua_State *L, int status, lua_KContext k) {
+  int i = (int)(k / 1024), count = (int)(k % 1024);
+  (void)status;
+  if (i < count) {
+    if (lua_isnil(L, -2)) return lua_gettop(L) - count - 1 - (lua_isnil(L, -1) ? 1 : 0);
+    lua_pop(L, 1);
+    return read_next(L, i + 1, count);
+  }
+  return lua_gettop(L) - count - 1;
+}
+
+static int io_read(lua_State *L) {
+  int count = lua_gettop(L) - 1;
+  if (count <= 1) return la_operate(L, &read_operation);
+  luaL_argcheck(L, count < 200, 3, "too many formats");
+  luaL_checkstack(L, count + LUA_MINSTACK, "too many formats");
+  return read_next(L, 1, count);
+}
+
+static int read_exact_begin(lua_State *L, void *room, la_future **f) {
+  la_io_object *o = la_io_check(L);
+  size_t n = check_count(L, 2);
+  la_reader *rd = check_reader(L, o);
+  la_reader_exact(rd, n);
+  begin_read(o, rd, false, room, f);
+  return 0;
+}
+
+/* The end of the stream in the middle of what was asked for is a failure. */
+static int read_exact_finish(lua_State *L, la_future *f) {
+  read_future *r = (read_future *)(void *)f;
+  size_t len;
+  la_reader_span(r->rd, &len);
+  if (r->rd->status == UV_EOF && len > 0) {
+    int n = push_failure(L, r, "read_exact");
+    lua_pushinteger(L, (lua_Integer)len);
+    lua_setfield(L, -2, "partial");
+    return n;
+  }
+  return read_finish(L, f);
+}
+
+static const la_operation read_exact_operation = {"read_exact", read_exact_begin,
+                                                  read_exact_finish};
+static int io_read_exact(lua_State *L) { return la_operate(L, &read_exact_operation); }
+
+static int read_until_begin(lua_State *L, void *room, la_future **f) {
+  size_t len, max = DEFAULT_MAX;
+  la_io_object *o = la_io_check(L);
+  const char *delimiter = luaL_checklstring(L, 2, &len);
+  luaL_argcheck(L, len > 0, 2, "the delimiter is empty");
+  luaL_argcheck(L, len <= UINT32_MAX, 2, "the delimiter is too long");
+  if (!lua_isnoneornil(L, 3)) max = check_count(L, 3);
+  la_reader *rd = check_reader(L, o);
+  la_reader_until(rd, delimiter, len, max);
+  begin_read(o, rd, false, room, f);
+  return 0;
+}
+
+/* What the stream ended with, though no delimiter came, is a result. */
+static int read_until_finish(lua_State *L, la_future *f) {
+  read_future *r = (read_future *)(void *)f;
+  size_t len;
+  const char *s = la_reader_span(r->rd, &len);
+  if (r->rd->status != UV_EOF || len == 0) return read_finish(L, f);
+  lua_pushlstring(L, s, len);
+  la_reader_take(r->rd);
+  return 1;
+}
+
+static const la_operation read_until_operation = {"read_until", read_until_begin,
+                                                  read_until_finish};
+static int io_read_until(lua_State *L) { return la_operate(L, &read_until_operation); }
+
+/* Upvalues: the object and the format. Called by `for` with two values of no use. */
+static int lines_next(lua_State *L) {
+  lua_settop(L, 0);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushvalue(L, lua_upvalueindex(2));
+  return la_operate(L, &read_operation);
+}
+
+static int io_lines(lua_State *L) {
+  la_io_check(L);
+  lua_settop(L, 2);
+  lua_pushcclosure(L, lines_next, 2);
+  return 1;
+}
+
+/* ---- writing -----------------------------------------------------------------------*/
+
+void la_io_write_begin(lua_State *L, la_io_object *o) {
+  if (o->writing)
+    luaL_error(L, "another task is writing to this stream already: one writer at a time");
+  la_runtime_check(L, "writing");
+}
+
+typedef struct write_future {
+  la_writer writer; /* with our vtable */
+  la_io_object *o;
+} write_future;
+
+static void write_drop(la_future *f) {
+  la_writer_drop(f);
+  ((write_future *)(void *)f)->o->writing = false;
+}
+
+static const la_future_vtable write_vtable = {la_writer_poll, write_drop, "write", NULL};
+
+/* Leaves one string at index 2, whatever was to be written. */
+static const char *one_string(lua_State *L, size_t *len) {
+  int top = lua_gettop(L);
+  for (int i = 2; i <= top; i++) luaL_checklstring(L, i, NULL);
+  if (top == 1) lua_pushliteral(L, "");
+  if (top > 2) lua_concat(L, top - 1);
+  return lua_tolstring(L, 2, len);
+}
+
+static int write_begin(lua_State *L, void *room, la_future **f) {
+  size_t len;
+  la_io_object *o = la_io_check(L);
+  const char *data = one_string(L, &len);
+  la_io_write_begin(L, o);
+  if (len == 0) {
+    if (!o->cls->is_open(o->self)) return la_fail(L, UV_EBADF, "write");
+    lua_settop(L, 1);
+    return 1;
+  }
+  write_future *w = room;
+  la_writer_init(&w->writer, o->cls->sink, o->self, data, len);
+  w->writer.base.vt = &write_vtable;
+  w->o = o;
+  o->writing = true;
+  *f = &w->writer.base;
+  return 0;
+}
+
+static int write_finish(lua_State *L, la_future *f) {
+  write_future *w = (write_future *)(void *)f;
+  if (w->writer.status == 0) {
+    lua_pushvalue(L, 1);
+    return 1;
+  }
+  int n = la_fail(L, w->writer.status, "write");
+  lua_pushinteger(L, (lua_Integer)w->writer.done);
+  lua_setfield(L, -2, "partial");
+  return n;
+}
+
+static const la_operation write_operation = {"write", write_begin, write_finish};
+static int io_write(lua_State *L) { return la_operate(L, &write_operation); }
+
+/* ---- the table ---------------------------------------------------------------------*/
+
+void la_io_class_open(lua_State *L, const char *name, const luaL_Reg *meta,
+                      const luaL_Reg *methods) {
+  static const luaL_Reg shared[] = {{"read", io_read}, {"read_exact", io_read_exact},
+                                    {"read_until", io_read_until}, {"lines", io_lines},
+                                    {"write", io_write}, {NULL, NULL}};
+  static const la_operation_entry operations[] = {{io_read, &read_operation},
+                                                  {io_read_exact, &read_exact_operation},
+                                                  {io_read_until, &read_until_operation},
+                                                  {io_write, &write_operation}, {NULL, NULL}};
+  _Static_assert(sizeof(read_future) <= LA_SLOT_SIZE, "a read needs no memory");
+  _Static_assert(sizeof(write_future) <= LA_SLOT_SIZE, "a write needs no memory");
+  la_operations_add(L, operations);
+  la_new_class(L, name, meta, methods);
+  luaL_getmetatable(L, name);
+  lua_getfield(L, -1, "__index");
+  luaL_setfuncs(L, shared, 0);
+  lua_pop(L, 1);
+  lua_pushboolean(L, 1);
+  lua_setfield(L, -2, "la_io");
+  lua_pop(L, 1);
+}

@@ -1,0 +1,44 @@
+/*
+** l_io.h - the methods that every stream has: connections and files.
+**
+** A class of objects that read or write begins its userdata with la_io_object and
+** puts these methods into its table.
+*/
+#ifndef LA_LIB_L_IO_H
+#define LA_LIB_L_IO_H
+
+#include "io/reader.h"
+#include "io/writer.h"
+#include "lib/lib.h"
+
+typedef struct la_io_class {
+  const char *name; /* of the metatable */
+  la_reader *(*reader)(void *self);
+  const la_sink *sink;
+  bool (*is_open)(const void *self);
+} la_io_class;
+
+typedef struct la_io_object {
+  const la_io_class *cls;
+  void *self; /* the la_stream or la_file: a reference, given up by __gc */
+  bool reading, writing;
+} la_io_object;
+
+/* The object at index 1, which must be a stream. */
+la_io_object *la_io_check(lua_State *L);
+
+/* `o`; raises when its finaliser has run (something it was part of is finalised later). */
+la_io_object *la_io_live(lua_State *L, la_io_object *o);
+
+/* Pushes a new object of the class; `self` is set to NULL and to be filled in. */
+la_io_object *la_io_new(lua_State *L, const la_io_class *cls);
+
+/* Marks the writing side as taken, until la_io_write_end; raises when it is. */
+void la_io_write_begin(lua_State *L, la_io_object *o);
+
+/* Makes the metatable of a class: `methods` and those of every stream (read, read_exact,
+** read_until, lines, write). */
+void la_io_class_open(lua_State *L, const char *name, const luaL_Reg *meta,
+                      const luaL_Reg *methods);
+
+#endif

@@ -1,0 +1,80 @@
+/* Time: sleeping, deadlines, and the shield that keeps them off. */
+#include <math.h>
+
+#include "bridge/scope.h"
+#include "core/sleep.h"
+#include "lib/l_future.h"
+#include "lib/lib.h"
+
+static lua_Number seconds(uint64_t ns) { return (lua_Number)ns / 1e9; }
+
+static int sleep_until_ns(la_runtime *rt, uint64_t deadline, void *room, la_future **f) {
+  la_sleep *s = room;
+  la_sleep_init(s, rt->ex, deadline);
+  *f = &s->base;
+  return 0;
+}
+
+static int sleep_begin(lua_State *L, void *room, la_future **f) {
+  uint64_t ns = la_check_seconds(L, 1);
+  la_runtime *rt = la_runtime_check(L, "async.sleep");
+  return sleep_until_ns(rt, la_time_after(la_executor_now(rt->ex), ns), room, f);
+}
+
+static int sleep_until_begin(lua_State *L, void *room, la_future **f) {
+  uint64_t t = la_check_seconds(L, 1);
+  return sleep_until_ns(la_runtime_check(L, "async.sleep_until"), t, room, f);
+}
+
+static const la_operation sleep_operation = {"sleep", sleep_begin, NULL};
+static const la_operation sleep_until_operation = {"sleep_until", sleep_until_begin, NULL};
+static int l_sleep(lua_State *L) { return la_operate(L, &sleep_operation); }
+static int l_sleep_until(lua_State *L) { return la_operate(L, &sleep_until_operation); }
+
+static int now(lua_State *L) {
+  la_runtime *rt = la_runtime_of(L);
+  lua_pushnumber(L, seconds(rt != NULL ? la_executor_now(rt->ex) : uv_hrtime()));
+  return 1;
+}
+
+/* The awaitable and its arguments from index `first` on, as a call in a scope. */
+static int call_in_scope(lua_State *L, int first, uint64_t deadline, bool shield) {
+  la_check_awaitable(L, first);
+  la_push_callable(L, first);
+  return la_scope_call(L, lua_gettop(L) - first, deadline, shield);
+}
+
+static int timeout(lua_State *L) {
+  uint64_t ns = la_check_seconds(L, 1);
+  la_await_context(L);
+  return call_in_scope(L, 2, la_time_after(la_executor_now(la_rt->ex), ns), false);
+}
+
+static int deadline(lua_State *L) {
+  uint64_t t = la_check_seconds(L, 1);
+  return call_in_scope(L, 2, t, false);
+}
+
+static int shield(lua_State *L) { return call_in_scope(L, 1, LA_TIMER_NEVER, true); }
+
+void la_open_time(lua_State *L) {
+  static const luaL_Reg functions[] = {{"sleep", l_sleep}, {"sleep_until", l_sleep_until},
+                                       {"now", now}, {NULL, NULL}};
+  static const luaL_Reg composition[] = {{"timeout", timeout}, {"deadline", deadline},
+                                         {"shield", shield}, {NULL, NULL}};
+  static const la_operation_entry operations[] = {{l_sleep, &sleep_operation},
+                                                  {l_sleep_until, &sleep_until_operation},
+                                                  {NULL, NULL}};
+  la_operations_add(L, operations);
+  luaL_setfuncs(L, composition, 0);
+  lua_newtable(L);
+  luaL_setfuncs(L, functions, 0);
+  lua_pushcfunction(L, timeout);
+  lua_setfield(L, -2, "timeout");
+  static const char *const top[] = {"sleep", "timeout", "now"};
+  for (int i = 0; i < 3; i++) {
+    lua_getfield(L, -1, top[i]);
+    lua_setfield(L, -3, top[i]);
+  }
+  lua_setfield(L, -2, "time");
+}
