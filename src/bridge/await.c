@@ -80,7 +80,7 @@ int la_await_future(lua_State *L, la_coro *c, la_future *f, la_finish finish) {
 int la_operate(lua_State *L, const la_operation *op) {
   la_coro *c = la_await_coro(L);
   la_future *f = NULL;
-  int n = op->begin(L, c->room, &f);
+  int n = op->begin(L, &c->room, &f);
   return f == NULL ? n : la_await_future(L, c, f, op->finish);
 }
 

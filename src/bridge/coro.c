@@ -69,8 +69,11 @@ static int body(lua_State *L) {
 static void raise_stray_yield(lua_State *L, lua_Debug *ar) {
   (void)ar;
   lua_sethook(L, NULL, 0, 0);
-  luaL_error(L, "coroutine.yield in a task, outside of any coroutine: to give the others a turn "
-                "call async.yield()");
+  luaL_where(L, 0); /* a hook has no frame of its own */
+  lua_pushliteral(L, "coroutine.yield in a task, outside of any coroutine: to give the others a "
+                     "turn call async.yield()");
+  lua_concat(L, 2);
+  lua_error(L);
 }
 
 static la_poll run(la_coro *c, la_context *cx, int nargs) {
@@ -93,6 +96,7 @@ static la_poll run(la_coro *c, la_context *cx, int nargs) {
     lua_sethook(c->co, raise_stray_yield, LUA_MASKCOUNT, 1);
     nargs = 0;
   } while (true);
+  c->flags |= LA_CORO_ENDED;
   c->values = status == LUA_OK ? n : 1;
   if (status != LUA_OK) c->flags |= LA_CORO_FAILED | LA_CORO_BROKEN;
   if (c->inner != NULL) la_coro_drop_inner(c);
@@ -102,7 +106,7 @@ static la_poll run(la_coro *c, la_context *cx, int nargs) {
 bool la_coro_load(la_coro *c, lua_State *from, int nargs) {
   lua_State *co = la_thread_take(la_rt, &c->anchor);
   if (co == NULL) return false;
-  if (!lua_checkstack(co, nargs + LUA_MINSTACK)) {
+  if (nargs > LUA_MINSTACK / 2 && !lua_checkstack(co, nargs + LUA_MINSTACK)) {
     la_thread_give(la_rt, co, c->anchor, true);
     return false;
   }
@@ -156,15 +160,14 @@ int la_coro_take(la_coro *c, lua_State *to) {
 }
 
 void la_coro_push_traceback(lua_State *L, const la_coro *c) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, la_rt->tracebacks);
-  lua_rawgeti(L, -1, c->slot);
-  lua_remove(L, -2);
+  lua_rawgeti(la_rt->store, LA_STORE_TRACEBACKS, c->slot);
+  lua_xmove(la_rt->store, L, 1);
 }
 
-static void forget_traceback(la_runtime *rt, const la_coro *c) {
-  lua_State *L = rt->running;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->tracebacks);
-  lua_pushnil(L);
+void la_coro_set_traceback(lua_State *L, const la_coro *c) {
+  lua_pushvalue(la_rt->store, LA_STORE_TRACEBACKS);
+  lua_xmove(la_rt->store, L, 1);
+  lua_insert(L, -2);
   lua_rawseti(L, -2, c->slot);
   lua_pop(L, 1);
 }
@@ -173,11 +176,12 @@ void la_coro_drop(la_coro *c) {
   la_runtime *rt = la_rt;
   if (c->inner != NULL) la_coro_drop_inner(c);
   la_scope_abandon_to(c, NULL);
-  if ((c->flags & LA_CORO_FAILED) != 0) forget_traceback(rt, c);
+  if ((c->flags & LA_CORO_FAILED) != 0) la_store_clear(rt, LA_STORE_TRACEBACKS, c->slot);
   lua_State *co = c->co;
   if (co == NULL) return;
   c->co = NULL;
-  bool ended = lua_status(co) == LUA_OK && (c->flags & LA_CORO_BROKEN) == 0;
+  bool ended = (c->flags & (LA_CORO_ENDED | LA_CORO_BROKEN)) == LA_CORO_ENDED ||
+               (c->flags & LA_CORO_BEGUN) == 0;
   if (!ended) la_close_thread(co, rt->running);
   la_thread_give(rt, co, c->anchor, ended);
 }

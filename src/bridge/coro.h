@@ -27,6 +27,7 @@ enum {
   LA_CORO_FAILED = 8,     /* ended with an error, which is its one result */
   LA_CORO_BROKEN = 16,    /* the Lua thread cannot be used again */
   LA_CORO_BEGUN = 32,     /* it was resumed once */
+  LA_CORO_ENDED = 256,    /* it returned, or failed */
   LA_CORO_UNWINDING = 64, /* `inner` was cancelled and is polled until it has unwound */
   LA_CORO_FOREIGN = 128   /* `inner` is another module's: see lua_async.h, check_waker */
 };
@@ -34,6 +35,13 @@ enum {
 /* Room in every coroutine for the future it awaits, so that sleeping, yielding and
 ** joining allocate nothing. */
 enum { LA_SLOT_SIZE = 64 };
+
+typedef union la_room { /* aligned as Lua aligns a userdata */
+  void *pointer;
+  uint64_t number;
+  double real;
+  char bytes[LA_SLOT_SIZE];
+} la_room;
 
 struct la_coro {
   la_future base;
@@ -44,7 +52,7 @@ struct la_coro {
   int anchor, slot; /* see runtime.h */
   int values;       /* on co's stack: before it began arguments, at the end results */
   unsigned flags;
-  max_align_t room[LA_SLOT_SIZE / sizeof(max_align_t)];
+  la_room room;
 };
 
 void la_coro_init(la_coro *c, const la_future_vtable *vt, void *owner, int slot);
@@ -77,7 +85,9 @@ void la_coro_drop(la_coro *c);
 void la_coro_set_inner(la_coro *c, la_future *f, bool foreign);
 void la_coro_drop_inner(la_coro *c);
 
-/* The traceback of the error that ended it (or is unwinding it), or nil. */
+/* The traceback of the error that ended it (or is unwinding it), a string, or nil.
+** `set` pops it; it may raise for want of memory. */
 void la_coro_push_traceback(lua_State *L, const la_coro *c);
+void la_coro_set_traceback(lua_State *L, const la_coro *c);
 
 #endif

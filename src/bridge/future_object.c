@@ -109,7 +109,7 @@ static void start_call(lua_State *L, int i, la_future_object *o) {
 static int begin_operation(lua_State *L) {
   la_future_object *o = lua_touserdata(L, 1);
   lua_remove(L, 1);
-  return o->op->begin(L, o->room, &o->f);
+  return o->op->begin(L, &o->room, &o->f);
 }
 
 /* The results of an operation that was over at once stand in for its arguments. */
@@ -319,7 +319,7 @@ int la_future_object_await(lua_State *L) {
     return called(L, LUA_OK, 0);
   }
   if (o->state == LA_FUTURE_NEW) start(L, 1, o);
-  borrowed *b = (borrowed *)(void *)c->room;
+  borrowed *b = (borrowed *)(void *)&c->room;
   *b = (borrowed){.base = {&borrowed_vtable}, .o = o};
   return la_await_future(L, c, &b->base, take_first);
 }

@@ -30,7 +30,7 @@ typedef struct la_future_object {
   la_node started; /* in rt->futures */
   int nargs;
   unsigned char kind, state;
-  max_align_t room[LA_SLOT_SIZE / sizeof(max_align_t)];
+  la_room room;
 } la_future_object;
 
 /* Pops a function and `nargs` arguments, pushes the Future of the call. */

@@ -8,7 +8,8 @@
 
 enum { POLL = 1, DROP = 2, CONTEXT = 3 };
 
-/* Calls the function at index `f` with n arguments on the future's own thread. */
+/* Calls the function below the n arguments on top of the future's own thread, which
+** keeps what is beneath; lua_resume counts that among the results. */
 static int call(la_poll_fn *p, int n, int *results) {
   la_runtime *rt = la_rt;
   la_coro *current = rt->current;
@@ -16,6 +17,7 @@ static int call(la_poll_fn *p, int n, int *results) {
   rt->current = NULL;
   rt->running = p->co;
   int status = lua_resume(p->co, running, n, results);
+  if (status == LUA_OK) *results -= CONTEXT;
   rt->running = running;
   rt->current = current;
   return status;

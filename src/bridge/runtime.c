@@ -27,47 +27,44 @@ int la_slot_take(la_slots *s) {
 
 void la_slot_give(la_slots *s, int i) { s->free[s->count++] = i; }
 
+/* ---- the store ----------------------------------------------------------------*/
+
+/* Pops the value on top of L into entry i of a table. The entry is made on L, where a
+** failed allocation raises; the store only lends the table. */
+static void store_set(lua_State *L, la_runtime *rt, int table, int i) {
+  lua_pushvalue(rt->store, table);
+  lua_xmove(rt->store, L, 1);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, i);
+  lua_pop(L, 1);
+}
+
 /* ---- owners -------------------------------------------------------------------*/
 
 int la_owner_add(lua_State *L, la_runtime *rt) {
   int slot = la_slot_take(&rt->slots);
   if (slot == 0) luaL_error(L, "not enough memory");
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->owners);
-  lua_insert(L, -2);
-  /* A failure leaves an index that is never used again, and nothing else. */
-  lua_rawseti(L, -2, slot);
-  lua_pop(L, 1);
+  store_set(L, rt, LA_STORE_OWNERS, slot);
   return slot;
 }
 
-static void clear(la_runtime *rt, int table, int i) {
-  lua_State *L = rt->running;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, table);
-  lua_pushnil(L);
-  lua_rawseti(L, -2, i);
-  lua_pop(L, 1);
+void la_store_clear(la_runtime *rt, int table, int i) {
+  lua_pushnil(rt->store);
+  lua_rawseti(rt->store, table, i); /* it exists already, or is not there: no memory is needed */
 }
 
 void la_owner_remove(la_runtime *rt, int slot) {
-  clear(rt, rt->owners, slot);
+  la_store_clear(rt, LA_STORE_OWNERS, slot);
   la_slot_give(&rt->slots, slot);
-}
-
-void la_owner_push(lua_State *L, la_runtime *rt, int slot) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->owners);
-  lua_rawgeti(L, -1, slot);
-  lua_remove(L, -2);
 }
 
 /* ---- threads ------------------------------------------------------------------*/
 
 /* Called protected: makes a thread and anchors it. (rt, anchor) -> thread */
 static int make_thread(lua_State *L) {
-  la_runtime *rt = lua_touserdata(L, 1);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->threads);
   lua_newthread(L);
   lua_pushvalue(L, -1);
-  lua_rawseti(L, -3, lua_tointeger(L, 2));
+  store_set(L, lua_touserdata(L, 1), LA_STORE_THREADS, (int)lua_tointeger(L, 2));
   return 1;
 }
 
@@ -95,7 +92,7 @@ void la_thread_give(la_runtime *rt, lua_State *co, int anchor, bool reusable) {
     rt->spare[rt->spare_count++] = (la_spare_thread){co, anchor};
     return;
   }
-  clear(rt, rt->threads, anchor);
+  la_store_clear(rt, LA_STORE_THREADS, anchor);
   la_slot_give(&rt->anchors, anchor);
 }
 
@@ -107,26 +104,22 @@ void la_runtime_enter(lua_State *L, la_runtime *rt) {
   if (rt->spare == NULL) luaL_error(L, "not enough memory");
   rt->spare_size = SPARE_MAX;
   rt->L = rt->running = L;
-  /* References that were made before one fails go with the tables' registry slots
-  ** in la_runtime_leave, which the caller runs in any case. */
-  rt->threads = rt->owners = rt->tracebacks = LUA_NOREF;
+  rt->store_ref = LUA_NOREF;
   la_list_init(&rt->futures);
   rt->outer = la_rt;
   la_rt = rt;
-  int *refs[] = {&rt->threads, &rt->owners, &rt->tracebacks};
-  for (int i = 0; i < 3; i++) {
+  lua_State *store = lua_newthread(L);
+  for (int i = LA_STORE_OWNERS; i <= LA_STORE_TOP; i++) {
     lua_newtable(L);
-    *refs[i] = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_xmove(L, store, 1);
   }
+  rt->store_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  rt->store = store;
 }
 
 void la_runtime_leave(la_runtime *rt) {
   if (la_rt == rt) la_rt = rt->outer;
-  if (rt->L != NULL) {
-    luaL_unref(rt->L, LUA_REGISTRYINDEX, rt->threads);
-    luaL_unref(rt->L, LUA_REGISTRYINDEX, rt->owners);
-    luaL_unref(rt->L, LUA_REGISTRYINDEX, rt->tracebacks);
-  }
+  if (rt->L != NULL) luaL_unref(rt->L, LUA_REGISTRYINDEX, rt->store_ref);
   free(rt->spare);
   free(rt->anchors.free);
   free(rt->slots.free);

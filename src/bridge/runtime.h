@@ -3,11 +3,12 @@
 **
 ** One per call of run, alive while it runs; `la_rt` is the one that runs on this
 ** thread (runs of different Lua states may nest; a state has one at a time).
-** Lua objects that C needs are in three tables of the registry, by small integers:
-**   threads     the coroutines that this run made, running or spare
-**   owners      the Task or Future object of each coroutine that has begun or was
-**               spawned, by the coroutine's `slot`: what keeps it alive
-**   tracebacks  where the error that is unwinding that coroutine was raised
+** Lua objects that C needs are in three tables, by small integers. The tables are on
+** the stack of a Lua thread of our own, the store, at fixed indices:
+**   OWNERS      the Task of each task that has not ended, by its coroutine's `slot`:
+**               what keeps it alive
+**   THREADS     the coroutines that this run made, running or spare
+**   TRACEBACKS  where the error that is unwinding a coroutine was raised, by `slot`
 ** Errors: a function that needs Lua memory outside of a running coroutine does so
 ** in a protected call and returns a Lua status.
 */
@@ -26,6 +27,8 @@ typedef struct la_slots {
   int count, size, used;
 } la_slots;
 
+enum { LA_STORE_OWNERS = 1, LA_STORE_THREADS, LA_STORE_TRACEBACKS, LA_STORE_TOP = LA_STORE_TRACEBACKS };
+
 typedef struct la_spare_thread {
   lua_State *co;
   int anchor;
@@ -35,13 +38,14 @@ typedef struct la_runtime {
   la_executor *ex;
   void *reactor;      /* of src/driver, for src/lib */
   lua_State *L;       /* whoever called run */
+  lua_State *store;   /* never runs; what is pushed on it is moved on at once */
+  int store_ref;
   lua_State *running; /* the Lua thread that runs now: L, a task's coroutine, or one of
                          async.coroutine in it. A plain coroutine does not appear here,
                          which is how an await in one is told. */
   la_task *root;       /* the task of run itself: its failure is raised, not reported */
   la_coro *current;   /* the coroutine being polled, NULL for none */
   la_context *cx;     /* what it is polled with */
-  int threads, owners, tracebacks; /* references in the registry */
   la_slots anchors, slots;
   la_spare_thread *spare;
   int spare_count, spare_size;
@@ -79,6 +83,13 @@ void la_slot_give(la_slots *s, int slot);
 ** and pops it. Raises for want of memory. */
 int la_owner_add(lua_State *L, la_runtime *rt);
 void la_owner_remove(la_runtime *rt, int slot);
-void la_owner_push(lua_State *L, la_runtime *rt, int slot);
+
+/* Pushes it onto the store; the caller takes it off again. */
+static inline void la_owner_push(la_runtime *rt, int slot) {
+  lua_rawgeti(rt->store, LA_STORE_OWNERS, slot);
+}
+
+/* Sets entry i of a table of the store to nil. */
+void la_store_clear(la_runtime *rt, int table, int i);
 
 #endif

@@ -7,7 +7,7 @@
 #include "bridge/error.h"
 #include "bridge/traceback.h"
 
-char la_error_handler_key, la_task_names_key;
+char la_error_handler_key, la_task_names_key, la_task_metatable_key;
 
 enum { UV_VALUE = 1, UV_PLACE = 2, UV_ARGS = 3, MAX_ARGS = 250 };
 
@@ -16,7 +16,8 @@ la_coro *la_task_object_coro(const la_task_object *o) {
 }
 
 void la_task_object_push(lua_State *L, la_runtime *rt, la_task *t) {
-  la_owner_push(L, rt, ((la_coro *)(void *)la_task_future(t))->slot);
+  la_owner_push(rt, ((la_coro *)(void *)la_task_future(t))->slot);
+  lua_xmove(rt->store, L, 1);
 }
 
 /* ---- the future --------------------------------------------------------------------*/
@@ -25,15 +26,17 @@ void la_task_object_push(lua_State *L, la_runtime *rt, la_task *t) {
 ** cost little, and those which end at once share one. */
 static bool load_call(la_coro *c) {
   const la_task_object *o = c->owner;
-  lua_State *L = la_rt->running;
-  int n = o->nargs;
-  if (!lua_checkstack(L, n + 3)) return false;
-  la_owner_push(L, la_rt, c->slot);
-  int object = lua_gettop(L);
-  lua_getiuservalue(L, object, UV_VALUE);
-  for (int i = 0; i < n; i++) lua_getiuservalue(L, object, UV_ARGS + i);
-  bool loaded = la_coro_load(c, L, n);
-  lua_settop(L, object - 1);
+  lua_State *store = la_rt->store;
+  int n = o->nargs, object = LA_STORE_TOP + 1;
+  if (n > LUA_MINSTACK / 2 && !lua_checkstack(store, n + LUA_MINSTACK)) return false;
+  la_owner_push(la_rt, c->slot);
+  lua_getiuservalue(store, object, UV_VALUE);
+  for (int i = 0; i < n; i++) lua_getiuservalue(store, object, UV_ARGS + i);
+  bool loaded = la_coro_load(c, store, n);
+  lua_settop(store, object);
+  lua_pushnil(store); /* the Task shall not keep what its function captured */
+  lua_setiuservalue(store, object, UV_VALUE);
+  lua_settop(store, LA_STORE_TOP);
   return loaded;
 }
 
@@ -74,21 +77,13 @@ static int complete_record(lua_State *L) {
   return 1;
 }
 
-/* L's stack: the Task, then the n results; leaves the Task. */
-static la_outcome keep_results(lua_State *L, int n) {
-  la_outcome outcome = n == 1 ? LA_OUTCOME_ONE : LA_OUTCOME_MANY;
-  if (n == 0) {
-    lua_pushnil(L);
-    lua_setiuservalue(L, -2, UV_VALUE);
-    return LA_OUTCOME_EMPTY;
-  }
-  if (n > 1) {
-    lua_pushcfunction(L, pack);
-    lua_insert(L, -n - 1);
-    if (lua_pcall(L, n, 1, 0) != LUA_OK) outcome = LA_OUTCOME_FAILED;
-  }
+/* L's stack: the Task, then the n > 1 results; leaves the Task. */
+static la_outcome keep_many(lua_State *L, int n) {
+  lua_pushcfunction(L, pack);
+  lua_insert(L, -n - 1);
+  bool packed = lua_pcall(L, n, 1, 0) == LUA_OK;
   lua_setiuservalue(L, -2, UV_VALUE);
-  return outcome;
+  return packed ? LA_OUTCOME_MANY : LA_OUTCOME_FAILED;
 }
 
 static void keep_record(lua_State *L, la_coro *c) {
@@ -102,55 +97,67 @@ static void keep_record(lua_State *L, la_coro *c) {
   lua_setiuservalue(L, -2, UV_PLACE);
 }
 
-/* A broken thread still has the frames of what broke it. */
-static int traceback_of(lua_State *L) {
-  luaL_traceback(L, lua_touserdata(L, 1), NULL, 0);
-  return 1;
+/* Called protected: a broken thread still has the frames of what broke it. */
+static int record_broken(lua_State *L) {
+  const la_coro *c = lua_touserdata(L, 1);
+  luaL_traceback(L, c->co, NULL, 0);
+  la_coro_set_traceback(L, c);
+  return 0;
 }
 
-static void record_broken(lua_State *L, la_coro *c) {
-  lua_pushcfunction(L, traceback_of);
-  lua_pushlightuserdata(L, c->co);
-  if (lua_pcall(L, 1, 1, 0) != LUA_OK) lua_pop(L, 1);
-  else {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, la_rt->tracebacks);
-    lua_insert(L, -2);
-    lua_rawseti(L, -2, c->slot);
-    lua_pop(L, 1);
+/* L's stack: the Task. */
+static la_outcome keep_failure(lua_State *L, la_coro *c) {
+  if ((c->flags & LA_CORO_BROKEN) != 0 && c->co != NULL) {
+    lua_pushcfunction(L, record_broken);
+    lua_pushlightuserdata(L, c);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
   }
+  la_coro_take(c, L);
+  bool cancelled = la_is_cancelled(L, -1) && la_coro_root_cancelled(c);
+  lua_setiuservalue(L, -2, UV_VALUE);
+  if (!cancelled) keep_record(L, c);
+  return cancelled ? LA_OUTCOME_CANCELLED : LA_OUTCOME_FAILED;
+}
+
+/* Everything but the results that most tasks have: none, or one. */
+static la_outcome keep_unusual(lua_State *L, la_coro *c, bool report) {
+  la_outcome outcome = LA_OUTCOME_FAILED;
+  la_owner_push(la_rt, c->slot);
+  if (lua_checkstack(L, LUA_MINSTACK + c->values)) {
+    lua_xmove(la_rt->store, L, 1);
+    int object = lua_gettop(L);
+    if ((c->flags & LA_CORO_FAILED) != 0) outcome = keep_failure(L, c);
+    else outcome = keep_many(L, la_coro_take(c, L));
+    ((la_task_object *)c->owner)->outcome = (unsigned char)outcome;
+    if (outcome == LA_OUTCOME_FAILED && report) la_report_failure(L, object);
+    lua_settop(L, object - 1);
+  } else { /* no memory for the results: no room to say so either */
+    lua_pushboolean(la_rt->store, 0);
+    lua_setiuservalue(la_rt->store, -2, UV_VALUE);
+    lua_settop(la_rt->store, LA_STORE_TOP);
+  }
+  return outcome;
 }
 
 static void task_finished(la_task *t, bool dropped) {
   la_runtime *rt = la_rt;
   la_coro *c = (la_coro *)(void *)la_task_future(t);
   la_task_object *o = c->owner;
-  lua_State *L = rt->running;
   o->task = NULL;
-  la_owner_push(L, rt, c->slot);
   if (dropped) {
     o->outcome = LA_OUTCOME_CANCELLED;
-  } else if (lua_checkstack(L, c->values + 6)) {
-    if ((c->flags & LA_CORO_BROKEN) != 0 && c->co != NULL) record_broken(L, c);
-    int n = la_coro_take(c, L);
-    if ((c->flags & LA_CORO_FAILED) == 0) {
-      o->outcome = keep_results(L, n);
-      lua_pushnil(L);
-      lua_setiuservalue(L, -2, UV_PLACE);
-    } else {
-      bool cancelled = la_is_cancelled(L, -1) && la_coro_root_cancelled(c);
-      o->outcome = cancelled ? LA_OUTCOME_CANCELLED : LA_OUTCOME_FAILED;
-      lua_setiuservalue(L, -2, UV_VALUE);
-      keep_record(L, c);
-    }
+  } else if ((c->flags & LA_CORO_FAILED) != 0 || c->values > 1) {
+    o->outcome = (unsigned char)keep_unusual(rt->running, c, t->joins == NULL && t != rt->root);
+  } else if (c->values == 0) {
+    o->outcome = LA_OUTCOME_EMPTY;
   } else {
-    o->outcome = LA_OUTCOME_FAILED;
-    lua_pushliteral(L, "not enough memory");
-    lua_setiuservalue(L, -2, UV_VALUE);
+    la_owner_push(rt, c->slot);
+    la_coro_take(c, rt->store);
+    lua_setiuservalue(rt->store, -2, UV_VALUE);
+    lua_settop(rt->store, LA_STORE_TOP);
+    o->outcome = LA_OUTCOME_ONE;
   }
   la_owner_remove(rt, c->slot);
-  if (o->outcome == LA_OUTCOME_FAILED && t->joins == NULL && t != rt->root)
-    la_report_failure(L, lua_gettop(L));
-  lua_pop(L, 1);
 }
 
 static const la_task_class task_class = {task_finished, true, sizeof(la_coro)};
@@ -195,14 +202,14 @@ la_task_object *la_task_object_spawn(lua_State *L, la_runtime *rt, int nargs, in
   int base = lua_gettop(L) - nargs;
   la_task_object *o = lua_newuserdatauv(L, sizeof *o, UV_ARGS - 1 + nargs);
   *o = (la_task_object){.nargs = (unsigned char)nargs, .line = -1};
-  luaL_setmetatable(L, LA_TASK_NAME);
-  lua_insert(L, base);
-  for (int i = nargs; i >= 1; i--) lua_setiuservalue(L, base, UV_ARGS - 1 + i);
-  lua_setiuservalue(L, base, UV_VALUE);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &la_task_metatable_key);
+  lua_setmetatable(L, -2);
   if (lua_getstack(L, level, &ar) && lua_getinfo(L, "lf", &ar)) {
     o->line = ar.currentline;
-    lua_setiuservalue(L, base, UV_PLACE);
+    lua_setiuservalue(L, -2, UV_PLACE);
   }
+  lua_insert(L, base);
+  for (int i = nargs; i >= 0; i--) lua_setiuservalue(L, base, i == 0 ? UV_VALUE : UV_ARGS - 1 + i);
   lua_pushvalue(L, base);
   int slot = la_owner_add(L, rt);
   la_task *t = la_task_new(rt->ex, &task_class);

@@ -57,6 +57,7 @@ void la_task_object_push_place(lua_State *L, int i);
 /* Reports, to the handler or to stderr, that the Task at index i has failed. */
 void la_report_failure(lua_State *L, int i);
 
+extern char la_task_metatable_key;  /* registry: the metatable of Tasks */
 extern char la_error_handler_key; /* registry: the handler of async.on_error */
 extern char la_task_names_key;    /* registry: weak table, Task -> name */
 

@@ -5,21 +5,13 @@
 #include "bridge/coro.h"
 #include "bridge/error.h"
 
-/* Sets the record of the current coroutine to the string on top; pops it. */
-static void record(lua_State *L, const la_coro *c) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, la_rt->tracebacks);
-  lua_insert(L, -2);
-  lua_rawseti(L, -2, c->slot);
-  lua_pop(L, 1);
-}
-
 int la_traceback_handler(lua_State *L) {
   la_coro *c = la_rt->current;
   if (la_rt->rethrow) {
     la_rt->rethrow = false;
   } else if (!la_is_cancelled(L, 1)) {
     luaL_traceback(L, L, NULL, 1);
-    record(L, c);
+    la_coro_set_traceback(L, c);
   }
   lua_settop(L, 1);
   return 1;
@@ -38,7 +30,7 @@ int la_raise_from(lua_State *L) {
   lua_pushliteral(L, "\n");
   luaL_traceback(L, L, "awaited at", 1);
   lua_concat(L, 3);
-  record(L, la_rt->current);
+  la_coro_set_traceback(L, la_rt->current);
   return la_rethrow(L);
 }
 

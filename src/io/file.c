@@ -202,22 +202,21 @@ static void reader_forget(la_reader *rd) {
   f->flags |= LA_FILE_READ_DROPPED;
 }
 
-/* What a job has read: by taking its buffer over where that is possible. */
+/* What a job has read: its buffer is taken over where that is possible. */
 static ssize_t absorb(la_file *f) {
   la_rbuf *b = &f->reader.buf;
   size_t n = f->ahead_len;
   if (la_rbuf_len(b) == 0) {
     la_rbuf_adopt(b, f->reactor, f->ahead, n);
     f->ahead = NULL;
-  } else {
-    while (la_rbuf_room(b) < n) {
-      int err = la_rbuf_grow(b, f->reactor, la_rbuf_room(b) + 1 > n ? n : la_rbuf_room(b) + n);
-      if (err != 0) return err;
-      if (la_rbuf_room(b) < n && n > la_rbuf_room(b)) n = la_rbuf_room(b);
-    }
-    memcpy(b->data + b->end, f->ahead, n);
-    la_rbuf_added(b, n);
+    f->ahead_len = 0;
+    return (ssize_t)n;
   }
+  int err = la_rbuf_grow(b, f->reactor, n);
+  if (err != 0) return err;
+  if (n > la_rbuf_room(b)) n = la_rbuf_room(b);
+  memcpy(b->data + b->end, f->ahead, n);
+  la_rbuf_added(b, n);
   f->ahead_len -= n;
   if (f->ahead_len == 0) forget_ahead(f);
   else memmove(f->ahead, f->ahead + n, f->ahead_len);

@@ -158,6 +158,7 @@ static void end(la_reader *rd, int status) {
   rd->status = status;
   if (status == 0) return;
   size_t len = la_rbuf_len(&rd->buf);
+  if (len == 0) la_rbuf_settle(&rd->buf, rd->reactor);
   rd->span = len;
   if ((rd->kind == LA_READ_SOME || rd->kind == LA_READ_EXACT) && len > rd->limit)
     rd->span = rd->limit;

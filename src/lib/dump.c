@@ -26,7 +26,7 @@ static void add_awaited(lua_State *L, const la_coro *c) {
 static void push_task(lua_State *L, la_runtime *rt, la_task *t) {
   la_coro *c = (la_coro *)(void *)la_task_future(t);
   int base = lua_gettop(L);
-  la_owner_push(L, rt, c->slot);
+  la_task_object_push(L, rt, t);
   lua_pushfstring(L, "task %I", (lua_Integer)t->id);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &la_task_names_key);
   lua_pushvalue(L, base + 1);

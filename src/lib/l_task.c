@@ -168,7 +168,7 @@ void la_open_task(lua_State *L) {
   luaL_setfuncs(L, methods, 0);
   lua_pushcclosure(L, task_index, 1);
   lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &la_task_metatable_key);
   open_names(L);
   luaL_setfuncs(L, functions, 0);
   la_operations_add(L, operations);

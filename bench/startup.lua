@@ -1,0 +1,2 @@
+-- startup: requires the module, runs an empty main, ends
+require("lua_async").run(function() end)
