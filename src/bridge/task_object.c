@@ -204,9 +204,10 @@ la_task_object *la_task_object_spawn(lua_State *L, la_runtime *rt, int nargs, in
   *o = (la_task_object){.nargs = (unsigned char)nargs, .line = -1};
   lua_rawgetp(L, LUA_REGISTRYINDEX, &la_task_metatable_key);
   lua_setmetatable(L, -2);
-  if (lua_getstack(L, level, &ar) && lua_getinfo(L, "lf", &ar)) {
+  while (lua_getstack(L, level++, &ar) && lua_getinfo(L, "lf", &ar)) {
     o->line = ar.currentline;
     lua_setiuservalue(L, -2, UV_PLACE);
+    if (o->line > 0) break; /* else a C function, such as pcall: its caller says more */
   }
   lua_insert(L, base);
   for (int i = nargs; i >= 0; i--) lua_setiuservalue(L, base, i == 0 ? UV_VALUE : UV_ARGS - 1 + i);

@@ -36,12 +36,13 @@ static void push_task(lua_State *L, la_runtime *rt, la_task *t) {
   lua_settop(L, base + 3);
   lua_pushfstring(L, ": %s%s", la_task_state(rt, t),
                   la_task_has(t, LA_TASK_CANCELLED) ? ", cancelled" : "");
-  add_awaited(L, c);
+  if (rt->ex->current != t) add_awaited(L, c);
+  else lua_pushliteral(L, "");
   lua_pushliteral(L, ", spawned at ");
   la_task_object_push_place(L, base + 1);
   lua_pushliteral(L, "\n");
-  if (c->co != NULL && c->co != L) luaL_traceback(L, c->co, NULL, 0);
-  else lua_pushliteral(L, "");
+  if (c->co != NULL) luaL_traceback(L, c->co, NULL, c->co == L ? 1 : 0);
+  else lua_pushliteral(L, "(it has not begun)");
   lua_pushliteral(L, "\n");
   lua_concat(L, lua_gettop(L) - base - 1);
   lua_replace(L, base + 1);

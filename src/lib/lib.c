@@ -105,14 +105,14 @@ bool la_option_boolean(lua_State *L, int arg, const char *name, bool otherwise) 
 
 lua_Integer la_option_integer(lua_State *L, int arg, const char *name, lua_Integer otherwise,
                               lua_Integer min, lua_Integer max) {
-  int is = 1;
-  lua_Integer value = otherwise;
-  if (option(L, arg, name) != LUA_TNIL) value = lua_tointegerx(L, -1, &is);
-  if (!is || value < min || value > max)
+  int is = 0;
+  bool given = option(L, arg, name) != LUA_TNIL;
+  lua_Integer value = lua_tointegerx(L, -1, &is);
+  if (given && (!is || value < min || value > max))
     luaL_argerror(L, arg, lua_pushfstring(L, "option '%s' must be an integer from %I to %I", name,
                                           min, max));
   lua_pop(L, 1);
-  return value;
+  return given ? value : otherwise;
 }
 
 void la_check_awaitable(lua_State *L, int arg) {
