@@ -122,6 +122,7 @@ static void complete(la_executor *ex, la_task *t, bool cancelled) {
   la_node_unlink(&t->live);
   ex->live_count--;
   uint64_t old = atomic_fetch_or_explicit(&t->state, LA_TASK_COMPLETE, memory_order_acq_rel);
+  if (t == ex->until) ex->stop = true;
   wake_joins(t);
   /* One that woke itself is still in a queue, which gives the reference up. */
   if ((old & LA_TASK_SCHEDULED) == 0 || ex->closed) la_task_unref(t);
@@ -176,6 +177,7 @@ bool la_executor_turn(la_executor *ex) {
     if (&t->next.next == generation) all = true;
     run_task(ex, t);
     polls++;
+    if (ex->stop) break;
     if (all && polls >= LA_TURN_POLLS) break;
     if (polls % CLOCK_EVERY == 0 && la_executor_now(ex) - start > LA_TURN_NS) break;
   }
@@ -194,6 +196,8 @@ static bool deadlocked(la_executor *ex) {
 }
 
 la_run_end la_executor_run(la_executor *ex, la_task *task) {
+  ex->until = task;
+  ex->stop = false;
   for (;;) {
     bool busy = la_executor_turn(ex);
     if (task != NULL ? la_task_has(task, LA_TASK_COMPLETE) : ex->live_count == 0)

@@ -40,7 +40,8 @@ enum { LA_TASK_BUDGET = 128, LA_TURN_POLLS = 256 };
 struct la_executor {
   la_mpsc_node *ready, **ready_tail;
   unsigned budget;
-  bool closed;
+  bool closed, stop;    /* `stop`: the turn ends, since `until` is COMPLETE */
+  const la_task *until; /* what la_executor_run waits for */
   la_task *current; /* the one being polled */
   const void *owner;
   la_mpsc foreign;
