@@ -26,7 +26,9 @@ typedef struct la_timer {
   la_waker waker; /* owned while it is in the queue */
 } la_timer;
 
-enum { LA_TIMER_LEVELS = 6, LA_TIMER_SLOTS = 64 };
+/* A tick number has 45 bits at the most (2^64 ns in milliseconds), and eight
+** levels of six bits hold any: no deadline is beyond the top level. */
+enum { LA_TIMER_LEVELS = 8, LA_TIMER_SLOTS = 64 };
 
 /* A hierarchical timing wheel: see timer_queue.c. It must not move. */
 typedef struct la_timer_queue {
@@ -40,7 +42,7 @@ typedef struct la_timer_queue {
 void la_timer_queue_init(la_timer_queue *q, uint64_t now_ns);
 
 /* Puts an idle timer in; takes the waker over. A deadline that has passed fires
-** at the next `advance`. */
+** at the next `advance`, also when a wake of the present one puts it in. */
 void la_timer_insert(la_timer_queue *q, la_timer *t, uint64_t deadline_ns, la_waker waker);
 
 /* Takes it out, dropping its waker; nothing when it is idle. */
@@ -48,15 +50,18 @@ void la_timer_cancel(la_timer_queue *q, la_timer *t);
 
 static inline int la_timer_idle(const la_timer *t) { return !la_node_linked(&t->node); }
 
-/* Fires, in the order of their deadlines (those of one tick in the order they
-** were put in), all timers whose deadline is not after now_ns: each is idle by
-** the time its waker is woken, and waking may insert and cancel timers. Returns
+/* Fires all timers whose deadline, rounded up to a tick, is not after now_ns, in
+** the order of those ticks, those of one tick in the order they were put in. (A
+** deadline that had passed when it was put in counts as the tick of the `advance`
+** before it.) Each is idle by the time its waker is woken. Waking may insert timers,
+** which wait for a later `advance`, and cancel any, which then do not fire. Returns
 ** how many fired. A clock that goes backwards is taken as standing still. */
 unsigned la_timer_queue_advance(la_timer_queue *q, uint64_t now_ns);
 
 /* A time at which `advance` is next worth calling: no timer fires before it;
-** LA_TIMER_NEVER when the queue is empty. It is exact within the nearest level
-** of the queue and may be early beyond it. */
+** LA_TIMER_NEVER when the queue is empty, 0 when a timer in it is due already. It is
+** exact within the nearest level of the queue (64 ticks) and for a timer that is alone
+** in its slot; else it may be early, and `advance` at it brings the timers nearer. */
 uint64_t la_timer_queue_next(const la_timer_queue *q);
 
 /* How many timers are in it. */

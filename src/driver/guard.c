@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- (a) the array of watchers ------------------------------------------------*/
+/* ---- (a) the array of watchers ----------------------------------------------------*/
 
 /* What maybe_resize would have for descriptors up to and with `fd`: a power of two,
 ** two of which are libuv's own use of the end. */
@@ -58,7 +58,7 @@ static void replace_allocator(void) {
   uv_replace_allocator(malloc, reserved_realloc, calloc, free);
 }
 
-/* ---- (b) the descriptors of uv_loop_init ----------------------------------------*/
+/* ---- (b) the descriptors of uv_loop_init ------------------------------------------*/
 
 enum {
   LOOP_FDS = 6,     /* epoll, two pipes, eventfd */
@@ -98,7 +98,7 @@ int la_guard_loop_init(uv_loop_t *loop) {
   return err;
 }
 
-/* ---- (c) the threads of the pool ------------------------------------------------*/
+/* ---- (c) the threads of the pool --------------------------------------------------*/
 
 static pthread_mutex_t pool_mutex = PTHREAD_MUTEX_INITIALIZER;
 static bool pool_atfork;

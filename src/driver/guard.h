@@ -15,8 +15,9 @@
 **  a. la_guard_watch lets the array grow itself, in the fields of uv_loop_t, and reports
 **     UV_ENOMEM when it cannot. la_guard_loop_init allocates it beforehand and hands it to
 **     libuv through uv_replace_allocator, whose functions are otherwise malloc, calloc,
-**     realloc and free; its size is guessed from the descriptors that are free now, with room to spare: only
-**     other threads that open thousands of descriptors in those microseconds defeat it.
+**     realloc and free; its size is guessed from the descriptors that are free now, with
+**     room to spare: only other threads that open thousands of descriptors in those
+**     microseconds defeat it.
 **     A program that has itself called uv_replace_allocator with something incompatible
 **     with malloc cannot share the process with this library.
 **  b. as many descriptors as are needed are opened and closed first. Other threads that

@@ -14,7 +14,11 @@
 
 #include "driver/reactor.h"
 
-typedef enum la_handle_state { LA_HANDLE_CLOSED, LA_HANDLE_OPEN, LA_HANDLE_CLOSING } la_handle_state;
+typedef enum la_handle_state {
+  LA_HANDLE_CLOSED,
+  LA_HANDLE_OPEN,
+  LA_HANDLE_CLOSING
+} la_handle_state;
 
 typedef struct la_handle la_handle;
 

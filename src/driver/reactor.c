@@ -6,7 +6,11 @@
 #include "driver/handle.h"
 
 static void on_async(uv_async_t *a) { (void)a; }
-static void on_timer(uv_timer_t *t) { (void)t; }
+
+/* uv_run runs timers before it polls, too: one that expires there, on a busy machine,
+** would be gone by the time uv_run asks how long it may block. A stopped loop does not
+** block. */
+static void on_timer(uv_timer_t *t) { uv_stop(t->loop); }
 
 /* ---- the parker -------------------------------------------------------------------*/
 
@@ -45,7 +49,7 @@ static uint64_t now(void *self) {
 
 static const la_parker_vtable parker = {park, unpark, alive, now};
 
-/* ---- birth and end ------------------------------------------------------------------*/
+/* ---- birth and end ----------------------------------------------------------------*/
 
 /* Our own two handles carry no la_handle; every other one does. */
 static void close_handle(uv_handle_t *uv, void *unused) {
@@ -102,7 +106,7 @@ void la_reactor_unref(la_reactor *r) {
   if (--r->refs == 0) free(r);
 }
 
-/* ---- buffers --------------------------------------------------------------------------*/
+/* ---- buffers ----------------------------------------------------------------------*/
 
 char *la_buffer_take(la_reactor *r) {
   if (r->buffers_free > 0) return r->buffers[--r->buffers_free];

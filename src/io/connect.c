@@ -32,7 +32,7 @@ typedef struct race {
   la_address list[];
 } race;
 
-/* ---- the order of the addresses -----------------------------------------------------------*/
+/* ---- the order of the addresses ---------------------------------------------------*/
 
 /* RFC 8305, section 4: as they are, but the families take turns. */
 static void interleave(la_address *to, const la_address *from, size_t n) {
@@ -53,7 +53,7 @@ static size_t of_family(la_address *list, size_t n, sa_family_t family) {
   return kept;
 }
 
-/* ---- one attempt --------------------------------------------------------------------------*/
+/* ---- one attempt ------------------------------------------------------------------*/
 
 static void give_up(attempt *a) {
   a->race = NULL;
@@ -132,7 +132,7 @@ static int start(race *r, const la_address *address) {
   return err;
 }
 
-/* ---- the race -------------------------------------------------------------------------------*/
+/* ---- the race ---------------------------------------------------------------------*/
 
 static void start_due(race *r) {
   uint64_t now = la_executor_now(r->reactor->ex);
@@ -144,8 +144,11 @@ static void start_due(race *r) {
   }
 }
 
+/* A race that outlives the executor finds its timer in no queue any more. */
 static void stop_timer(race *r) {
-  if (!la_timer_idle(&r->stagger)) la_timer_cancel(&r->reactor->ex->timers, &r->stagger);
+  if (la_timer_idle(&r->stagger)) return;
+  if (r->reactor->ex != NULL) la_timer_cancel(&r->reactor->ex->timers, &r->stagger);
+  else la_waker_drop(r->stagger.waker);
 }
 
 static la_poll race_poll(la_future *f, la_context *cx) {

@@ -1,6 +1,8 @@
 /*
 ** dns.h - names to addresses, by the system's getaddrinfo on the pool.
 **
+** A failed allocation inside getaddrinfo is its own affair: UV_EAI_MEMORY mostly, but glibc
+** 2.36 crashes when those fail that set up its name service.
 ** A numeric host takes no trip to the pool and is ready at its first poll.
 */
 #ifndef LA_IO_DNS_H

@@ -11,7 +11,7 @@
 
 static la_file *from_reader(la_reader *rd) { return la_container(rd, la_file, reader); }
 
-/* ---- life -----------------------------------------------------------------------------------*/
+/* ---- life -------------------------------------------------------------------------*/
 
 static la_poll reader_fill(la_reader *rd, la_context *cx, size_t want, ssize_t *n);
 static void reader_forget(la_reader *rd);
@@ -63,7 +63,7 @@ void la_file_unref(la_file *f) {
   free_if_over(f);
 }
 
-/* ---- the job's end ------------------------------------------------------------------------------*/
+/* ---- the job's end ----------------------------------------------------------------*/
 
 static void wake_all(la_file *f) {
   la_waiter_wake(&f->reading, f->reactor);
@@ -156,7 +156,7 @@ int la_file_start_write(la_file *f) {
   return err;
 }
 
-/* ---- close --------------------------------------------------------------------------------------*/
+/* ---- close ------------------------------------------------------------------------*/
 
 int la_file_closed_error(la_file *f, int cut) {
   bool was = (f->flags & cut) != 0;
@@ -186,7 +186,7 @@ void la_file_begin_close(la_file *f) {
   wake_all(f);
 }
 
-/* ---- reading --------------------------------------------------------------------------------------*/
+/* ---- reading ----------------------------------------------------------------------*/
 
 void la_file_unread(la_file *f) {
   f->position -= (int64_t)(la_rbuf_len(&f->reader.buf) + f->ahead_len);
@@ -288,7 +288,7 @@ static la_poll reader_fill(la_reader *rd, la_context *cx, size_t want, ssize_t *
   return LA_READY;
 }
 
-/* ---- writing --------------------------------------------------------------------------------------*/
+/* ---- writing ----------------------------------------------------------------------*/
 
 static la_poll wait_writing(la_file *f, la_context *cx) {
   la_waiter_set(&f->writing, f->reactor, cx);

@@ -26,7 +26,7 @@
 typedef struct la_file la_file;
 typedef struct la_file_op la_file_op;
 
-/* ---- open -------------------------------------------------------------------*/
+/* ---- open -------------------------------------------------------------------------*/
 
 typedef struct la_file_open {
   la_work work;  /* op.result: 0 or a negative errno */
@@ -42,7 +42,7 @@ int la_file_mode(const char *mode);
 /* NULL: no memory. The future owns itself. UV_EISDIR for a directory. */
 la_file_open *la_file_open_new(la_reactor *r, const char *path, int flags, int mode);
 
-/* ---- the file ---------------------------------------------------------------*/
+/* ---- the file ---------------------------------------------------------------------*/
 
 void la_file_ref(la_file *f);
 void la_file_unref(la_file *f);

@@ -33,11 +33,11 @@ enum {
   LA_FILE_APPENDS = 4,
   LA_FILE_SEEKS = 8,
   LA_FILE_CLOSING = 16,
-  LA_FILE_READ_CUT = 32,     /* closed while a read was pending */
-  LA_FILE_WRITE_CUT = 64,    /* closed while a write was pending */
-  LA_FILE_READ_ENDED = 128,  /* read_result is there */
+  LA_FILE_READ_CUT = 32,      /* closed while a read was pending */
+  LA_FILE_WRITE_CUT = 64,     /* closed while a write was pending */
+  LA_FILE_READ_ENDED = 128,   /* read_result is there */
   LA_FILE_READ_DROPPED = 256, /* nobody wants the result of the READ that is under way */
-  LA_FILE_NO_NOWAIT = 512    /* this file cannot be read without waiting */
+  LA_FILE_NO_NOWAIT = 512     /* this file cannot be read without waiting */
 };
 
 typedef struct la_file_job {

@@ -21,7 +21,7 @@ static la_poll wait(la_file_op *op, la_context *cx) {
   return LA_PENDING;
 }
 
-/* ---- seek ---------------------------------------------------------------------------------------*/
+/* ---- seek -------------------------------------------------------------------------*/
 
 static int seek_to(la_file *f, la_file_op *op, int64_t base) {
   if (op->at > 0 && base > INT64_MAX - op->at) return UV_EOVERFLOW;
@@ -43,7 +43,7 @@ static bool only_asks(const la_file_op *op) {
   return (f->flags & LA_FILE_SEEKS) && !((f->flags & LA_FILE_APPENDS) && f->out_len > 0);
 }
 
-/* ---- the work of each -----------------------------------------------------------------------------*/
+/* ---- the work of each -------------------------------------------------------------*/
 
 static int prepare(la_file *f, la_file_op *op, char *buf, size_t size) {
   if (size > 0 && buf == NULL) buf = malloc(size);
@@ -107,7 +107,7 @@ static int conclude(la_file *f, la_file_op *op) {
   return err;
 }
 
-/* ---- the future -------------------------------------------------------------------------------------*/
+/* ---- the future -------------------------------------------------------------------*/
 
 static la_poll poll_close(la_file *f, la_file_op *op, la_context *cx) {
   la_file_begin_close(f);

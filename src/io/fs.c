@@ -10,7 +10,7 @@
 
 #include "io/posix.h"
 
-/* ---- stat ---------------------------------------------------------------------------------*/
+/* ---- stat -------------------------------------------------------------------------*/
 
 /* libuv's own, called without a loop: it fills uv_stat_t portably. */
 static ssize_t run_stat(la_work *work) {
@@ -37,7 +37,7 @@ la_fs_stat *la_fs_stat_new(la_reactor *r, const char *path, bool follow) {
   return op;
 }
 
-/* ---- dir ----------------------------------------------------------------------------------*/
+/* ---- dir --------------------------------------------------------------------------*/
 
 static char type_of(const struct dirent *e) {
 #ifdef DT_DIR
@@ -122,7 +122,7 @@ const char *la_fs_dir_next(const la_fs_dir *d, size_t *at, char *type) {
   return name;
 }
 
-/* ---- mkdir, remove, rename ------------------------------------------------------------------*/
+/* ---- mkdir, remove, rename --------------------------------------------------------*/
 
 static la_fs_change *from_work(la_work *work) { return la_container(work, la_fs_change, work); }
 

@@ -10,7 +10,7 @@
 #include "io/fs.h"
 #include "io/posix.h"
 
-/* ---- read_file --------------------------------------------------------------------------*/
+/* ---- read_file --------------------------------------------------------------------*/
 
 enum { UNKNOWN_SIZE = 4096 };
 
@@ -73,7 +73,7 @@ la_fs_read_file *la_fs_read_file_new(la_reactor *r, const char *path, size_t max
   return op;
 }
 
-/* ---- write_file -------------------------------------------------------------------------*/
+/* ---- write_file -------------------------------------------------------------------*/
 
 static int write_plain(la_fs_write_file *op) {
   int fd = la_posix_open(op->path,

@@ -27,7 +27,7 @@ struct la_listener {
   unsigned long backoffs;
 };
 
-/* ---- the handle -----------------------------------------------------------------------*/
+/* ---- the handle -------------------------------------------------------------------*/
 
 static la_listener *from_handle(la_handle *h) { return la_container(h, la_listener, handle); }
 static uv_handle_t *listener_handle(la_handle *h) { return (uv_handle_t *)&from_handle(h)->uv; }
@@ -65,7 +65,7 @@ int la_listener_local(const la_listener *l, la_address *out) {
   return getsockname(l->fd, &out->any, &len) == 0 ? 0 : uv_translate_sys_error(errno);
 }
 
-/* ---- socket, bind, listen -----------------------------------------------------------------*/
+/* ---- socket, bind, listen ---------------------------------------------------------*/
 
 static int set_options(int fd, int family, const la_listen_options *o) {
   int on = 1, only = o->ipv6only;
@@ -118,7 +118,7 @@ int la_listener_new(la_reactor *r, const la_address *a, const la_listen_options 
   return 0;
 }
 
-/* ---- accept -----------------------------------------------------------------------------*/
+/* ---- accept -----------------------------------------------------------------------*/
 
 static void wake_first(la_listener *l) {
   if (la_list_empty(&l->waiting)) return;

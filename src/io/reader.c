@@ -15,7 +15,7 @@ void la_reader_clear(la_reader *rd) {
   rd->span = 0;
 }
 
-/* ---- what is wanted -----------------------------------------------------------------*/
+/* ---- what is wanted ---------------------------------------------------------------*/
 
 static void begin(la_reader *rd, la_read_kind kind, size_t limit) {
   rd->kind = (unsigned char)kind;
@@ -40,7 +40,7 @@ void la_reader_line(la_reader *rd, size_t max) {
   rd->kind = LA_READ_LINE;
 }
 
-/* ---- is it there? ---------------------------------------------------------------------*/
+/* ---- is it there? -----------------------------------------------------------------*/
 
 /* Each `find` sets the span and returns true when the result is in the buffer. */
 
@@ -152,7 +152,7 @@ static bool over_limit(la_reader *rd) {
   return (rd->span > 0 ? rd->span : la_rbuf_len(&rd->buf)) > rd->limit;
 }
 
-/* ---- the future -----------------------------------------------------------------------*/
+/* ---- the future -------------------------------------------------------------------*/
 
 static void end(la_reader *rd, int status) {
   rd->status = status;

@@ -7,12 +7,12 @@
 
 /* handle.flags */
 enum {
-  SOCKET = 1,        /* send(MSG_NOSIGNAL) instead of write */
-  READABLE = 2,      /* a notice came and no read has come up short since */
-  LISTENING = 4,     /* uv_read_start is on */
-  FULL = 8,          /* the last write was accepted in part: the next would be EAGAIN */
-  READ_CUT = 16,     /* closed while a read was pending */
-  WRITE_CUT = 32     /* closed while a write was pending */
+  SOCKET = 1,    /* send(MSG_NOSIGNAL) instead of write */
+  READABLE = 2,  /* a notice came and no read has come up short since */
+  LISTENING = 4, /* uv_read_start is on */
+  FULL = 8,      /* the last write was accepted in part: the next would be EAGAIN */
+  READ_CUT = 16, /* closed while a read was pending */
+  WRITE_CUT = 32 /* closed while a write was pending */
 };
 
 /* One byte that libuv writes when it can, to learn when that is. One, so that it is either
@@ -30,9 +30,11 @@ static la_stream *from_handle(la_handle *h) { return la_container(h, la_stream, 
 static la_stream *from_reader(la_reader *rd) { return la_container(rd, la_stream, reader); }
 static la_reactor *reactor_of(const la_stream *s) { return s->handle.reactor; }
 
-/* ---- open and closed --------------------------------------------------------------------*/
+/* ---- open and closed --------------------------------------------------------------*/
 
-static uv_handle_t *stream_handle(la_handle *h) { return (uv_handle_t *)la_stream_uv(from_handle(h)); }
+static uv_handle_t *stream_handle(la_handle *h) {
+  return (uv_handle_t *)la_stream_uv(from_handle(h));
+}
 
 static void stream_closing(la_handle *h) {
   la_stream *s = from_handle(h);
@@ -85,7 +87,7 @@ static int closed_error(la_stream *s, unsigned char cut) {
   return UV_ECANCELED;
 }
 
-/* ---- reading ------------------------------------------------------------------------------*/
+/* ---- reading ----------------------------------------------------------------------*/
 
 static void no_buffer(uv_handle_t *uv, size_t size, uv_buf_t *buf) {
   (void)uv;
@@ -168,7 +170,7 @@ static la_poll reader_fill(la_reader *rd, la_context *cx, size_t want, ssize_t *
   return r;
 }
 
-/* ---- writing ------------------------------------------------------------------------------*/
+/* ---- writing ----------------------------------------------------------------------*/
 
 static void on_carried(uv_write_t *req, int status) {
   la_carry *c = la_container(req, la_carry, req);
@@ -281,7 +283,7 @@ la_poll la_stream_poll_shutdown(la_stream *s, la_context *cx, int *status) {
   return LA_READY;
 }
 
-/* ---- as a sink, and as a future -------------------------------------------------------------*/
+/* ---- as a sink, and as a future ---------------------------------------------------*/
 
 static la_poll sink_write(void *self, la_context *cx, const char *data, size_t len, ssize_t *n) {
   return la_stream_poll_write(self, cx, data, len, n);

@@ -14,7 +14,7 @@ int la_tcp_open(la_stream *s, int fd);
 
 /* Negative errno, or 0; UV_EBADF when it is closed. */
 int la_tcp_nodelay(la_stream *s, bool on);
-/* Probes after `seconds` of silence, and as far apart; 0 turns it off. */
+/* Probes after `seconds` of silence, then at the system's interval; 0 turns it off. */
 int la_tcp_keepalive(la_stream *s, unsigned seconds);
 int la_tcp_peer(const la_stream *s, la_address *out);
 int la_tcp_local(const la_stream *s, la_address *out);
