@@ -5,7 +5,7 @@
 
 #include "bridge/compat.h"
 
-_Thread_local la_runtime *la_rt;
+LA_THREAD_LOCAL la_runtime *la_rt;
 
 enum { SPARE_MAX = 1024 };
 

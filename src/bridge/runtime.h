@@ -18,6 +18,7 @@
 #include <lua.h>
 
 #include "core/executor.h"
+#include "core/tls.h"
 
 typedef struct la_coro la_coro;
 
@@ -54,7 +55,7 @@ typedef struct la_runtime {
   struct la_runtime *outer;
 } la_runtime;
 
-extern _Thread_local la_runtime *la_rt;
+extern LA_THREAD_LOCAL la_runtime *la_rt;
 
 /* Prepares `rt` (zeroed but for ex and reactor) and makes it la_rt. Raises for
 ** want of memory; nothing is left then. */

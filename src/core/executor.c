@@ -3,9 +3,11 @@
 #include <sched.h>
 #include <stdlib.h>
 
+#include "core/tls.h"
+
 /* Each thread's address of this is its name; a comparison costs less than asking
 ** the system who we are. */
-static _Thread_local char thread_name;
+static LA_THREAD_LOCAL char thread_name;
 
 enum { SPARE_MAX = 4096, CLOCK_EVERY = 16 };
 

@@ -1,0 +1,109 @@
+# lua_async: `make help` lists what this can do.
+
+LUA       ?= lua5.4
+LUA_PKG   := $(firstword $(foreach p,lua5.4 lua-5.4 lua54 lua,$(shell pkg-config --exists $(p) 2>/dev/null && echo $(p))))
+LUA_INC   := $(if $(LUA_INCDIR),-I$(LUA_INCDIR),$(shell pkg-config --cflags $(LUA_PKG) 2>/dev/null))
+UV_CFLAGS ?= $(shell pkg-config --cflags libuv 2>/dev/null)
+UV_LIBS   ?= $(if $(LIBUV_LIBDIR),-L$(LIBUV_LIBDIR)) $(or $(shell pkg-config --libs libuv 2>/dev/null),-luv)
+
+PREFIX     ?= /usr/local
+INST_LIBDIR   ?= $(PREFIX)/lib/lua/5.4
+INST_LUADIR   ?= $(PREFIX)/share/lua/5.4
+INST_INCDIR   ?= $(PREFIX)/include
+
+CC       ?= cc
+CFLAGS   ?= -O2 -g
+WARNINGS  = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wno-missing-field-initializers $(if $(WERROR),-Werror)
+COMPILE   = $(CC) -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden $(WARNINGS) \
+            -Iinclude -Isrc $(LUA_INC) $(UV_CFLAGS) -MMD -MP
+SHARED   := $(if $(filter Darwin,$(shell uname)),-bundle -undefined dynamic_lookup,-shared)
+
+# A flavour is a folder of build/ with flags of its own; `make build/asan/lua_async.so`.
+FLAVOURS      := release asan tsan torture
+FLAGS_release  = $(CFLAGS)
+FLAGS_asan     = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+FLAGS_tsan     = -O1 -g -fsanitize=thread -fno-omit-frame-pointer
+FLAGS_torture  = -O1 -g
+
+MODULE   := lua_async.c $(wildcard src/*/*.c)
+CORE     := $(wildcard src/core/*.c src/sync/*.c)
+IO       := $(CORE) $(wildcard src/driver/*.c src/io/*.c)
+TESTS    := $(basename $(notdir $(wildcard spec/core/test_*.c)))
+EXAMPLES := $(basename $(notdir $(wildcard examples/c/*.c)))
+
+.PHONY: all build examples run test core-test lua-test lint asan tsan valgrind torture bench install clean help
+all: build examples
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: build/release/lua_async.so ## build the module, build/lua_async.so
+	@mkdir -p build && cp -f build/release/lua_async.so build/lua_async.so
+
+define flavour
+build/$(1)/%.o: %.c Makefile
+	@mkdir -p $$(@D)
+	$$(COMPILE) $$(FLAGS_$(1)) -c -o $$@ $$<
+build/$(1)/lua_async.so: $$(MODULE:%.c=build/$(1)/%.o)
+	$$(CC) $$(FLAGS_$(1)) $$(LDFLAGS) $$(SHARED) -o $$@ $$^ $$(UV_LIBS) -lpthread
+build/$(1)/tests/%: build/$(1)/spec/core/%.o $$(IO:%.c=build/$(1)/%.o)
+	@mkdir -p $$(@D)
+	$$(CC) $$(FLAGS_$(1)) -o $$@ $$^ $$(UV_LIBS) -lcmocka -lpthread -ldl
+build/$(1)/examples/%.so: examples/c/%.c include/lua_async.h
+	@mkdir -p $$(@D)
+	$$(CC) -std=c11 -D_GNU_SOURCE -fPIC $$(WARNINGS) -Iinclude $$(LUA_INC) $$(FLAGS_$(1)) $$(SHARED) -o $$@ $$< -lpthread
+-include $$(shell find build/$(1) -name '*.d' 2>/dev/null)
+endef
+$(foreach f,$(FLAVOURS),$(eval $(call flavour,$(f))))
+.SECONDARY:
+
+examples: build $(EXAMPLES:%=build/release/examples/%.so) ## build the example modules in C
+	@mkdir -p build/examples && cp -f $(EXAMPLES:%=build/release/examples/%.so) build/examples/
+
+run: ## install what is missing, build, and run the tour
+	@sh tools/install-deps build
+	@$(MAKE) --no-print-directory all
+	@LUA_CPATH="build/?.so;build/examples/?.so;;" $(LUA) examples/tour.lua
+
+test: ## install what is missing, build, run the tests in C and in Lua
+	@sh tools/install-deps test
+	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory core-test lua-test
+
+core-test: $(TESTS:%=build/release/tests/%)
+	@for t in $^; do echo "$$t"; timeout 300 $$t || exit 1; done
+
+lua-test: all
+	@sh tools/busted release
+
+lint: ## luacheck, clang-format, clang-tidy, cppcheck, and who may include whom
+	@sh tools/install-deps lint
+	@sh tools/lint
+
+asan: $(TESTS:%=build/asan/tests/%) build/asan/lua_async.so $(EXAMPLES:%=build/asan/examples/%.so) ## the tests under ASan, UBSan and LSan
+	@for t in $(TESTS:%=build/asan/tests/%); do echo "$$t"; timeout 300 $$t || exit 1; done
+	@sh tools/busted asan
+
+tsan: $(TESTS:%=build/tsan/tests/%) build/tsan/lua_async.so $(EXAMPLES:%=build/tsan/examples/%.so) ## the tests under TSan
+	@for t in $(TESTS:%=build/tsan/tests/%); do echo "$$t"; timeout 600 $$t || exit 1; done
+	@sh tools/busted tsan
+
+valgrind: all core-test ## the tests under valgrind
+	@for t in $(filter-out %_memory,$(TESTS:%=build/release/tests/%)); do echo "$$t"; \
+	  valgrind -q --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=9 $$t || exit 1; done
+	@sh tools/busted valgrind
+
+torture: build/torture/lua_async.so $(EXAMPLES:%=build/torture/examples/%.so) ## every allocation failing in turn
+	@LUA_CPATH="build/torture/?.so;build/torture/examples/?.so;;" CC="$(CC)" $(LUA) spec/torture/run.lua
+
+bench: build ## the project's own benchmarks, with the C floors beside them
+	@sh bench/run.sh
+
+install: build ## install the module, its header and its types under PREFIX
+	install -d "$(DESTDIR)$(INST_LIBDIR)" "$(DESTDIR)$(INST_INCDIR)" "$(DESTDIR)$(INST_LUADIR)/lua_async"
+	install -m 755 build/lua_async.so "$(DESTDIR)$(INST_LIBDIR)/lua_async.so"
+	install -m 644 include/lua_async.h "$(DESTDIR)$(INST_INCDIR)/lua_async.h"
+	install -m 644 types/lua_async.lua "$(DESTDIR)$(INST_LUADIR)/lua_async/types.lua"
+
+clean: ## remove what was built
+	rm -rf build
