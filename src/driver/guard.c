@@ -113,7 +113,7 @@ static void pool_forget(void) {
 /* As libuv's init_threads counts. */
 static unsigned pool_threads(void) {
   const char *val = getenv("UV_THREADPOOL_SIZE");
-  unsigned n = val == NULL ? 4 : (unsigned)atoi(val);
+  unsigned n = val == NULL ? 4 : (unsigned)strtol(val, NULL, 10);
   if (n == 0) n = 1;
   return n > 1024 ? 1024 : n;
 }

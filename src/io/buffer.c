@@ -32,7 +32,7 @@ int la_rbuf_grow(la_rbuf *b, la_reactor *r, size_t want) {
   size_t need = want < len ? want : len;
   if (need < 1) need = 1;
   if (b->data != NULL && la_rbuf_room(b) >= need) return 0;
-  if (b->cap - len >= need && b->start > 0) { /* sliding pays: it moves no more than it gains */
+  if (b->data != NULL && b->cap - len >= need && b->start > 0) { /* sliding pays: it moves no more than it gains */
     memmove(b->data, la_rbuf_bytes(b), len);
     b->start = 0;
     b->end = len;

@@ -10,7 +10,7 @@ static la_resolve *from_op(la_op *op) { return la_container(op, la_resolve, op);
 
 static bool known(const la_resolve *re, const la_address *a) {
   for (size_t i = 0; i < re->count; i++)
-    if (memcmp(&re->list[i], a, sizeof *a) == 0) return true;
+    if (la_address_equal(&re->list[i], a)) return true;
   return false;
 }
 

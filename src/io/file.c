@@ -269,11 +269,9 @@ static la_poll reader_fill(la_reader *rd, la_context *cx, size_t want, ssize_t *
   f->flags &= ~LA_FILE_READ_DROPPED;
   if (f->busy) return wait_reading(f, cx);
   if (!la_budget_take(cx)) return LA_PENDING;
-  int err = 0;
   if (f->out_len > 0) { /* what was written before is to be seen */
-    err = la_file_start_write(f);
-    if (err == 0) return wait_reading(f, cx);
-    *n = err;
+    *n = la_file_start_write(f);
+    if (*n == 0) return wait_reading(f, cx);
   } else if (f->ahead_len > 0) {
     *n = absorb(f);
   } else if (f->flags & LA_FILE_READ_ENDED) {
@@ -281,7 +279,7 @@ static la_poll reader_fill(la_reader *rd, la_context *cx, size_t want, ssize_t *
     *n = f->read_result;
   } else {
     *n = read_cached(f, want);
-    if (*n == UV_EAGAIN) *n = err = start_read(f);
+    if (*n == UV_EAGAIN) *n = start_read(f);
     if (f->busy) return wait_reading(f, cx);
   }
   la_waiter_clear(&f->reading, f->reactor);

@@ -156,7 +156,8 @@ static int dir_next(lua_State *L) {
   const char *name = entries + at + 1;
   lua_pushstring(L, name);
   lua_pushstring(L, entry_type(entries[at]));
-  lua_pushinteger(L, (lua_Integer)(at + 1 + strlen(name) + 1));
+  at += strlen(name) + 2;
+  lua_pushinteger(L, (lua_Integer)at);
   lua_replace(L, lua_upvalueindex(2));
   return 2;
 }
