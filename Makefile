@@ -13,6 +13,7 @@ INST_INCDIR   ?= $(PREFIX)/include
 
 CC       ?= cc
 CFLAGS   ?= -O2 -g
+LTO      ?= -flto=auto
 WARNINGS  = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wno-missing-field-initializers $(if $(WERROR),-Werror)
 COMPILE   = $(CC) -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden $(WARNINGS) \
             -Iinclude -Isrc $(LUA_INC) $(UV_CFLAGS) -MMD -MP
@@ -20,7 +21,7 @@ SHARED   := $(if $(filter Darwin,$(shell uname)),-bundle -undefined dynamic_look
 
 # A flavour is a folder of build/ with flags of its own; `make build/asan/lua_async.so`.
 FLAVOURS      := release asan tsan torture
-FLAGS_release  = $(CFLAGS)
+FLAGS_release  = $(CFLAGS) $(LTO)
 FLAGS_asan     = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 FLAGS_tsan     = -O1 -g -fsanitize=thread -fno-omit-frame-pointer
 FLAGS_torture  = -O1 -g

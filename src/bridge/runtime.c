@@ -6,6 +6,7 @@
 #include "bridge/compat.h"
 
 LA_THREAD_LOCAL la_runtime *la_rt;
+static char owners_key;
 
 enum { SPARE_MAX = 1024 };
 
@@ -41,11 +42,21 @@ static void store_set(lua_State *L, la_runtime *rt, int table, int i) {
 
 /* ---- owners -------------------------------------------------------------------*/
 
-int la_owner_add(lua_State *L, la_runtime *rt) {
+int la_owner_add(lua_State *L, la_runtime *rt, int owners) {
   int slot = la_slot_take(&rt->slots);
   if (slot == 0) luaL_error(L, "not enough memory");
-  store_set(L, rt, LA_STORE_OWNERS, slot);
+  lua_rawseti(L, owners, slot);
   return slot;
+}
+
+/* One table for all runs of a state, so that the functions which spawn can have it as
+** an upvalue. */
+void la_owners_push(lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &owners_key) != LUA_TNIL) return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &owners_key);
 }
 
 void la_store_clear(la_runtime *rt, int table, int i) {
@@ -110,7 +121,8 @@ void la_runtime_enter(lua_State *L, la_runtime *rt) {
   la_rt = rt;
   lua_State *store = lua_newthread(L);
   for (int i = LA_STORE_OWNERS; i <= LA_STORE_TOP; i++) {
-    lua_newtable(L);
+    if (i == LA_STORE_OWNERS) la_owners_push(L);
+    else lua_newtable(L);
     lua_xmove(L, store, 1);
   }
   rt->store_ref = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -123,6 +135,7 @@ void la_runtime_leave(la_runtime *rt) {
   free(rt->spare);
   free(rt->anchors.free);
   free(rt->slots.free);
+  free(rt->places.names);
 }
 
 /* ---- which runtime --------------------------------------------------------------*/

@@ -17,6 +17,7 @@
 
 #include <lua.h>
 
+#include "bridge/place.h"
 #include "core/executor.h"
 #include "core/tls.h"
 
@@ -50,6 +51,7 @@ typedef struct la_runtime {
   la_slots anchors, slots;
   la_spare_thread *spare;
   int spare_count, spare_size;
+  la_places places;
   la_list futures; /* Future objects that were started and are not over */
   bool rethrow; /* the next error raised has its traceback already */
   struct la_runtime *outer;
@@ -80,9 +82,11 @@ void la_thread_give(la_runtime *rt, lua_State *co, int anchor, bool reusable);
 int la_slot_take(la_slots *s);
 void la_slot_give(la_slots *s, int slot);
 
-/* Keeps the object on top of L's stack alive under a new slot, which it returns,
-** and pops it. Raises for want of memory. */
-int la_owner_add(lua_State *L, la_runtime *rt);
+/* Pops the object on top of L and keeps it alive under a new slot, which it returns.
+** The table of owners is at index `owners` of L; la_owners_push pushes it. Raises for
+** want of memory. */
+int la_owner_add(lua_State *L, la_runtime *rt, int owners);
+void la_owners_push(lua_State *L);
 void la_owner_remove(la_runtime *rt, int slot);
 
 /* Pushes it onto the store; the caller takes it off again. */

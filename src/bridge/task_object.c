@@ -9,7 +9,8 @@
 
 char la_error_handler_key, la_task_names_key, la_task_metatable_key;
 
-enum { UV_VALUE = 1, UV_PLACE = 2, UV_ARGS = 3, MAX_ARGS = 250 };
+enum { UV_VALUE = 1, UV_ARGS = 2, MAX_ARGS = 250 };
+enum { FAILURE_ERROR = 1, FAILURE_RECORD = 2 }; /* in the table of a failure */
 
 la_coro *la_task_object_coro(const la_task_object *o) {
   return (la_coro *)(void *)la_task_future(o->task);
@@ -66,14 +67,21 @@ static int pack(lua_State *L) {
   return 1;
 }
 
-/* Called protected: (Task, record) -> the record, and where the Task was spawned. */
-static int complete_record(lua_State *L) {
-  const la_task_object *o = lua_touserdata(L, 1);
-  if (lua_isnil(L, 2)) lua_pushliteral(L, "(no traceback)");
-  else lua_pushvalue(L, 2);
-  lua_pushfstring(L, "\n\ttask %I, spawned at ", o->id);
-  la_task_object_push_place(L, 1);
+/* Called protected: (coroutine, error) -> {error, traceback and where it was spawned} */
+static int pack_failure(lua_State *L) {
+  const la_coro *c = lua_touserdata(L, 1);
+  const la_task_object *o = c->owner;
+  lua_createtable(L, 2, 0);
+  lua_insert(L, 2);
+  lua_rawseti(L, 2, FAILURE_ERROR);
+  if ((c->flags & LA_CORO_BROKEN) != 0 && c->co != NULL) luaL_traceback(L, c->co, NULL, 0);
+  else la_coro_push_traceback(L, c);
+  if (!lua_isstring(L, -1)) lua_pushliteral(L, "(no traceback)");
+  lua_pushfstring(L, "\n\ttask %I, spawned at ", la_task_object_id(o));
+  la_place_push(L, &la_rt->places, o->place);
   lua_concat(L, 3);
+  lua_rawseti(L, 2, FAILURE_RECORD);
+  lua_settop(L, 2);
   return 1;
 }
 
@@ -83,84 +91,91 @@ static la_outcome keep_many(lua_State *L, int n) {
   lua_insert(L, -n - 1);
   bool packed = lua_pcall(L, n, 1, 0) == LUA_OK;
   lua_setiuservalue(L, -2, UV_VALUE);
-  return packed ? LA_OUTCOME_MANY : LA_OUTCOME_FAILED;
+  return packed ? LA_OUTCOME_MANY : LA_OUTCOME_FAILED_BARE;
 }
 
-static void keep_record(lua_State *L, la_coro *c) {
-  lua_pushcfunction(L, complete_record);
-  lua_pushvalue(L, -2);
-  la_coro_push_traceback(L, c);
-  if (lua_pcall(L, 2, 1, 0) != LUA_OK) {
-    lua_pop(L, 1);
-    lua_pushnil(L);
-  }
-  lua_setiuservalue(L, -2, UV_PLACE);
-}
-
-/* Called protected: a broken thread still has the frames of what broke it. */
-static int record_broken(lua_State *L) {
-  const la_coro *c = lua_touserdata(L, 1);
-  luaL_traceback(L, c->co, NULL, 0);
-  la_coro_set_traceback(L, c);
-  return 0;
-}
-
-/* L's stack: the Task. */
+/* L's stack: the Task. For want of memory the error stands alone. */
 static la_outcome keep_failure(lua_State *L, la_coro *c) {
-  if ((c->flags & LA_CORO_BROKEN) != 0 && c->co != NULL) {
-    lua_pushcfunction(L, record_broken);
-    lua_pushlightuserdata(L, c);
-    if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
-  }
   la_coro_take(c, L);
-  bool cancelled = la_is_cancelled(L, -1) && la_coro_root_cancelled(c);
+  if (la_is_cancelled(L, -1) && la_coro_root_cancelled(c)) {
+    lua_pop(L, 1);
+    return LA_OUTCOME_CANCELLED;
+  }
+  lua_pushcfunction(L, pack_failure);
+  lua_pushlightuserdata(L, c);
+  lua_pushvalue(L, -3);
+  if (lua_pcall(L, 2, 1, 0) == LUA_OK) {
+    lua_setiuservalue(L, -3, UV_VALUE);
+    lua_pop(L, 1);
+    return LA_OUTCOME_FAILED;
+  }
+  lua_pop(L, 1);
   lua_setiuservalue(L, -2, UV_VALUE);
-  if (!cancelled) keep_record(L, c);
-  return cancelled ? LA_OUTCOME_CANCELLED : LA_OUTCOME_FAILED;
+  return LA_OUTCOME_FAILED_BARE;
 }
 
 /* Everything but the results that most tasks have: none, or one. */
-static la_outcome keep_unusual(lua_State *L, la_coro *c, bool report) {
-  la_outcome outcome = LA_OUTCOME_FAILED;
+static void keep_unusual(lua_State *L, la_coro *c, bool report) {
+  la_task_object *o = c->owner;
+  la_outcome outcome = LA_OUTCOME_FAILED_BARE;
+  lua_Integer id = la_task_object_id(o);
   la_owner_push(la_rt, c->slot);
   if (lua_checkstack(L, LUA_MINSTACK + c->values)) {
     lua_xmove(la_rt->store, L, 1);
     int object = lua_gettop(L);
     if ((c->flags & LA_CORO_FAILED) != 0) outcome = keep_failure(L, c);
     else outcome = keep_many(L, la_coro_take(c, L));
-    ((la_task_object *)c->owner)->outcome = (unsigned char)outcome;
-    if (outcome == LA_OUTCOME_FAILED && report) la_report_failure(L, object);
+    o->outcome = (unsigned char)outcome;
+    o->ended_id = id;
+    if (outcome >= LA_OUTCOME_FAILED && report) la_report_failure(L, object);
     lua_settop(L, object - 1);
   } else { /* no memory for the results: no room to say so either */
-    lua_pushboolean(la_rt->store, 0);
-    lua_setiuservalue(la_rt->store, -2, UV_VALUE);
+    o->outcome = (unsigned char)outcome;
+    o->ended_id = id;
     lua_settop(la_rt->store, LA_STORE_TOP);
   }
-  return outcome;
+}
+
+static void end(la_task_object *o, la_outcome outcome) {
+  lua_Integer id = la_task_object_id(o);
+  o->outcome = (unsigned char)outcome;
+  o->ended_id = id;
 }
 
 static void task_finished(la_task *t, bool dropped) {
   la_runtime *rt = la_rt;
   la_coro *c = (la_coro *)(void *)la_task_future(t);
   la_task_object *o = c->owner;
-  o->task = NULL;
   if (dropped) {
-    o->outcome = LA_OUTCOME_CANCELLED;
+    end(o, LA_OUTCOME_CANCELLED);
   } else if ((c->flags & LA_CORO_FAILED) != 0 || c->values > 1) {
-    o->outcome = (unsigned char)keep_unusual(rt->running, c, t->joins == NULL && t != rt->root);
+    keep_unusual(rt->running, c, t->joins == NULL && t != rt->root);
   } else if (c->values == 0) {
-    o->outcome = LA_OUTCOME_EMPTY;
+    end(o, LA_OUTCOME_EMPTY);
   } else {
     la_owner_push(rt, c->slot);
     la_coro_take(c, rt->store);
     lua_setiuservalue(rt->store, -2, UV_VALUE);
     lua_settop(rt->store, LA_STORE_TOP);
-    o->outcome = LA_OUTCOME_ONE;
+    end(o, LA_OUTCOME_ONE);
   }
   la_owner_remove(rt, c->slot);
 }
 
 static const la_task_class task_class = {task_finished, true, sizeof(la_coro)};
+
+/* Pushes the error of a failed Task at index i, and its record or nil. */
+static void push_failure(lua_State *L, int i) {
+  const la_task_object *o = lua_touserdata(L, i);
+  lua_getiuservalue(L, i, UV_VALUE);
+  if (o->outcome == LA_OUTCOME_FAILED_BARE) {
+    lua_pushnil(L);
+    return;
+  }
+  lua_rawgeti(L, -1, FAILURE_ERROR);
+  lua_rawgeti(L, -2, FAILURE_RECORD);
+  lua_remove(L, -3);
+}
 
 int la_task_object_results(lua_State *L, int i) {
   const la_task_object *o = lua_touserdata(L, i);
@@ -178,41 +193,37 @@ int la_task_object_results(lua_State *L, int i) {
     }
     case LA_OUTCOME_CANCELLED: la_push_cancelled(L); return lua_error(L);
     default:
-      lua_getiuservalue(L, i, UV_VALUE);
-      lua_getiuservalue(L, i, UV_PLACE);
+      push_failure(L, i);
       return la_raise_from(L);
   }
 }
 
 int la_task_object_return(lua_State *L, int i) {
   const la_task_object *o = lua_touserdata(L, i);
-  if (o->outcome != LA_OUTCOME_FAILED) return la_task_object_results(L, i);
-  if (lua_getiuservalue(L, i, UV_VALUE) == LUA_TSTRING) {
-    lua_getiuservalue(L, i, UV_PLACE);
-    la_push_report(L, -2, -1);
-  }
+  if (o->outcome < LA_OUTCOME_FAILED) return la_task_object_results(L, i);
+  push_failure(L, i);
+  if (lua_type(L, -2) == LUA_TSTRING) la_push_report(L, -2, -1);
+  else lua_pop(L, 1);
   return lua_error(L);
 }
 
 /* ---- spawning ----------------------------------------------------------------------*/
 
-la_task_object *la_task_object_spawn(lua_State *L, la_runtime *rt, int nargs, int level) {
-  lua_Debug ar;
+la_task_object *la_task_object_spawn(lua_State *L, la_runtime *rt, int nargs, int level,
+                                     int owners, int metatable) {
   if (nargs > MAX_ARGS) luaL_error(L, "too many arguments for a task: pass them in a table");
   int base = lua_gettop(L) - nargs;
   la_task_object *o = lua_newuserdatauv(L, sizeof *o, UV_ARGS - 1 + nargs);
-  *o = (la_task_object){.nargs = (unsigned char)nargs, .line = -1};
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &la_task_metatable_key);
+  o->ended_id = 0;
+  o->outcome = LA_OUTCOME_CANCELLED; /* until there is a task */
+  o->nargs = (unsigned char)nargs;
+  o->place = la_place_here(L, &rt->places, level);
+  lua_pushvalue(L, metatable);
   lua_setmetatable(L, -2);
-  while (lua_getstack(L, level++, &ar) && lua_getinfo(L, "lf", &ar)) {
-    o->line = ar.currentline;
-    lua_setiuservalue(L, -2, UV_PLACE);
-    if (o->line > 0) break; /* else a C function, such as pcall: its caller says more */
-  }
   lua_insert(L, base);
-  for (int i = nargs; i >= 0; i--) lua_setiuservalue(L, base, i == 0 ? UV_VALUE : UV_ARGS - 1 + i);
+  for (int i = nargs; i >= 0; i--) lua_setiuservalue(L, base, UV_VALUE + i);
   lua_pushvalue(L, base);
-  int slot = la_owner_add(L, rt);
+  int slot = la_owner_add(L, rt, owners);
   la_task *t = la_task_new(rt->ex, &task_class);
   if (t == NULL) {
     la_owner_remove(rt, slot);
@@ -223,22 +234,9 @@ la_task_object *la_task_object_spawn(lua_State *L, la_runtime *rt, int nargs, in
   la_coro_init(c, &task_vtable, o, slot);
   c->flags = LA_CORO_TASK;
   o->task = t;
+  o->outcome = LA_OUTCOME_NONE;
   la_task_spawn(t);
-  o->id = (lua_Integer)t->id;
   return o;
-}
-
-void la_task_object_push_place(lua_State *L, int i) {
-  const la_task_object *o = lua_touserdata(L, i);
-  lua_Debug ar;
-  if (lua_getiuservalue(L, i, UV_PLACE) != LUA_TFUNCTION) {
-    lua_pop(L, 1);
-    lua_pushliteral(L, "?");
-    return;
-  }
-  lua_getinfo(L, ">S", &ar);
-  if (o->line > 0) lua_pushfstring(L, "%s:%d", ar.short_src, o->line);
-  else lua_pushstring(L, ar.short_src);
 }
 
 /* ---- failures that nobody awaits -----------------------------------------------------*/
@@ -246,8 +244,7 @@ void la_task_object_push_place(lua_State *L, int i) {
 /* Called protected: (Task). */
 static int report(lua_State *L) {
   const la_task_object *o = lua_touserdata(L, 1);
-  lua_getiuservalue(L, 1, UV_VALUE);
-  lua_getiuservalue(L, 1, UV_PLACE);
+  push_failure(L, 1);
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &la_error_handler_key) == LUA_TFUNCTION) {
     lua_pushvalue(L, 2); /* handler(err, traceback, task) */
     lua_pushvalue(L, 3);
@@ -256,7 +253,7 @@ static int report(lua_State *L) {
     return 0;
   }
   la_push_report(L, 2, 3);
-  fprintf(stderr, "lua_async: task %lld failed: %s\n", (long long)o->id, lua_tostring(L, -1));
+  fprintf(stderr, "lua_async: task %lld failed: %s\n", (long long)o->ended_id, lua_tostring(L, -1));
   fflush(stderr);
   return 0;
 }

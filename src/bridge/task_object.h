@@ -4,11 +4,11 @@
 ** The userdata outlives the la_task: when that ends, it takes over the results.
 ** Until then the runtime's `owners` keeps the userdata alive, so it needs no
 ** finaliser. User values:
-**                 waiting to start    running          done          failed
-**   1             the function        -                result        the error
-**   2             the function that spawned it         -             the traceback
-**   3, 4, …       arguments           -                -             -
-** More than one result: 1 is a table of them with their count at "n".
+**             waiting to start    running    done      failed
+**   1         the function        -          result    the error
+**   2, 3, …   arguments           arguments  -         -
+** More than one result: 1 is a table of them with their count at "n". A failure: 1 is a
+** table of the error and its traceback.
 */
 #ifndef LA_BRIDGE_TASK_OBJECT_H
 #define LA_BRIDGE_TASK_OBJECT_H
@@ -22,20 +22,35 @@ typedef enum la_outcome {
   LA_OUTCOME_EMPTY,
   LA_OUTCOME_ONE,
   LA_OUTCOME_MANY,
+  LA_OUTCOME_CANCELLED,
   LA_OUTCOME_FAILED,
-  LA_OUTCOME_CANCELLED
+  LA_OUTCOME_FAILED_BARE /* 1 is the error itself: there was no memory for more */
 } la_outcome;
 
 typedef struct la_task_object {
-  la_task *task; /* NULL once it has ended */
-  lua_Integer id;
-  int line; /* where it was spawned */
-  unsigned char outcome, nargs;
+  union {
+    la_task *task;       /* before it has ended */
+    lua_Integer ended_id;
+  };
+  la_place place;        /* where it was spawned */
+  unsigned char outcome; /* la_outcome */
+  unsigned char nargs;
 } la_task_object;
 
+static inline bool la_task_object_ended(const la_task_object *o) {
+  return o->outcome != LA_OUTCOME_NONE;
+}
+
+static inline lua_Integer la_task_object_id(const la_task_object *o) {
+  return la_task_object_ended(o) ? o->ended_id : (lua_Integer)o->task->id;
+}
+
 /* Pops a function and its `nargs` arguments, and pushes the Task of their call.
-** Raises for want of memory. `level` of L's call stack is where it is spawned. */
-la_task_object *la_task_object_spawn(lua_State *L, la_runtime *rt, int nargs, int level);
+** `owners` and `metatable` are the indices of those on L (la_owners_push,
+** la_task_metatable_key); `level` of its call stack is where it is spawned. Raises for
+** want of memory. */
+la_task_object *la_task_object_spawn(lua_State *L, la_runtime *rt, int nargs, int level,
+                                     int owners, int metatable);
 
 /* Pushes the results of a Task that has ended (at index i) and returns how many, or
 ** raises its error, with the record of where it came from. */
@@ -50,9 +65,6 @@ la_coro *la_task_object_coro(const la_task_object *o);
 
 /* The Task object of a task that has not ended. */
 void la_task_object_push(lua_State *L, la_runtime *rt, la_task *t);
-
-/* Pushes "file:line" of where the Task at index i (which has not ended) was spawned. */
-void la_task_object_push_place(lua_State *L, int i);
 
 /* Reports, to the handler or to stderr, that the Task at index i has failed. */
 void la_report_failure(lua_State *L, int i);

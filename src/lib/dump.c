@@ -39,7 +39,7 @@ static void push_task(lua_State *L, la_runtime *rt, la_task *t) {
   if (rt->ex->current != t) add_awaited(L, c);
   else lua_pushliteral(L, "");
   lua_pushliteral(L, ", spawned at ");
-  la_task_object_push_place(L, base + 1);
+  la_place_push(L, &rt->places, ((const la_task_object *)c->owner)->place);
   lua_pushliteral(L, "\n");
   if (c->co != NULL) luaL_traceback(L, c->co, NULL, c->co == L ? 1 : 0);
   else lua_pushliteral(L, "(it has not begun)");

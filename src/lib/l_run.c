@@ -42,7 +42,10 @@ static int run_tasks(lua_State *L) {
   rt->reactor = s->reactor;
   s->entered = true;
   la_runtime_enter(L, rt);
-  rt->root = la_task_object_spawn(L, rt, lua_gettop(L) - 2, 2)->task;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &la_task_metatable_key);
+  la_owners_push(L);
+  lua_rotate(L, 2, 2); /* the state, metatable, owners, function, arguments */
+  rt->root = la_task_object_spawn(L, rt, lua_gettop(L) - 4, 2, 3, 2)->task;
   la_task_ref(rt->root);
   lua_pushnil(L);
   la_run_end end = la_executor_run(rt->ex, rt->root);

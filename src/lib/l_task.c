@@ -13,7 +13,7 @@
 
 static int await_begin(lua_State *L, void *room, la_future **f) {
   la_task_object *o = luaL_checkudata(L, 1, LA_TASK_NAME);
-  if (o->task == NULL) return la_task_object_results(L, 1);
+  if (la_task_object_ended(o)) return la_task_object_results(L, 1);
   if (la_rt == NULL || o->task->ex != la_rt->ex)
     return luaL_error(L, "this task belongs to another run");
   if (o->task == la_rt->ex->current)
@@ -39,14 +39,14 @@ static la_task_object *check(lua_State *L) { return luaL_checkudata(L, 1, LA_TAS
 
 static int task_cancel(lua_State *L) {
   la_task_object *o = check(L);
-  lua_pushboolean(L, o->task != NULL && la_task_cancel(o->task));
+  lua_pushboolean(L, !la_task_object_ended(o) && la_task_cancel(o->task));
   return 1;
 }
 
 static const char *status(const la_task_object *o) {
   if (o->outcome == LA_OUTCOME_NONE)
     return la_rt != NULL ? la_task_state(la_rt, o->task) : "cancelled";
-  if (o->outcome == LA_OUTCOME_FAILED) return "failed";
+  if (o->outcome >= LA_OUTCOME_FAILED) return "failed";
   return o->outcome == LA_OUTCOME_CANCELLED ? "cancelled" : "done";
 }
 
@@ -75,9 +75,9 @@ static int task_tostring(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &la_task_names_key);
   lua_pushvalue(L, 1);
   if (lua_rawget(L, -2) == LUA_TSTRING)
-    lua_pushfstring(L, "Task %I '%s' (%s)", o->id, lua_tostring(L, -1), status(o));
+    lua_pushfstring(L, "Task %I '%s' (%s)", la_task_object_id(o), lua_tostring(L, -1), status(o));
   else
-    lua_pushfstring(L, "Task %I (%s)", o->id, status(o));
+    lua_pushfstring(L, "Task %I (%s)", la_task_object_id(o), status(o));
   return 1;
 }
 
@@ -85,7 +85,7 @@ static int task_tostring(lua_State *L) {
 static int task_index(lua_State *L) {
   const la_task_object *o = lua_touserdata(L, 1);
   if (lua_type(L, 2) == LUA_TSTRING && strcmp(lua_tostring(L, 2), "id") == 0) {
-    lua_pushinteger(L, o->id);
+    lua_pushinteger(L, la_task_object_id(o));
     return 1;
   }
   lua_pushvalue(L, 2);
@@ -95,11 +95,12 @@ static int task_index(lua_State *L) {
 
 /* ---- functions ---------------------------------------------------------------------*/
 
+/* Upvalues: the table of owners, the metatable of Tasks. */
 static int spawn(lua_State *L) {
   la_runtime *rt = la_rt;
   if (rt == NULL || rt->running != L) rt = la_runtime_check(L, "async.spawn");
   if (!lua_isfunction(L, 1)) la_push_callable(L, 1);
-  la_task_object_spawn(L, rt, lua_gettop(L) - 1, 1);
+  la_task_object_spawn(L, rt, lua_gettop(L) - 1, 1, lua_upvalueindex(1), lua_upvalueindex(2));
   return 1;
 }
 
@@ -156,8 +157,7 @@ void la_open_task(lua_State *L) {
                                      {"status", task_status}, {"name", task_name},
                                      {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__tostring", task_tostring}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"spawn", spawn}, {"current", current},
-                                       {"yield", yield}, {"on_error", on_error},
+  static const luaL_Reg functions[] = {{"current", current}, {"yield", yield}, {"on_error", on_error},
                                        {"dump", dump}, {"is_cancelled", is_cancelled},
                                        {NULL, NULL}};
   static const la_operation_entry operations[] = {{la_task_await, &await_operation},
@@ -171,5 +171,9 @@ void la_open_task(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &la_task_metatable_key);
   open_names(L);
   luaL_setfuncs(L, functions, 0);
+  la_owners_push(L);
+  luaL_getmetatable(L, LA_TASK_NAME);
+  lua_pushcclosure(L, spawn, 2);
+  lua_setfield(L, -2, "spawn");
   la_operations_add(L, operations);
 }
