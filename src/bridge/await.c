@@ -48,6 +48,7 @@ la_coro *la_await_coro(lua_State *L) {
 /* ---- waiting ---------------------------------------------------------------------*/
 
 static int finish_now(lua_State *L, la_coro *c, la_finish finish) {
+  c->flags |= LA_CORO_SPENT;
   int n = finish != NULL ? finish(L, c->inner) : 0;
   la_coro_drop_inner(c);
   return n;
@@ -58,7 +59,7 @@ static int resumed(lua_State *L, int status, lua_KContext k) {
   (void)status;
   la_coro *c = rt != NULL && rt->running == L ? rt->current : NULL;
   /* Someone resumed this thread behind the executor's back: it waits on. */
-  if (c == NULL || (c->inner == NULL && (c->flags & LA_CORO_INTERRUPT) == 0))
+  if (c == NULL || (!la_coro_awaits(c) && (c->flags & LA_CORO_INTERRUPT) == 0))
     return lua_yieldk(L, 0, k, resumed);
   if ((c->flags & LA_CORO_INTERRUPT) != 0) {
     c->flags &= ~(unsigned)LA_CORO_INTERRUPT;

@@ -40,10 +40,8 @@ void la_coro_set_inner(la_coro *c, la_future *f, bool foreign) {
 void la_coro_drop_inner(la_coro *c) {
   la_future *f = c->inner;
   c->inner = NULL;
-  if ((c->flags & LA_CORO_FOREIGN) != 0) {
-    c->flags &= ~(unsigned)LA_CORO_FOREIGN;
-    la_executor_keep_alive(la_rt->ex, -1);
-  }
+  if ((c->flags & LA_CORO_FOREIGN) != 0) la_executor_keep_alive(la_rt->ex, -1);
+  c->flags &= ~(unsigned)(LA_CORO_FOREIGN | LA_CORO_SPENT);
   la_future_drop(f);
 }
 
@@ -92,7 +90,7 @@ static la_poll run(la_coro *c, la_context *cx, int nargs) {
     rt->cx = outer_cx;
     if (status != LUA_YIELD) break;
     lua_pop(c->co, n);
-    if (c->inner != NULL) return LA_PENDING;
+    if (la_coro_awaits(c)) return LA_PENDING;
     lua_sethook(c->co, raise_stray_yield, LUA_MASKCOUNT, 1);
     nargs = 0;
   } while (true);
@@ -159,17 +157,42 @@ int la_coro_take(la_coro *c, lua_State *to) {
   return c->values;
 }
 
-void la_coro_push_traceback(lua_State *L, const la_coro *c) {
-  lua_rawgeti(la_rt->store, LA_STORE_TRACEBACKS, c->slot);
-  lua_xmove(la_rt->store, L, 1);
-}
+enum { RECORD_ERROR = 1, RECORD_TRACEBACK = 2 };
 
-void la_coro_set_traceback(lua_State *L, const la_coro *c) {
+void la_coro_set_traceback(lua_State *L, const la_coro *c, int error) {
+  error = lua_absindex(L, error);
+  lua_createtable(L, 2, 0);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, RECORD_TRACEBACK);
+  lua_pushvalue(L, error);
+  lua_rawseti(L, -2, RECORD_ERROR);
   lua_pushvalue(la_rt->store, LA_STORE_TRACEBACKS);
   lua_xmove(la_rt->store, L, 1);
   lua_insert(L, -2);
   lua_rawseti(L, -2, c->slot);
   lua_pop(L, 1);
+}
+
+/* Pushes a field of the record, or nil. */
+static void push_record(lua_State *L, const la_coro *c, int field) {
+  lua_State *store = la_rt->store;
+  lua_rawgeti(store, LA_STORE_TRACEBACKS, c->slot);
+  if (lua_istable(store, -1)) lua_rawgeti(store, -1, field);
+  else lua_pushnil(store);
+  lua_xmove(store, L, 1);
+  lua_settop(store, LA_STORE_TOP);
+}
+
+void la_coro_push_traceback(lua_State *L, const la_coro *c) {
+  push_record(L, c, RECORD_TRACEBACK);
+}
+
+bool la_coro_has_traceback(lua_State *L, const la_coro *c, int error) {
+  error = lua_absindex(L, error);
+  push_record(L, c, RECORD_ERROR);
+  bool has = lua_rawequal(L, error, -1);
+  lua_pop(L, 1);
+  return has;
 }
 
 void la_coro_drop(la_coro *c) {

@@ -28,6 +28,8 @@ enum {
   LA_CORO_BROKEN = 16,    /* the Lua thread cannot be used again */
   LA_CORO_BEGUN = 32,     /* it was resumed once */
   LA_CORO_ENDED = 256,    /* it returned, or failed */
+  LA_CORO_SPENT = 512,    /* `inner` is ready and its finish was called: if that raised, it
+                             is still to be dropped, by the next await or at the end */
   LA_CORO_UNWINDING = 64, /* `inner` was cancelled and is polled until it has unwound */
   LA_CORO_FOREIGN = 128   /* `inner` is another module's: see lua_async.h, check_waker */
 };
@@ -81,13 +83,22 @@ int la_coro_take(la_coro *c, lua_State *to);
 ** its <close> variables run, but cannot await. */
 void la_coro_drop(la_coro *c);
 
+/* It is suspended in an await. */
+static inline bool la_coro_awaits(const la_coro *c) {
+  return c->inner != NULL && (c->flags & LA_CORO_SPENT) == 0;
+}
+
 /* `c` awaits `f`: sets and clears, with the count that keeps a run alive. */
 void la_coro_set_inner(la_coro *c, la_future *f, bool foreign);
 void la_coro_drop_inner(la_coro *c);
 
-/* The traceback of the error that ended it (or is unwinding it), a string, or nil.
-** `set` pops it; it may raise for want of memory. */
+/* Where the error that ended it (or is unwinding it) was raised: {error, traceback}.
+** `set` pops a traceback, for the error at index `error`; it may raise for want of
+** memory. `push` pushes the traceback, or nil. */
+void la_coro_set_traceback(lua_State *L, const la_coro *c, int error);
 void la_coro_push_traceback(lua_State *L, const la_coro *c);
-void la_coro_set_traceback(lua_State *L, const la_coro *c);
+
+/* The record is for the error at index `error`. */
+bool la_coro_has_traceback(lua_State *L, const la_coro *c, int error);
 
 #endif

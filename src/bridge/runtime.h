@@ -53,7 +53,7 @@ typedef struct la_runtime {
   int spare_count, spare_size;
   la_places places;
   la_list futures; /* Future objects that were started and are not over */
-  bool rethrow; /* the next error raised has its traceback already */
+  bool rethrow; /* the next error that is raised may have its traceback already */
   struct la_runtime *outer;
 } la_runtime;
 

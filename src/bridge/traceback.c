@@ -7,11 +7,11 @@
 
 int la_traceback_handler(lua_State *L) {
   la_coro *c = la_rt->current;
-  if (la_rt->rethrow) {
-    la_rt->rethrow = false;
-  } else if (!la_is_cancelled(L, 1)) {
+  bool kept = la_rt->rethrow && la_coro_has_traceback(L, c, 1);
+  la_rt->rethrow = false;
+  if (!kept && !la_is_cancelled(L, 1)) {
     luaL_traceback(L, L, NULL, 1);
-    la_coro_set_traceback(L, c);
+    la_coro_set_traceback(L, c, 1);
   }
   lua_settop(L, 1);
   return 1;
@@ -30,7 +30,7 @@ int la_raise_from(lua_State *L) {
   lua_pushliteral(L, "\n");
   luaL_traceback(L, L, "awaited at", 1);
   lua_concat(L, 3);
-  la_coro_set_traceback(L, la_rt->current);
+  la_coro_set_traceback(L, la_rt->current, -2);
   return la_rethrow(L);
 }
 

@@ -12,7 +12,7 @@ const char *la_task_state(const la_runtime *rt, const la_task *t) {
 
 /* "waits for sleep", "waits for task 3". */
 static void add_awaited(lua_State *L, const la_coro *c) {
-  if (c->inner == NULL) {
+  if (!la_coro_awaits(c)) {
     lua_pushliteral(L, "");
   } else if (strcmp(c->inner->vt->name, "task") == 0) {
     const la_join *j = la_container(c->inner, la_join, base);

@@ -70,7 +70,7 @@ static int resume_thread(lua_State *L, lua_State *co, int n, lua_KContext kind) 
   int results, status = lua_resume(co, L, n, &results);
   if (!in_task) return finish(L, co, status, results, kind);
   rt->running = L;
-  if (status == LUA_YIELD && c->inner != NULL) {
+  if (status == LUA_YIELD && la_coro_awaits(c)) {
     lua_pop(co, results);
     return lua_yieldk(L, 0, kind, resumed);
   }
