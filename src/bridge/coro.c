@@ -89,7 +89,7 @@ static la_poll run(la_coro *c, la_context *cx, int nargs) {
     rt->running = running;
     rt->cx = outer_cx;
     if (status != LUA_YIELD) break;
-    lua_pop(c->co, n);
+    if (n > 0) lua_pop(c->co, n);
     if (la_coro_awaits(c)) return LA_PENDING;
     lua_sethook(c->co, raise_stray_yield, LUA_MASKCOUNT, 1);
     nargs = 0;
