@@ -110,15 +110,16 @@ void la_thread_give(la_runtime *rt, lua_State *co, int anchor, bool reusable) {
 /* ---- enter and leave ------------------------------------------------------------*/
 
 void la_runtime_enter(lua_State *L, la_runtime *rt) {
-  luaL_checkstack(L, LUA_MINSTACK, "lua_async");
-  rt->spare = malloc(SPARE_MAX * sizeof *rt->spare);
-  if (rt->spare == NULL) luaL_error(L, "not enough memory");
-  rt->spare_size = SPARE_MAX;
+  /* First what cannot fail: la_runtime_leave finds it consistent in any case. */
   rt->L = rt->running = L;
   rt->store_ref = LUA_NOREF;
   la_list_init(&rt->futures);
   rt->outer = la_rt;
   la_rt = rt;
+  luaL_checkstack(L, LUA_MINSTACK, "lua_async");
+  rt->spare = malloc(SPARE_MAX * sizeof *rt->spare);
+  if (rt->spare == NULL) luaL_error(L, "not enough memory");
+  rt->spare_size = SPARE_MAX;
   lua_State *store = lua_newthread(L);
   for (int i = LA_STORE_OWNERS; i <= LA_STORE_TOP; i++) {
     if (i == LA_STORE_OWNERS) la_owners_push(L);

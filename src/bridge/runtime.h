@@ -60,7 +60,7 @@ typedef struct la_runtime {
 extern LA_THREAD_LOCAL la_runtime *la_rt;
 
 /* Prepares `rt` (zeroed but for ex and reactor) and makes it la_rt. Raises for
-** want of memory; nothing is left then. */
+** want of memory; la_runtime_leave follows in any case. */
 void la_runtime_enter(lua_State *L, la_runtime *rt);
 
 /* The reverse, after the executor is closed. */
