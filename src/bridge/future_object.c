@@ -16,6 +16,7 @@ static la_future_object *make(lua_State *L, la_future_kind kind, int uservalues)
   o->finish = NULL;
   o->op = NULL;
   o->rt = NULL;
+  o->awaiter = NULL;
   o->nargs = 0;
   o->started = (la_node){NULL, NULL};
   o->kind = (unsigned char)kind;
@@ -201,6 +202,12 @@ void la_future_object_drop(la_future_object *o) {
   free_future(o);
 }
 
+void la_future_object_collect(la_future_object *o) {
+  if (o->awaiter != NULL) *o->awaiter = NULL;
+  o->awaiter = NULL;
+  la_future_object_drop(o);
+}
+
 void la_future_objects_drop_all(la_runtime *rt) {
   while (!la_list_empty(&rt->futures))
     la_future_object_drop(la_container(rt->futures.head.next, la_future_object, started));
@@ -286,7 +293,12 @@ static la_poll borrowed_poll(la_future *f, la_context *cx) {
   return o->state == LA_FUTURE_READY ? LA_READY : poll_started(o, cx);
 }
 
-static void borrowed_drop(la_future *f) { la_future_object_drop(((borrowed *)(void *)f)->o); }
+static void borrowed_drop(la_future *f) {
+  la_future_object *o = ((borrowed *)(void *)f)->o;
+  if (o == NULL) return;
+  o->awaiter = NULL;
+  la_future_object_drop(o);
+}
 
 static int borrowed_cancel(la_future *f) {
   la_future_object *o = ((borrowed *)(void *)f)->o;
@@ -311,6 +323,7 @@ int la_future_object_await(lua_State *L) {
   la_future_object *o = lua_touserdata(L, 1);
   la_coro *c = la_await_coro(L);
   check_usable(L, o);
+  if (o->awaiter != NULL) return luaL_error(L, "another task awaits this future already");
   if (o->state == LA_FUTURE_NEW && o->kind <= LA_KIND_OPERATION) {
     int n = o->nargs;
     push_call(L, 1, n);
@@ -321,5 +334,6 @@ int la_future_object_await(lua_State *L) {
   if (o->state == LA_FUTURE_NEW) start(L, 1, o);
   borrowed *b = (borrowed *)(void *)&c->room;
   *b = (borrowed){.base = {&borrowed_vtable}, .o = o};
+  o->awaiter = &b->o;
   return la_await_future(L, c, &b->base, take_first);
 }

@@ -22,16 +22,19 @@ typedef enum la_future_state {
   LA_FUTURE_OVER   /* taken, or dropped */
 } la_future_state;
 
-typedef struct la_future_object {
+typedef struct la_future_object la_future_object;
+
+struct la_future_object {
   la_future *f; /* STARTED and READY; for LA_KIND_C also NEW */
   la_finish finish;
   const la_operation *op;
   la_runtime *rt; /* where it was started: it cannot be polled elsewhere */
   la_node started; /* in rt->futures */
+  la_future_object **awaiter; /* where who awaits it keeps its address; NULL for nobody */
   int nargs;
   unsigned char kind, state;
   la_room room;
-} la_future_object;
+};
 
 /* Pops a function and `nargs` arguments, pushes the Future of the call. */
 void la_future_object_call(lua_State *L, int nargs);
@@ -52,6 +55,10 @@ int la_future_object_take(lua_State *L, int i);
 
 /* Gives it up; nothing when it is over. */
 void la_future_object_drop(la_future_object *o);
+
+/* The finaliser: drops it, and an awaiter that has not let go of it (its await raised, and
+** the frame that kept the object alive is gone) is told. */
+void la_future_object_collect(la_future_object *o);
 
 /* Gives up all that were started in `rt`, as it ends. */
 void la_future_objects_drop_all(la_runtime *rt);

@@ -224,9 +224,7 @@ static int file_scope_end(lua_State *L) {
 }
 
 static int file_gc(lua_State *L) {
-  la_io_object *o = luaL_checkudata(L, 1, FILE_NAME);
-  la_file *file = o->self;
-  o->self = NULL;
+  la_file *file = la_io_collect(luaL_checkudata(L, 1, FILE_NAME));
   if (file != NULL) la_file_unref(file);
   return 0;
 }

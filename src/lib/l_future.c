@@ -95,7 +95,7 @@ static int future_await(lua_State *L) {
 }
 
 static int future_gc(lua_State *L) {
-  la_future_object_drop(luaL_checkudata(L, 1, LA_FUTURE_NAME));
+  la_future_object_collect(luaL_checkudata(L, 1, LA_FUTURE_NAME));
   return 0;
 }
 

@@ -29,6 +29,17 @@ la_io_object *la_io_new(lua_State *L, const la_io_class *cls) {
   return o;
 }
 
+void *la_io_collect(la_io_object *o) {
+  void *self = o->self;
+  if (o->reading != NULL) {
+    la_future_drop(&o->cls->reader(self)->base);
+    *o->reading = NULL;
+  }
+  if (o->writing != NULL) *o->writing = NULL;
+  o->self = NULL;
+  return self;
+}
+
 /* ---- reading -----------------------------------------------------------------------*/
 
 /* One read: the reader's future, and the mark that somebody reads. */
@@ -45,14 +56,15 @@ static la_poll read_poll(la_future *f, la_context *cx) {
 
 static void read_drop(la_future *f) {
   read_future *r = (read_future *)(void *)f;
+  if (r->o == NULL) return;
   la_future_drop(&r->rd->base);
-  r->o->reading = false;
+  r->o->reading = NULL;
 }
 
 static const la_future_vtable read_vtable = {read_poll, read_drop, "read", NULL};
 
 static la_reader *check_reader(lua_State *L, la_io_object *o) {
-  if (o->reading)
+  if (o->reading != NULL)
     luaL_error(L, "another task is reading from this stream already: one reader at a time");
   la_runtime_check(L, "reading");
   return o->cls->reader(o->self);
@@ -61,7 +73,7 @@ static la_reader *check_reader(lua_State *L, la_io_object *o) {
 static void begin_read(la_io_object *o, la_reader *rd, bool chop, void *room, la_future **f) {
   read_future *r = room;
   *r = (read_future){.base = {&read_vtable}, .o = o, .rd = rd, .chop = chop};
-  o->reading = true;
+  o->reading = &r->o;
   *f = &r->base;
 }
 
@@ -243,8 +255,8 @@ static int io_lines(lua_State *L) {
 
 /* ---- writing -----------------------------------------------------------------------*/
 
-void la_io_write_begin(lua_State *L, la_io_object *o) {
-  if (o->writing)
+void la_io_check_writer(lua_State *L, const la_io_object *o) {
+  if (o->writing != NULL)
     luaL_error(L, "another task is writing to this stream already: one writer at a time");
   la_runtime_check(L, "writing");
 }
@@ -255,8 +267,10 @@ typedef struct write_future {
 } write_future;
 
 static void write_drop(la_future *f) {
+  write_future *w = (write_future *)(void *)f;
+  if (w->o == NULL) return;
   la_writer_drop(f);
-  ((write_future *)(void *)f)->o->writing = false;
+  w->o->writing = NULL;
 }
 
 static const la_future_vtable write_vtable = {la_writer_poll, write_drop, "write", NULL};
@@ -274,7 +288,7 @@ static int write_begin(lua_State *L, void *room, la_future **f) {
   size_t len;
   la_io_object *o = la_io_check(L);
   const char *data = one_string(L, &len);
-  la_io_write_begin(L, o);
+  la_io_check_writer(L, o);
   if (len == 0) {
     if (!o->cls->is_open(o->self)) return la_fail(L, UV_EBADF, "write");
     lua_settop(L, 1);
@@ -284,7 +298,7 @@ static int write_begin(lua_State *L, void *room, la_future **f) {
   la_writer_init(&w->writer, o->cls->sink, o->self, data, len);
   w->writer.base.vt = &write_vtable;
   w->o = o;
-  o->writing = true;
+  o->writing = &w->o;
   *f = &w->writer.base;
   return 0;
 }

@@ -18,11 +18,15 @@ typedef struct la_io_class {
   bool (*is_open)(const void *self);
 } la_io_class;
 
-typedef struct la_io_object {
+typedef struct la_io_object la_io_object;
+
+struct la_io_object {
   const la_io_class *cls;
   void *self; /* the la_stream or la_file: a reference, given up by __gc */
-  bool reading, writing;
-} la_io_object;
+  /* Where the read and the write that are under way keep the object's address; NULL for
+  ** none. See la_io_collect. */
+  la_io_object **reading, **writing;
+};
 
 /* The object at index 1, which must be a stream. */
 la_io_object *la_io_check(lua_State *L);
@@ -33,8 +37,13 @@ la_io_object *la_io_live(lua_State *L, la_io_object *o);
 /* Pushes a new object of the class; `self` is set to NULL and to be filled in. */
 la_io_object *la_io_new(lua_State *L, const la_io_class *cls);
 
-/* Marks the writing side as taken, until la_io_write_end; raises when it is. */
-void la_io_write_begin(lua_State *L, la_io_object *o);
+/* For a future that writes: raises when there is one already. */
+void la_io_check_writer(lua_State *L, const la_io_object *o);
+
+/* The finaliser's part: takes `self` out. A read or write whose output could not be pushed
+** (no memory) may be left, though the frame that kept the object alive is gone: it is ended
+** here, and finds its address of the object to be NULL. */
+void *la_io_collect(la_io_object *o);
 
 /* Makes the metatable of a class: `methods` and those of every stream (read, read_exact,
 ** read_until, lines, write). */

@@ -45,9 +45,7 @@ static int conn_close(lua_State *L) {
 }
 
 static int conn_gc(lua_State *L) {
-  la_io_object *o = luaL_checkudata(L, 1, CONN_NAME);
-  la_stream *s = o->self;
-  o->self = NULL;
+  la_stream *s = la_io_collect(luaL_checkudata(L, 1, CONN_NAME));
   if (s == NULL) return 0;
   la_stream_close(s);
   la_stream_unref(s);
@@ -131,8 +129,9 @@ static la_poll shutdown_poll(la_future *f, la_context *cx) {
 
 static void shutdown_drop(la_future *f) {
   shutdown_future *s = (shutdown_future *)(void *)f;
+  if (s->o == NULL) return;
   la_future_drop(&s->inner.base);
-  s->o->writing = false;
+  s->o->writing = NULL;
 }
 
 static const la_future_vtable shutdown_vtable = {shutdown_poll, shutdown_drop, "shutdown", NULL};
@@ -141,12 +140,12 @@ static int shutdown_begin(lua_State *L, void *room, la_future **f) {
   static const char *const halves[] = {"send", NULL};
   la_io_object *o = check_conn(L);
   luaL_checkoption(L, 2, "send", halves);
-  la_io_write_begin(L, o);
+  la_io_check_writer(L, o);
   shutdown_future *s = room;
   s->base.vt = &shutdown_vtable;
   s->o = o;
   la_shutdown_init(&s->inner, o->self);
-  o->writing = true;
+  o->writing = &s->o;
   *f = &s->base;
   return 0;
 }
