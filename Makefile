@@ -32,6 +32,9 @@ IO       := $(CORE) $(wildcard src/driver/*.c src/io/*.c)
 TESTS    := $(basename $(notdir $(wildcard spec/core/test_*.c)))
 EXAMPLES := $(basename $(notdir $(wildcard examples/c/*.c)))
 
+# The specs that are short enough to collect at every step.
+GC_SPECS := $(addprefix spec/,run_spec.lua cancel_spec.lua future_spec.lua coroutine_spec.lua regress)
+
 .PHONY: all build examples run test core-test lua-test lint asan tsan valgrind torture bench install clean help
 all: build examples
 
@@ -94,8 +97,9 @@ valgrind: all core-test ## the tests under valgrind
 	  valgrind -q --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=9 $$t || exit 1; done
 	@sh tools/busted valgrind
 
-torture: build/torture/lua_async.so $(EXAMPLES:%=build/torture/examples/%.so) ## every allocation failing in turn
+torture: build/torture/lua_async.so $(EXAMPLES:%=build/torture/examples/%.so) build/asan/lua_async.so $(EXAMPLES:%=build/asan/examples/%.so) ## every allocation failing in turn; a full GC at every step
 	@LUA_CPATH="build/torture/?.so;build/torture/examples/?.so;;" CC="$(CC)" $(LUA) spec/torture/run.lua
+	@sh tools/busted gc $(GC_SPECS)
 
 bench: build ## the project's own benchmarks, with the C floors beside them
 	@sh bench/run.sh
