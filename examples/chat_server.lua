@@ -52,11 +52,15 @@ end
 local guests = {} -- name -> guest
 
 local function broadcast(text, except)
-  print(text)
   for _, guest in pairs(guests) do
     -- Closing his connection ends the read of his own task, which does the rest.
     if guest ~= except and not guest.outbox:add(text .. "\n") then guest.conn:close() end
   end
+end
+
+local function announce(text, except)
+  print(text)
+  broadcast("* " .. text, except)
 end
 
 local function write_outbox(conn, outbox)
@@ -79,19 +83,19 @@ local function ask_name(conn)
   return name
 end
 
-local function talk(conn)
-  local conn <close> = conn
+local function talk(accepted)
+  local conn <close> = accepted
   local name = ask_name(conn)
   if not name then return end
   local guest = { conn = conn, outbox = new_outbox() }
   guests[name] = guest
   local writer = async.spawn(write_outbox, conn, guest.outbox)
   guest.outbox:add("welcome, " .. name .. "\n")
-  broadcast("* " .. name .. " is here", guest)
+  announce(name .. " is here", guest)
   for line in read_line, conn do broadcast(name .. ": " .. line, guest) end
   guests[name] = nil
   writer:cancel()
-  broadcast("* " .. name .. " has left")
+  announce(name .. " has left")
 end
 
 async.run(function()

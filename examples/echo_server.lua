@@ -11,16 +11,16 @@ io.stdout:setvbuf("line")
 -- One connection. A read gives what has arrived, at least a byte, and nil at the end; a
 -- write returns when all of it is with the system, so a client that does not read holds
 -- up nobody but itself.
-local function echo(conn)
-  local conn <close> = conn -- closed however we leave
+local function echo(accepted)
+  local conn <close> = accepted -- closed however we leave
   local host, port = conn:peer()
   local bytes = 0
   while true do
     local data, err = conn:read(65536)
-    if data then data, err = conn:write(data) and data end
-    if not data then
-      local why = err and tostring(err) or "closed"
-      print(("%s:%s: %d bytes, %s"):format(host, port, bytes, why))
+    local sent
+    if data then sent, err = conn:write(data) end
+    if not sent then
+      print(("%s:%s: %d bytes, %s"):format(host, port, bytes, err or "closed"))
       return
     end
     bytes = bytes + #data

@@ -8,9 +8,9 @@ local async = require "lua_async"
 
 -- The other side: reads the request, thinks for a while, sends the page, closes.
 local function serve(listener)
-  for conn in listener:incoming() do
+  for accepted in listener:incoming() do
     async.spawn(function()
-      local conn <close> = conn
+      local conn <close> = accepted
       local path = conn:read("l"):match("^GET (%S+)")
       for line in conn:lines() do if line == "\r" then break end end
       async.sleep(0.2)

@@ -47,9 +47,9 @@ end
 local total = { lines = 0, bytes = 0, files = 0, open = 0, peak = 0, expected = 0 }
 
 local function serve(listener)
-  for conn in listener:incoming() do
+  for accepted in listener:incoming() do
     async.spawn(function()
-      local conn <close> = conn
+      local conn <close> = accepted
       total.open = total.open + 1
       total.peak = math.max(total.peak, total.open)
       repeat
@@ -88,7 +88,7 @@ local function measure(names)
     local text = tasks[i]:await()
     if text then
       files[#files + 1] = name
-      lines = lines + select(2, text:gsub("[^\n]+\n?", ""))
+      lines = lines + select(2, text:gsub("\n", "")) + (text:find("[^\n]$") and 1 or 0)
     end
   end
   return files, lines
@@ -149,8 +149,11 @@ local function exchange(names)
   local start, clients = async.now(), {}
   async.spawn(serve, listener)
   local shown = async.spawn(progress)
-  for i = 1, CLIENTS do clients[i] = async.spawn(client, port, next_file) end
-  for i = 1, CLIENTS do clients[i]:await() end -- raises what went wrong in it
+  for i = 1, CLIENTS do clients[i] = async.spawn(pcall, client, port, next_file) end
+  for i = 1, CLIENTS do
+    local fine, err = clients[i]:await()
+    if not fine then error(err, 0) end -- one is enough; the others are cancelled as the run ends
+  end
   shown:cancel()
   if terminal then io.write("\r\27[K") end
   assert(#files > 0 and total.files == rounds * #files, "some files were not sent")

@@ -20,7 +20,7 @@ void la_reader_clear(la_reader *rd) {
 static void begin(la_reader *rd, la_read_kind kind, size_t limit) {
   rd->kind = (unsigned char)kind;
   rd->limit = limit;
-  rd->scanned = rd->span = 0;
+  rd->start = rd->scanned = rd->span = 0;
   rd->status = 0;
 }
 
@@ -40,13 +40,19 @@ void la_reader_line(la_reader *rd, size_t max) {
   rd->kind = LA_READ_LINE;
 }
 
+/* What is there for this read. */
+static size_t there(const la_reader *rd) { return la_rbuf_len(&rd->buf) - rd->start; }
+static const char *bytes(la_reader *rd) {
+  return rd->buf.data == NULL ? "" : la_rbuf_bytes(&rd->buf) + rd->start;
+}
+
 /* ---- is it there? -----------------------------------------------------------------*/
 
 /* Each `find` sets the span and returns true when the result is in the buffer. */
 
 static bool find_delimiter(la_reader *rd) {
-  const char *p = rd->buf.data == NULL ? "" : la_rbuf_bytes(&rd->buf);
-  size_t len = la_rbuf_len(&rd->buf), d = rd->delimiter_len;
+  const char *p = bytes(rd);
+  size_t len = there(rd), d = rd->delimiter_len;
   size_t at = rd->scanned;
   while (at + d <= len) {
     const char *hit = memchr(p + at, rd->delimiter[0], len - d + 1 - at);
@@ -113,13 +119,12 @@ static void scan_numeral(scan *s) {
 }
 
 static bool find_number(la_reader *rd, bool at_end) {
-  if (rd->buf.data == NULL) return false;
-  while (la_rbuf_len(&rd->buf) > 0) {
-    char c = *la_rbuf_bytes(&rd->buf);
+  while (there(rd) > 0) {
+    char c = *bytes(rd);
     if (c != ' ' && (c < '\t' || c > '\r')) break;
-    la_rbuf_taken(&rd->buf, 1);
+    rd->start++;
   }
-  scan s = {.p = la_rbuf_bytes(&rd->buf), .len = la_rbuf_len(&rd->buf)};
+  scan s = {.p = bytes(rd), .len = there(rd)};
   if (s.len == 0) return false;
   scan_numeral(&s);
   if (s.more && !at_end) return false;
@@ -129,7 +134,7 @@ static bool find_number(la_reader *rd, bool at_end) {
 }
 
 static bool find(la_reader *rd, bool at_end) {
-  size_t len = la_rbuf_len(&rd->buf);
+  size_t len = there(rd);
   switch (rd->kind) {
     case LA_READ_SOME:
       rd->span = len < rd->limit ? len : rd->limit;
@@ -149,7 +154,7 @@ static bool find(la_reader *rd, bool at_end) {
 static bool over_limit(la_reader *rd) {
   if (rd->kind == LA_READ_SOME || rd->kind == LA_READ_EXACT || rd->kind == LA_READ_NUMBER)
     return false;
-  return (rd->span > 0 ? rd->span : la_rbuf_len(&rd->buf)) > rd->limit;
+  return (rd->span > 0 ? rd->span : there(rd)) > rd->limit;
 }
 
 /* ---- the future -------------------------------------------------------------------*/
@@ -157,8 +162,8 @@ static bool over_limit(la_reader *rd) {
 static void end(la_reader *rd, int status) {
   rd->status = status;
   if (status == 0) return;
-  size_t len = la_rbuf_len(&rd->buf);
-  if (len == 0) la_rbuf_settle(&rd->buf, rd->reactor);
+  size_t len = there(rd);
+  if (la_rbuf_len(&rd->buf) == 0) la_rbuf_settle(&rd->buf, rd->reactor);
   rd->span = len;
   if ((rd->kind == LA_READ_SOME || rd->kind == LA_READ_EXACT) && len > rd->limit)
     rd->span = rd->limit;
@@ -167,15 +172,15 @@ static void end(la_reader *rd, int status) {
 /* The stream has ended: the rest is a line, or what liolib would make of it. */
 static void end_of_stream(la_reader *rd) {
   bool found = find(rd, true);
-  if (!found && rd->kind == LA_READ_LINE && la_rbuf_len(&rd->buf) > 0) {
-    rd->span = la_rbuf_len(&rd->buf);
+  if (!found && rd->kind == LA_READ_LINE && there(rd) > 0) {
+    rd->span = there(rd);
     found = true;
   }
   end(rd, found ? rd->status : UV_EOF);
 }
 
 static size_t wanted(const la_reader *rd) {
-  if (rd->kind == LA_READ_EXACT) return rd->limit - la_rbuf_len(&rd->buf);
+  if (rd->kind == LA_READ_EXACT) return rd->limit - there(rd);
   return rd->kind == LA_READ_ALL ? SIZE_MAX : LA_BUFFER_SIZE / 4;
 }
 
@@ -208,8 +213,10 @@ void la_reader_drop(la_future *f) {
   rd->source->forget(rd);
 }
 
-void la_reader_take(la_reader *rd) {
-  la_rbuf_taken(&rd->buf, rd->span);
-  rd->span = 0;
+void la_reader_take(la_reader *rd) { la_reader_take_first(rd, la_reader_used(rd)); }
+
+void la_reader_take_first(la_reader *rd, size_t n) {
+  la_rbuf_taken(&rd->buf, n);
+  rd->start = rd->span = 0;
   la_rbuf_settle(&rd->buf, rd->reactor);
 }

@@ -49,6 +49,7 @@ struct la_reader {
   la_reactor *reactor;
   la_rbuf buf;
   size_t limit;   /* the count, or the maximum */
+  size_t start;   /* bytes before the result: of reads before, or spaces before a number */
   size_t scanned; /* bytes known not to end the result */
   size_t span;    /* length of the result, once ready */
   const char *delimiter;
@@ -77,11 +78,17 @@ void la_reader_number(la_reader *rd);
 
 static inline const char *la_reader_span(const la_reader *rd, size_t *len) {
   *len = rd->span;
-  return rd->span > 0 ? la_rbuf_bytes(&rd->buf) : "";
+  return rd->span > 0 ? la_rbuf_bytes(&rd->buf) + rd->start : "";
 }
 
-/* Takes the span off the buffer. */
+/* Takes the span off the buffer, and what is before it. */
 void la_reader_take(la_reader *rd);
+
+/* Several reads as one, which takes its bytes when the last has ended, or none: the read
+** that has just been begun starts behind the first n bytes, and what it used ends there. */
+static inline void la_reader_skip(la_reader *rd, size_t n) { rd->start = n; }
+static inline size_t la_reader_used(const la_reader *rd) { return rd->start + rd->span; }
+void la_reader_take_first(la_reader *rd, size_t n);
 
 la_poll la_reader_poll(la_future *f, la_context *cx);
 void la_reader_drop(la_future *f);

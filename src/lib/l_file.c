@@ -153,7 +153,7 @@ static int write_at_begin(lua_State *L, void *room, la_future **f) {
   const char *data = luaL_checklstring(L, 3, &len);
   la_file_op *op = begin(L, o, LA_FILE_WRITE_AT, f);
   op->at = at;
-  op->data = (char *)(uintptr_t)data; /* only read; the argument is on our stack */
+  op->from = data; /* the argument stays on our stack */
   op->len = len;
   return 0;
 }

@@ -2,6 +2,9 @@
 
 #include <string.h>
 
+#include "bridge/error.h"
+#include "bridge/traceback.h"
+
 /* Longest line, numeral or delimited piece that is collected without being asked to. */
 #define DEFAULT_MAX ((size_t)PTRDIFF_MAX)
 
@@ -96,11 +99,8 @@ static size_t check_count(lua_State *L, int arg) {
   return (size_t)n;
 }
 
-static int read_begin(lua_State *L, void *room, la_future **f) {
-  la_io_object *o = la_io_check(L);
-  la_reader *rd = check_reader(L, o);
-  if (lua_gettop(L) > 2)
-    return luaL_error(L, "a future of read takes one format: use a function for more");
+/* Begins the read that the format at index 2 asks for. */
+static int begin_format(lua_State *L, la_io_object *o, la_reader *rd, void *room, la_future **f) {
   bool chop = false;
   if (lua_isnoneornil(L, 2)) {
     la_reader_line(rd, DEFAULT_MAX);
@@ -122,6 +122,14 @@ static int read_begin(lua_State *L, void *room, la_future **f) {
   return 0;
 }
 
+static int read_begin(lua_State *L, void *room, la_future **f) {
+  la_io_object *o = la_io_check(L);
+  la_reader *rd = check_reader(L, o);
+  if (lua_gettop(L) > 2)
+    return luaL_error(L, "a future of read takes one format: use a function for more");
+  return begin_format(L, o, rd, room, f);
+}
+
 static void push_number(lua_State *L, la_reader *rd) {
   size_t len;
   char text[256];
@@ -132,12 +140,15 @@ static void push_number(lua_State *L, la_reader *rd) {
   if (len == 0 || lua_stringtonumber(L, text) != len + 1) lua_pushnil(L);
 }
 
-static int read_finish(lua_State *L, la_future *f) {
-  read_future *r = (read_future *)(void *)f;
+/* Pushes what the read gave. True: its bytes are to be taken; false: the failure. */
+static bool push_result(lua_State *L, read_future *r) {
   la_reader *rd = r->rd;
   size_t len;
   const char *s = la_reader_span(rd, &len);
-  if (rd->status != 0 && rd->status != UV_EOF) return push_failure(L, r, "read");
+  if (rd->status != 0 && rd->status != UV_EOF) {
+    push_failure(L, r, "read");
+    return false;
+  }
   if (rd->status == UV_EOF) {
     lua_pushnil(L);
   } else if (rd->kind == LA_READ_NUMBER) {
@@ -145,33 +156,58 @@ static int read_finish(lua_State *L, la_future *f) {
   } else {
     lua_pushlstring(L, s, len > 0 && r->chop && s[len - 1] == '\n' ? len - 1 : len);
   }
-  la_reader_take(rd);
+  return true;
+}
+
+static int read_finish(lua_State *L, la_future *f) {
+  read_future *r = (read_future *)(void *)f;
+  if (!push_result(L, r)) return 2;
+  la_reader_take(r->rd);
   return 1;
 }
 
 static const la_operation read_operation = {"read", read_begin, read_finish};
 
-/* Several formats are several reads, until one gives nothing. Stack: object, formats,
-** results so far. k: how many formats are done and how many there are. */
+/* Several formats are several reads, until one gives nothing. Only then are the bytes
+** taken, so that a cancelled one loses none. */
+static int part_begin(lua_State *L, void *room, la_future **f) {
+  la_io_object *o = la_io_check(L);
+  la_reader *rd = check_reader(L, o);
+  begin_format(L, o, rd, room, f);
+  la_reader_skip(rd, o->used);
+  return 0;
+}
+
+static int part_finish(lua_State *L, la_future *f) {
+  read_future *r = (read_future *)(void *)f;
+  if (!push_result(L, r)) return 2;
+  r->o->used = la_reader_used(r->rd);
+  return 1;
+}
+
+static const la_operation part_operation = {"read", part_begin, part_finish};
+static int read_part(lua_State *L) { return la_operate(L, &part_operation); }
+
+/* Stack: object, formats, results so far. k: how many formats are done and how many there
+** are. */
 static int read_more(lua_State *L, int status, lua_KContext k);
-static int read_one(lua_State *L) { return la_operate(L, &read_operation); }
 
 static int read_next(lua_State *L, int i, int count) {
-  lua_pushcfunction(L, read_one);
+  lua_pushcfunction(L, read_part);
   lua_pushvalue(L, 1);
   lua_pushvalue(L, 1 + i);
-  lua_callk(L, 2, i < count ? 2 : LUA_MULTRET, (lua_KContext)i * 1024 + count, read_more);
+  lua_callk(L, 2, 2, (lua_KContext)i * 1024 + count, read_more);
   return read_more(L, LUA_OK, (lua_KContext)i * 1024 + count);
 }
 
 static int read_more(lua_State *L, int status, lua_KContext k) {
   int i = (int)(k / 1024), count = (int)(k % 1024);
   (void)status;
-  if (i < count) {
-    if (lua_isnil(L, -2)) return lua_gettop(L) - count - 1 - (lua_isnil(L, -1) ? 1 : 0);
-    lua_pop(L, 1);
-    return read_next(L, i + 1, count);
-  }
+  bool end = lua_isnil(L, -2);
+  if (!end || lua_isnil(L, -1)) lua_pop(L, 1); /* no error object */
+  if (!end && i < count) return read_next(L, i + 1, count);
+  la_io_object *o = la_io_check(L);
+  la_reader_take_first(o->cls->reader(o->self), o->used);
   return lua_gettop(L) - count - 1;
 }
 
@@ -180,6 +216,8 @@ static int io_read(lua_State *L) {
   if (count <= 1) return la_operate(L, &read_operation);
   luaL_argcheck(L, count < 200, 3, "too many formats");
   luaL_checkstack(L, count + LUA_MINSTACK, "too many formats");
+  check_reader(L, la_io_check(L));
+  la_io_check(L)->used = 0;
   return read_next(L, 1, count);
 }
 

@@ -1,0 +1,210 @@
+-- The examples, run as their readers run them.
+local async = require "lua_async"
+
+local LIMIT = 30 -- seconds
+
+local function command(name, ...)
+  local words = { "timeout", LIMIT, "lua5.4", "examples/" .. name .. ".lua" }
+  for _, word in ipairs { ... } do words[#words + 1] = "'" .. word .. "'" end
+  return table.concat(words, " ")
+end
+
+-- What it printed, on both outputs, and its exit status.
+local function example(name, ...)
+  local p = assert(io.popen(command(name, ...) .. " 2>&1"))
+  local out = p:read("a")
+  local _, _, status = p:close()
+  return out, status
+end
+
+local function expect(name, text, ...)
+  local out, status = example(name, ...)
+  assert.equal(text, out)
+  assert.equal(0, status)
+end
+
+-- Starts a server on a port of the system's choice.
+local function server(name, ...)
+  local p = assert(io.popen(command(name, "127.0.0.1", 0, ...) .. " 2>&1"))
+  local first = p:read("l")
+  local port = math.tointeger(tonumber(first:match("^listening on 127%.0%.0%.1 port (%d+)$")))
+  return p, assert(port, first)
+end
+
+-- The rest of its output; it ended by itself, with success.
+local function ended(p)
+  local out = p:read("a")
+  assert.is_true(p:close())
+  return out
+end
+
+describe("the example #process", function()
+  it("counter_future polls until the target, in Lua and in C", function()
+    expect("counter_future", [[
+made: a future is lazy, nothing was polled yet
+lua: polled, count = 1
+lua: polled, count = 2
+lua: polled, count = 3
+lua: reached 3
+result: 3
+a: polled, count = 1
+b: polled, count = 1
+a: polled, count = 2
+b: polled, count = 2
+a: reached 2
+b: reached 2
+sum: 4
+C, awaited in place: 3
+C, as a lazy future: 1000
+]])
+  end)
+
+  it("delay_future is woken by another thread", function()
+    expect("delay_future", [[
+polled by task 2: starts the thread
+polled by task 1: replaces the waker
+Timer Complete!
+Timer Complete! (the one in C)
+the ticker went on: true
+polled by task 1: starts the thread
+given up before it was ready
+nil	ETIMEDOUT
+]])
+  end)
+
+  it("get_two_pages takes half the time when both are under way at once", function()
+    local out, status = example("get_two_pages")
+    assert.equal(0, status)
+    local first = tonumber(out:match("one after the other: Content from /one; Content from /two; ([%d.]+) s"))
+    local second = tonumber(out:match("joined: Content from /one; Content from /two; ([%d.]+) s"))
+    assert.is_true(first >= 0.4)
+    assert.is_true(second >= 0.2 and second < first)
+  end)
+
+  it("async_block captures a variable", function()
+    expect("async_block", [[
+made
+preparing the greeting
+Hello, World!
+Moon	World
+spawned under the Moon
+nil	timeout: the deadline has passed (ETIMEDOUT)
+Hello, you!
+this future has finished, or was given up: make a new one
+]])
+  end)
+
+  it("read_files prints the size of every file in its folder", function()
+    local out, status = example("read_files")
+    assert.equal(0, status)
+    local count = 0
+    for size, path in out:gmatch(" *(%d+)  (examples/%S+)\n") do
+      local f = assert(io.open(path, "rb"))
+      assert.equal(f:seek("end"), tonumber(size))
+      f:close()
+      count = count + 1
+    end
+    assert.is_true(count >= 12)
+    assert.matches("bytes and %d+ lines in " .. count .. " files\n$", out)
+  end)
+
+  it("read_files names what cannot be read, and fails", function()
+    local out, status = example("read_files", "LICENSE", "no such file")
+    assert.equal(1, status)
+    assert.matches("%d+  LICENSE\n", out)
+    assert.matches("read_file no such file: no such file or directory %(ENOENT%)\n", out)
+    assert.matches("in 1 files\n", out)
+  end)
+
+  it("poll_fn is ready with the first of two", function()
+    expect("poll_fn", "2\tfast\tand\tmore\n1\ta\n1\tthe value\n2\t2\n")
+  end)
+
+  it("echo_server and echo_client talk to each other", function()
+    local p, port = server("echo_server", 2)
+    expect("echo_client", "hello\nand good-bye\n", "127.0.0.1", port)
+    expect("echo_client", "one\n\n two \n", "127.0.0.1", port, "one", "", " two ")
+    local out = ended(p)
+    assert.matches("127%.0%.0%.1:%d+: 19 bytes, closed\n", out)
+    assert.matches("127%.0%.0%.1:%d+: 11 bytes, closed\nstopped\n$", out)
+  end)
+
+  it("echo_client tells when there is no server", function()
+    local p, port = server("echo_server", 1)
+    example("echo_client", "127.0.0.1", port)
+    ended(p)
+    local out, status = example("echo_client", "127.0.0.1", port)
+    assert.equal(1, status)
+    assert.equal(("connect 127.0.0.1:%d: connection refused (ECONNREFUSED)\n"):format(port), out)
+  end)
+
+  it("tour checks every byte, and says so in one line", function()
+    local out, status = example("tour")
+    assert.equal(0, status)
+    assert.matches("soup is ready", out)
+    assert.matches("tea: cancelled", out)
+    local files, lines, times = out:match(
+      "100 clients send a server (%d+) files, (%d+) lines, ([%w ]+), and check every answer:\n")
+    assert.is_true(tonumber(files) > 10)
+    local sent = lines * tonumber(times:match("%d+") or 1)
+    assert.matches(("ok: %d lines and [%%d.]+ MB echoed to 100 connections"):format(sent), out)
+    assert.is_nil(out:find("\r", 1, true)) -- no terminal here
+  end)
+end)
+
+describe("the chat server #process", function()
+  local function join(port, name)
+    local conn = assert(async.net.connect("127.0.0.1", port))
+    assert.equal("your name? ", conn:read_exact(11))
+    conn:write(name, "\n")
+    return conn
+  end
+
+  local function hears(conn, line) assert.equal(line, async.timeout(LIMIT, conn.read, conn, "l")) end
+
+  it("tells everybody what one says, who comes and who leaves", function()
+    local p, port = server("chat_server", 2)
+    async.run(function()
+      local ada = join(port, "ada")
+      hears(ada, "welcome, ada")
+      local bob <close> = join(port, "ada") -- taken
+      assert.equal("not that one. your name? ", bob:read_exact(25))
+      bob:write("bob\r\n")
+      hears(bob, "welcome, bob")
+      hears(ada, "* bob is here")
+      ada:write("hello\nis anybody there?\n")
+      hears(bob, "ada: hello")
+      hears(bob, "ada: is anybody there?")
+      bob:write("yes\n")
+      hears(ada, "bob: yes")
+      ada:close()
+      hears(bob, "* ada has left")
+    end)
+    assert.equal("ada is here\nbob is here\nada has left\nbob has left\n", ended(p))
+  end)
+
+  it("is not held up by a guest who does not read", function()
+    local p, port = server("chat_server", 3)
+    async.run(function()
+      local ada <close> = join(port, "ada")
+      hears(ada, "welcome, ada")
+      local bob <close> = join(port, "bob")
+      hears(bob, "welcome, bob")
+      local deaf <close> = join(port, "deaf")
+      hears(deaf, "welcome, deaf")
+      hears(bob, "* deaf is here")
+      local line = ("x"):rep(4000)
+      local function count_to(n)
+        repeat
+          local heard = assert(async.timeout(LIMIT, bob.read, bob, "l"))
+          if heard == "ada: " .. line then n = n - 1 else assert.equal("* deaf has left", heard) end
+        until n == 0
+      end
+      for _ = 1, 80 do -- 16 MB in all, more than the system buffers
+        async.spawn(function() for _ = 1, 50 do ada:write(line, "\n") end end)
+        count_to(50)
+      end
+    end)
+    assert.matches("deaf is here\ndeaf has left\n", ended(p))
+  end)
+end)

@@ -1,0 +1,200 @@
+-- Every public name has its type in types/ and its place in docs/reference.md, and neither
+-- lists another. Names are compared as "async.net.connect", "Task:cancel", "Error.code".
+local async = require "lua_async"
+
+local function read(path)
+  local f = assert(io.open(path, "rb"))
+  local text = f:read("a")
+  f:close()
+  return text
+end
+
+-- ---- what there is ---------------------------------------------------------------------
+
+local function add_table(set, prefix, t)
+  for name, value in pairs(t) do
+    set[prefix .. name] = true
+    if type(value) == "table" then add_table(set, prefix .. name .. ".", value) end
+  end
+end
+
+-- The methods of an object's class.
+local function add_methods(set, class, object)
+  local index = debug.getmetatable(object).__index
+  if type(index) == "function" then index = select(2, debug.getupvalue(index, 1)) end
+  for name in pairs(index) do set[class .. ":" .. name] = true end
+end
+
+local function add_fields(set, class, object)
+  for name in pairs(object) do set[class .. "." .. name] = true end
+end
+
+-- All names of the library, from its table and from one object of each class.
+local function public_names()
+  local set = {}
+  add_table(set, "async.", async)
+  async.run(function()
+    local task = async.current()
+    add_methods(set, "Task", task)
+    assert.equal(1, task.id)
+    set["Task.id"] = true
+    add_methods(set, "Future", async.future(print))
+    async.await(async.poll_fn(function(cx)
+      add_methods(set, "Context", cx)
+      add_methods(set, "Waker", cx:waker())
+      return "ready"
+    end))
+    local listener <close> = assert(async.net.listen("127.0.0.1", 0))
+    add_methods(set, "Listener", listener)
+    local conn <close> = assert(async.net.connect(listener:address()))
+    add_methods(set, "Connection", conn)
+    local file <close> = assert(async.fs.open("LICENSE"))
+    add_methods(set, "File", file)
+    add_fields(set, "Stat", file:stat())
+    add_fields(set, "Error", select(2, async.fs.stat("/no/such/file")))
+    add_fields(set, "Error", select(2, async.net.connect("127.0.0.1", 1)))
+    add_fields(set, "Error", select(2, file:write("x"))) -- not open for writing
+  end)
+  return set
+end
+
+-- ---- what types/ has ---------------------------------------------------------------------
+
+-- The names, and the fields of each class of options.
+local function typed_names()
+  local set, options, class, parents, classes = {}, {}, nil, {}, { async = "async" }
+  local function short(name) return (name:gsub("^lua_async%.", ""):gsub("^lua_async$", "async")) end
+  for line in read("types/lua_async.lua"):gmatch("[^\n]+") do
+    local name, parent = line:match("^%-%-%-@class ([%w_.]+):? ?([%w_.]*)")
+    local field = line:match("^%-%-%-@field ([%w_]+)")
+    local variable = line:match("^local (%w+) = {}") or line:match("^(async%.%w+) = {}")
+    local owner, sep, method = line:match("^function ([%w_.]+)([.:])([%w_]+)%(")
+    if name then
+      class = short(name)
+      if parent ~= "" then parents[class] = short(parent) end
+    elseif field and class:find("Options$") then
+      options[class] = options[class] or {}
+      options[class][field] = true
+    elseif field then
+      set[class .. "." .. field] = true
+    elseif variable then
+      classes[variable] = variable:find("^async") and variable or class
+      if variable:find("^async%.") then set[variable] = true end
+    elseif owner then
+      set[assert(classes[owner], line) .. sep .. method] = true
+    end
+  end
+  for child, parent in pairs(parents) do -- children have what their parent has
+    local inherited = {}
+    for name in pairs(set) do
+      inherited[#inherited + 1] = name:match("^" .. parent .. "(:.+)")
+    end
+    for _, name in ipairs(inherited) do set[child .. name] = true end
+  end
+  for _, parent in pairs(parents) do -- which itself no object is of
+    for name in pairs(set) do
+      if name:find("^" .. parent .. ":") then set[name] = nil end
+    end
+  end
+  return set, options
+end
+
+-- ---- what the reference has ----------------------------------------------------------------
+
+local receivers = {
+  task = { "Task" }, fut = { "Future" }, cx = { "Context" }, waker = { "Waker" },
+  listener = { "Listener" }, conn = { "Connection" }, file = { "File" },
+  stream = { "Connection", "File" }, stat = { "Stat" }, err = { "Error" },
+}
+
+local function documented_names()
+  local set, modules = {}, {}
+  for level, heading in read("docs/reference.md"):gmatch("\n(##+) ([^\n]+)") do
+    local code = heading:match("^`([%w_.:]+)")
+    if code and code:find("^async%.") then
+      set[code] = true
+      if level == "##" then modules[code] = true end
+    elseif code then
+      local receiver, rest = code:match("^(%w+)([.:].+)$")
+      for _, class in ipairs(assert(receivers[receiver], heading)) do set[class .. rest] = true end
+    end
+  end
+  set["async.time"] = true -- a section of that name
+  assert.is_true(modules["async.net"] and modules["async.fs"])
+  return set
+end
+
+-- ---- compared --------------------------------------------------------------------------------
+
+local function missing(wanted, set)
+  local list = {}
+  for name in pairs(wanted) do
+    if not set[name] then list[#list + 1] = name end
+  end
+  table.sort(list)
+  return list
+end
+
+describe("a public name", function()
+  local public = public_names()
+
+  it("has its type, and there is a type for no other", function()
+    local typed = typed_names()
+    assert.same({}, missing(public, typed))
+    assert.same({}, missing(typed, public))
+  end)
+
+  it("has its place in the reference, which lists no other", function()
+    local documented = documented_names()
+    assert.same({}, missing(public, documented))
+    assert.same({}, missing(documented, public))
+  end)
+
+  it("is found by this test", function() -- that the tables above are not empty
+    for _, name in ipairs { "async.run", "async.net.connect", "Task:cancel", "Task.id", "File:read_at",
+                            "Connection:read", "Waker:wake", "Context:waker", "Error.code", "Error.address",
+                            "Error.path", "Error.partial", "Stat.size", "async.coroutine.wrap" } do
+      assert.is_true(public[name], name)
+    end
+  end)
+end)
+
+describe("an option", function()
+  local wrong = function() end -- no option has this type
+  local calls = {
+    ConnectOptions = function(o) async.net.connect("127.0.0.1", 1, o) end,
+    ListenOptions = function(o) async.net.listen("127.0.0.1", 0, o) end,
+    OpenOptions = function(o) async.fs.open("LICENSE", "r", o) end,
+    ReadFileOptions = function(o) async.fs.read_file("LICENSE", o) end,
+    WriteFileOptions = function(o) async.fs.write_file("/no/such/file", "", o) end,
+    MkdirOptions = function(o) async.fs.mkdir("/no/such/file", o) end,
+  }
+
+  it("with a type exists, and is in the reference", function()
+    local _, options = typed_names()
+    local reference = read("docs/reference.md")
+    local count = 0
+    async.run(function()
+      for class, fields in pairs(options) do
+        for name in pairs(fields) do
+          local ok, err = pcall(calls[class], { [name] = wrong })
+          assert.is_false(ok)
+          assert.matches("option '" .. name .. "' must be", err)
+          assert.is_truthy(reference:find("`" .. name .. "`", 1, true))
+          count = count + 1
+        end
+      end
+    end)
+    assert.equal(15, count)
+  end)
+
+  it("that is unknown raises", function()
+    async.run(function()
+      for _, call in pairs(calls) do
+        local ok, err = pcall(call, { no_such_option = 1 })
+        assert.is_false(ok)
+        assert.matches("unknown option 'no_such_option'", err)
+      end
+    end)
+  end)
+end)

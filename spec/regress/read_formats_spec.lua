@@ -1,0 +1,48 @@
+-- read with several formats: stops where io.read does, and a cancellation between two of
+-- them loses nothing.
+local async = require "lua_async"
+
+local function pair(f)
+  async.run(function()
+    local l <close> = assert(async.net.listen("127.0.0.1", 0))
+    local _, port = l:address()
+    local a <close> = assert(async.net.connect("127.0.0.1", port))
+    local b <close> = assert(l:accept())
+    f(a, b)
+  end)
+end
+
+describe("read with several formats", function()
+  it("returns what io.read returns when one fails", function()
+    pair(function(a, b)
+      a:write("12 0x1F nope\n")
+      assert.same({ n = 3, 12, 31, nil }, table.pack(b:read("n", "n", "n", "l")))
+    end)
+  end)
+
+  it("cancelled between them, returns what it has", function()
+    pair(function(a, b)
+      a:write("one\n")
+      assert.same({ n = 1, "one" }, table.pack(async.timeout(0.01, b.read, b, "l", "l")))
+      a:write("two\n")
+      assert.equal("two", b:read("l"))
+      assert.is_nil((async.timeout(0.01, b.read, b, "l", "l")))
+    end)
+  end)
+end)
+
+describe("write_at", function()
+  it("writes where it is told and leaves the position alone", function()
+    async.run(function()
+      local path = os.tmpname()
+      local f = assert(async.fs.open(path, "w+"))
+      assert(f:write("0123456789"))
+      assert.equal(f, f:write_at(2, "XY"))
+      assert.equal("01XY4", f:read_at(0, 5))
+      assert(f:write("!"))
+      assert(f:close())
+      assert.equal("01XY456789!", async.fs.read_file(path))
+      os.remove(path)
+    end)
+  end)
+end)

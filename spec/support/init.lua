@@ -1,0 +1,98 @@
+-- What the specs share: the `sys` module (C), runs that cannot hang, children, scratch folders.
+local async = require "lua_async"
+
+local support = {}
+
+-- spec/support/sys.c; compiled at its first use, unless spec/support/build was run before.
+-- Libtsan crashes in a shell: with it preloaded, the build has to have run before.
+local function load_sys()
+  local path = "build/spec/sys.so"
+  if os.getenv("LUA_ASYNC_FLAVOUR") ~= "tsan" then
+    assert(os.execute("sh spec/support/build"), "cannot compile spec/support/sys.c")
+  end
+  return assert(package.loadlib(path, "luaopen_sys"), path .. " is not there: sh spec/support/build")()
+end
+support.sys = load_sys()
+
+-- The first loop of a process makes what libuv keeps for good (a pipe for signals): from
+-- here on descriptors can be counted.
+async.run(function() async.fs.stat("/") end)
+
+-- async.run(f, ...) that fails instead of hanging.
+local LIMIT = 30
+function support.run(f, ...)
+  return async.run(function(...)
+    local limit = async.now() + LIMIT
+    local r = table.pack(async.deadline(limit, f, ...))
+    if async.now() >= limit then error("the test hung for " .. LIMIT .. " seconds", 0) end
+    return table.unpack(r, 1, r.n)
+  end, ...)
+end
+
+-- A fresh folder under $TMPDIR or /tmp; support.clean removes all that were made.
+local folders = {}
+function support.folder()
+  local name = os.tmpname()
+  os.remove(name)
+  assert(os.execute("mkdir '" .. name .. "'"))
+  folders[#folders + 1] = name
+  return name
+end
+
+function support.clean()
+  for _, name in ipairs(folders) do os.execute("rm -rf '" .. name .. "'") end
+  folders = {}
+end
+
+-- Runs a Lua program in a process of its own, with an optional shell command in front.
+-- Returns its output (both streams) and its exit code (128 + n for signal n). 124: it hung.
+function support.child(program, opts)
+  opts = opts or {}
+  local file, out = os.tmpname(), os.tmpname()
+  local f <close> = assert(io.open(file, "w"))
+  f:write("local sys = package.loadlib('build/spec/sys.so', 'luaopen_sys')()\n",
+    "local async = require 'lua_async'\n", program)
+  f:close()
+  local _, _, code = os.execute(("%s timeout -k 5 %d %s lua5.4 %s >%s 2>&1 </dev/null"):format(
+    opts.before or "", opts.seconds or 120, opts.under or "", file, out))
+  local o <close> = assert(io.open(out))
+  local text = o:read("a")
+  os.remove(file)
+  os.remove(out)
+  return text, code
+end
+
+-- The same, for a program that has to print "ok" last and end with 0.
+function support.child_ok(program, opts)
+  local text, code = support.child(program, opts)
+  if code ~= 0 or not text:find("ok\n$") then
+    error(("the child ended with %s:\n%s"):format(code, text), 2)
+  end
+  return text
+end
+
+-- Two ends of one connection: of this module, and a plain descriptor.
+function support.with_peer(receive_buffer)
+  local listener <close> = assert(async.net.listen("127.0.0.1", 0))
+  local _, port = listener:address()
+  local fd = support.sys.connect(port, receive_buffer)
+  return assert(listener:accept()), fd
+end
+
+-- Two ends of one connection, both of this module.
+function support.pair()
+  local listener <close> = assert(async.net.listen("127.0.0.1", 0))
+  local _, port = listener:address()
+  local client = assert(async.net.connect("127.0.0.1", port))
+  return client, assert(listener:accept())
+end
+
+-- A <close> value that closes all of its arguments.
+function support.closing(...)
+  local all = { ... }
+  return setmetatable({}, { __close = function()
+    for _, x in ipairs(all) do x:close() end
+  end })
+end
+
+return support

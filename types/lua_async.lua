@@ -1,0 +1,499 @@
+---@meta lua_async
+
+---An async runtime for Lua 5.4: futures, tasks, timers, TCP and files on libuv.
+---Functions marked "waits" suspend the calling task. Operations that fail return `nil, err`.
+---@class lua_async
+---@field _VERSION string
+local async = {}
+
+---Whatever can be awaited: `f` of `f, ...`.
+---@alias lua_async.Awaitable fun(...): ... | lua_async.Future | lua_async.Task
+
+---The second result of an operation that failed; `tostring` makes a sentence of it.
+---@class lua_async.Error
+---@field code string name of the error: "ECONNREFUSED", "EOF", "ETIMEDOUT", …
+---@field errno? integer the system's number for it
+---@field message string what it means, in words
+---@field op string the operation that failed
+---@field path? string the path it was about
+---@field address? string the "host:port" it was about
+---@field partial? integer bytes written, or there to read, before it failed
+
+-- ---- futures, wakers, tasks ---------------------------------------------------------
+
+---Runs `f(...)` as the root task of a new runtime; returns its results or raises its error.
+---@param f lua_async.Awaitable
+---@param ... any
+---@return any ...
+function async.run(f, ...) end
+
+---A lazy Future of the call `f(...)`.
+---@param f lua_async.Awaitable
+---@param ... any
+---@return lua_async.Future
+function async.future(f, ...) end
+
+---A function whose calls return Futures.
+---@param f function
+---@return fun(...): lua_async.Future
+function async.fn(f) end
+
+---Waits for a Future or a Task, or calls a function in place.
+---@param x lua_async.Awaitable
+---@return any ...
+function async.await(x) end
+
+---A Future by hand: `poll(cx)` returns "pending", or "ready" and the values.
+---@param poll fun(cx: lua_async.Context): "pending" | "ready", ...
+---@param drop? fun() called when it is given up before it was ready
+---@return lua_async.Future
+function async.poll_fn(poll, drop) end
+
+---Starts a task that calls `f(...)`, at the executor's next turn.
+---@param f lua_async.Awaitable
+---@param ... any
+---@return lua_async.Task
+function async.spawn(f, ...) end
+
+---Waits until the other ready tasks have had a turn.
+function async.yield() end
+
+---The Task that runs; nil outside of any.
+---@return lua_async.Task?
+function async.current() end
+
+---Sets what is called when a task fails and nobody awaits it; nil restores the default.
+---@param handler? fun(err: any, traceback: string?, task: lua_async.Task)
+---@return function? before
+function async.on_error(handler) end
+
+---Whether the error is the one that a cancelled task is unwound with.
+---@param e any
+---@return boolean
+function async.is_cancelled(e) end
+
+---Every live task: name, state, what it waits for, where it was spawned, its traceback.
+---@return string
+function async.dump() end
+
+---@class lua_async.Future
+local Future = {}
+
+---Waits; the values of the future, or its error is raised. Once.
+---@return any ...
+function Future:await() end
+
+---Polls it, from the poll function of another future.
+---@param cx lua_async.Context
+---@return "pending" | "ready" state
+---@return any ...
+function Future:poll(cx) end
+
+---What a future is polled with; serves during that poll.
+---@class lua_async.Context
+local Context = {}
+
+---A waker of the task that polls.
+---@return lua_async.Waker
+function Context:waker() end
+
+---@class lua_async.Waker
+local Waker = {}
+
+---Makes the task be polled again, and uses the waker up.
+function Waker:wake() end
+
+---Makes the task be polled again.
+function Waker:wake_by_ref() end
+
+---Another waker of the same task.
+---@return lua_async.Waker
+function Waker:clone() end
+
+---Whether both wake the same task.
+---@param other lua_async.Waker
+---@return boolean
+function Waker:will_wake(other) end
+
+---@class lua_async.Task
+---@field id integer 1 for the root task of a run, then one more for each spawned
+local Task = {}
+
+---Waits; the results of the task, or what it raised is raised again.
+---@return any ...
+function Task:await() end
+
+---Asks the task to end: a cancellation error is raised at its await.
+---@return boolean asked false when it had ended or been cancelled before
+function Task:cancel() end
+
+---@return "ready" | "running" | "waiting" | "done" | "failed" | "cancelled"
+function Task:status() end
+
+---Names the task and returns it; without argument, its name.
+---@overload fun(self: lua_async.Task): string?
+---@param s string
+---@return lua_async.Task
+function Task:name(s) end
+
+-- ---- composition ----------------------------------------------------------------------
+
+---Waits; the results of `f(...)`, or nil and an error with the code "ETIMEDOUT".
+---@param s number seconds
+---@param f lua_async.Awaitable
+---@param ... any
+---@return any ...
+function async.timeout(s, f, ...) end
+
+---As timeout, at a time of `async.now`.
+---@param t number seconds
+---@param f lua_async.Awaitable
+---@param ... any
+---@return any ...
+function async.deadline(t, f, ...) end
+
+---Waits; the results of `f(...)`, which no cancellation from outside disturbs.
+---@param f lua_async.Awaitable
+---@param ... any
+---@return any ...
+function async.shield(f, ...) end
+
+---The library coroutine, through which an await passes.
+---@class lua_async.coroutine
+async.coroutine = {}
+
+---@param f function
+---@return thread
+function async.coroutine.create(f) end
+
+---@param co thread
+---@param ... any
+---@return boolean ok
+---@return any ...
+function async.coroutine.resume(co, ...) end
+
+---@param f function
+---@return fun(...): ...
+function async.coroutine.wrap(f) end
+
+---@param ... any
+---@return any ...
+function async.coroutine.yield(...) end
+
+---@param co thread
+---@return boolean ok
+---@return any err
+function async.coroutine.close(co) end
+
+---@param co thread
+---@return "running" | "suspended" | "normal" | "dead"
+function async.coroutine.status(co) end
+
+---@return thread running
+---@return boolean main
+function async.coroutine.running() end
+
+---@param co? thread
+---@return boolean
+function async.coroutine.isyieldable(co) end
+
+-- ---- time -----------------------------------------------------------------------------
+
+---@class lua_async.time
+async.time = {}
+
+---Waits.
+---@param s number seconds
+function async.sleep(s) end
+
+---Waits.
+---@param s number seconds
+function async.time.sleep(s) end
+
+---Waits until `async.now()` is `t`.
+---@param t number seconds
+function async.time.sleep_until(t) end
+
+---Seconds of a monotonic clock.
+---@return number
+function async.now() end
+
+---Seconds of a monotonic clock.
+---@return number
+function async.time.now() end
+
+---`async.timeout`.
+---@param s number seconds
+---@param f lua_async.Awaitable
+---@param ... any
+---@return any ...
+function async.time.timeout(s, f, ...) end
+
+-- ---- streams ----------------------------------------------------------------------------
+
+---"l" a line, "L" with its end, "n" a numeral, "a" all, or at most that many bytes.
+---@alias lua_async.Format "l" | "L" | "n" | "a" | integer
+
+---What connections and files share. One reader and one writer may wait at once.
+---@class lua_async.Stream
+local Stream = {}
+
+---Waits; nil at the end.
+---@param ... lua_async.Format
+---@return string | number | nil
+---@return any ...
+function Stream:read(...) end
+
+---Waits for exactly `n` bytes; nil at the end, "EOF" in the middle.
+---@param n integer
+---@return string?
+---@return lua_async.Error?
+function Stream:read_exact(n) end
+
+---Waits for bytes up to and with the delimiter.
+---@param delimiter string
+---@param max? integer more bytes than that are "ENOBUFS"
+---@return string?
+---@return lua_async.Error?
+function Stream:read_until(delimiter, max) end
+
+---An iterator of `read(format)`.
+---@param format? lua_async.Format
+---@return fun(): string | number | nil, lua_async.Error?
+function Stream:lines(format) end
+
+---Waits until all of it is accepted.
+---@param ... string | number
+---@return self?
+---@return lua_async.Error? err with `partial`
+function Stream:write(...) end
+
+---Waits until what was written is with the system.
+---@return self?
+---@return lua_async.Error?
+function Stream:flush() end
+
+---Closes it; twice is harmless. Of a file: waits.
+---@return true?
+---@return lua_async.Error?
+function Stream:close() end
+
+-- ---- net --------------------------------------------------------------------------------
+
+---@class lua_async.net
+async.net = {}
+
+---@class lua_async.ConnectOptions
+---@field nodelay? boolean default true
+---@field keepalive? integer seconds, 0 for none (the default)
+---@field bind? string a numeric address of this machine
+
+---@class lua_async.ListenOptions
+---@field backlog? integer default 4096
+---@field reuseport? boolean several sockets share the port
+---@field ipv6only? boolean
+---@field nodelay? boolean of what it accepts; default true
+---@field keepalive? integer of what it accepts; seconds, 0 for none (the default)
+
+---Waits; a connection to the first address of `host` that answers.
+---@param host string name or numeric address
+---@param port integer
+---@param options? lua_async.ConnectOptions
+---@return lua_async.Connection?
+---@return lua_async.Error?
+function async.net.connect(host, port, options) end
+
+---Waits for the name to be resolved; a listener.
+---@param host string? nil or "*" for all addresses
+---@param port integer 0: the system chooses
+---@param options? lua_async.ListenOptions
+---@return lua_async.Listener?
+---@return lua_async.Error?
+function async.net.listen(host, port, options) end
+
+---@class lua_async.Listener
+local Listener = {}
+
+---Waits for a connection.
+---@return lua_async.Connection?
+---@return lua_async.Error?
+function Listener:accept() end
+
+---An iterator of `accept`, until the listener is closed.
+---@return fun(): lua_async.Connection?, lua_async.Error?
+function Listener:incoming() end
+
+---@return string? host
+---@return integer | lua_async.Error port
+function Listener:address() end
+
+---@return true
+function Listener:close() end
+
+---@class lua_async.Connection: lua_async.Stream
+local Connection = {}
+
+---The other side.
+---@return string? host
+---@return integer | lua_async.Error port
+function Connection:peer() end
+
+---This side.
+---@return string? host
+---@return integer | lua_async.Error port
+function Connection:address() end
+
+---@param on? boolean default true
+---@return true?
+---@return lua_async.Error?
+function Connection:nodelay(on) end
+
+---@param seconds integer | false from 1 to 32767
+---@return true?
+---@return lua_async.Error?
+function Connection:keepalive(seconds) end
+
+---Waits; ends the sending half.
+---@param half? "send"
+---@return true?
+---@return lua_async.Error?
+function Connection:shutdown(half) end
+
+-- ---- fs -----------------------------------------------------------------------------------
+
+---@class lua_async.fs
+async.fs = {}
+
+---@alias lua_async.FileType "file" | "directory" | "link" | "fifo" | "socket" | "char" | "block" | "unknown"
+
+---@class lua_async.Stat
+---@field type lua_async.FileType
+---@field size integer bytes
+---@field mode integer permission bits
+---@field uid integer
+---@field gid integer
+---@field dev integer
+---@field ino integer
+---@field nlink integer number of hard links
+---@field blocks integer of 512 bytes
+---@field atime number seconds since 1970: last access
+---@field mtime number last change of content
+---@field ctime number last change of the inode
+
+---@class lua_async.OpenOptions
+---@field mode? integer permissions of a new file, default 0666 less the umask
+
+---@class lua_async.ReadFileOptions
+---@field max? integer more bytes than that are "EFBIG"
+
+---@class lua_async.WriteFileOptions
+---@field atomic? boolean the old content or the new, whatever happens
+---@field append? boolean
+---@field mode? integer permissions of a new file, default 0666 less the umask
+
+---@class lua_async.MkdirOptions
+---@field parents? boolean makes those that are missing
+---@field mode? integer default 0777 less the umask
+
+---Waits; an open file.
+---@param path string
+---@param mode? string as io.open, and "wx"
+---@param options? lua_async.OpenOptions
+---@return lua_async.File?
+---@return lua_async.Error?
+function async.fs.open(path, mode, options) end
+
+---Waits; all of the file.
+---@param path string
+---@param options? lua_async.ReadFileOptions
+---@return string?
+---@return lua_async.Error?
+function async.fs.read_file(path, options) end
+
+---Waits.
+---@param path string
+---@param data string
+---@param options? lua_async.WriteFileOptions
+---@return true?
+---@return lua_async.Error? err with `partial`
+function async.fs.write_file(path, data, options) end
+
+---Waits.
+---@param path string
+---@return lua_async.Stat?
+---@return lua_async.Error?
+function async.fs.stat(path) end
+
+---Waits; does not follow a symbolic link.
+---@param path string
+---@return lua_async.Stat?
+---@return lua_async.Error?
+function async.fs.lstat(path) end
+
+---Waits; an iterator of names and types.
+---@param path string
+---@return (fun(): string?, lua_async.FileType?)?
+---@return lua_async.Error?
+function async.fs.dir(path) end
+
+---Waits.
+---@param path string
+---@param options? lua_async.MkdirOptions
+---@return true?
+---@return lua_async.Error?
+function async.fs.mkdir(path, options) end
+
+---Waits; removes a file, a link, or an empty directory.
+---@param path string
+---@return true?
+---@return lua_async.Error?
+function async.fs.remove(path) end
+
+---Waits; replaces what is at `to`.
+---@param from string
+---@param to string
+---@return true?
+---@return lua_async.Error?
+function async.fs.rename(from, to) end
+
+---@class lua_async.File: lua_async.Stream
+local File = {}
+
+---Waits; the new position.
+---@param whence? "set" | "cur" | "end"
+---@param offset? integer
+---@return integer?
+---@return lua_async.Error?
+function File:seek(whence, offset) end
+
+---Waits; at most `n` bytes at `offset`, nil at the end.
+---@param offset integer
+---@param n integer
+---@return string?
+---@return lua_async.Error?
+function File:read_at(offset, n) end
+
+---Waits.
+---@param offset integer
+---@param data string
+---@return lua_async.File?
+---@return lua_async.Error? err with `partial`
+function File:write_at(offset, data) end
+
+---Waits until what was written is on the disk.
+---@return lua_async.File?
+---@return lua_async.Error?
+function File:sync() end
+
+---Waits.
+---@param size? integer default 0
+---@return lua_async.File?
+---@return lua_async.Error?
+function File:truncate(size) end
+
+---Waits.
+---@return lua_async.Stat?
+---@return lua_async.Error?
+function File:stat() end
+
+return async
