@@ -44,10 +44,10 @@ typedef struct la_waker {
 } la_waker;
 
 struct la_waker_vtable {
-  la_waker (*clone)(void *data);      /* another reference; cannot fail */
-  void (*wake)(void *data);           /* wakes, and gives up the reference */
-  void (*wake_by_ref)(void *data);    /* wakes, and keeps it */
-  void (*drop)(void *data);           /* gives it up */
+  la_waker (*clone)(void *data);   /* another reference; cannot fail */
+  void (*wake)(void *data);        /* wakes, and gives up the reference */
+  void (*wake_by_ref)(void *data); /* wakes, and keeps it */
+  void (*drop)(void *data);        /* gives it up */
 };
 
 static inline la_waker la_waker_clone(const la_waker *w) { return w->vt->clone(w->data); }
@@ -146,16 +146,18 @@ typedef struct la_api {
 ** not. Raises when its version does not serve this header. Defined
 ** as a macro over Lua's own API, so include lua.h and lauxlib.h before using it. */
 #define LA_API_KEY "lua_async.api"
-#define la_import(L)                                                                              \
-  (lua_getglobal((L), "require"), lua_pushliteral((L), "lua_async"), lua_call((L), 1, 0),         \
-   lua_getfield((L), LUA_REGISTRYINDEX, LA_API_KEY),                                              \
+#define la_import(L)                                                                               \
+  (lua_getglobal((L), "require"), lua_pushliteral((L), "lua_async"), lua_call((L), 1, 0),          \
+   lua_getfield((L), LUA_REGISTRYINDEX, LA_API_KEY),                                               \
    la_api_check((L), (const la_api *)lua_touserdata((L), -1), luaL_error))
 
 static inline const la_api *la_api_check(lua_State *L, const la_api *api,
                                          int (*raise)(lua_State *, const char *, ...)) {
   if (api == NULL || api->major != LA_ABI_MAJOR || (int)(api->minor - LA_ABI_MINOR) < 0)
-    raise(L, "lua_async %d.%d or a newer minor version is needed: install it again, or rebuild "
-             "this module with its lua_async.h", LA_ABI_MAJOR, LA_ABI_MINOR);
+    raise(L,
+          "lua_async %d.%d or a newer minor version is needed: install it again, or rebuild "
+          "this module with its lua_async.h",
+          LA_ABI_MAJOR, LA_ABI_MINOR);
   return api;
 }
 

@@ -64,8 +64,10 @@ static int start_thread(shared *s) {
   pthread_t thread;
   s->owners++;
   int error = pthread_create(&thread, NULL, timer_thread, s);
-  if (error != 0) s->owners--;
-  else pthread_detach(thread);
+  if (error != 0)
+    s->owners--;
+  else
+    pthread_detach(thread);
   return error;
 }
 

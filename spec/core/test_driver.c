@@ -205,8 +205,10 @@ static void no_descriptors_is_an_error(void **state) {
     la_reactor *r;
     int err = la_reactor_new(&r);
     setrlimit(RLIMIT_NOFILE, &old);
-    if (err == 0) la_reactor_free(r);
-    else assert_int_equal(err, UV_EMFILE);
+    if (err == 0)
+      la_reactor_free(r);
+    else
+      assert_int_equal(err, UV_EMFILE);
   }
 }
 

@@ -329,8 +329,10 @@ static void cancelled_reads_and_writes_are_exact(void **state) {
     size_t len = N - sent < 100000 ? N - sent : 100000;
     la_writer_init(&w, &la_file_sink, f, data + sent, len);
     la_task *t = go_once(R, &w.base);
-    if (i % 3 == 0) stop(R, t);
-    else finish(R, t);
+    if (i % 3 == 0)
+      stop(R, t);
+    else
+      finish(R, t);
     la_future_drop(&w.base);
     assert_int_equal(w.status, 0);
     sent += w.done;
@@ -339,8 +341,10 @@ static void cancelled_reads_and_writes_are_exact(void **state) {
   la_reader *rd = la_file_reader(f);
   size_t seen = 0;
   for (int i = 0; seen < N; i++) {
-    if (i % 2 == 0) la_reader_exact(rd, N - seen < 90001 ? N - seen : 90001);
-    else la_reader_some(rd, 12345);
+    if (i % 2 == 0)
+      la_reader_exact(rd, N - seen < 90001 ? N - seen : 90001);
+    else
+      la_reader_some(rd, 12345);
     if (i % 3 == 0) {
       unsigned none = 0, budget = 1; /* begins the work and goes */
       la_context cx = {&la_waker_noop, i % 2 ? &none : &budget};

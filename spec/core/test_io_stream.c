@@ -6,8 +6,8 @@
 
 static void idle_connection_is_small(void **state) {
   (void)state;
-  print_message("la_stream %zu, uv_tcp_t %zu, la_reader %zu\n", sizeof(la_stream),
-                sizeof(uv_tcp_t), sizeof(la_reader));
+  print_message("la_stream %zu, uv_tcp_t %zu, la_reader %zu\n", sizeof(la_stream), sizeof(uv_tcp_t),
+                sizeof(la_reader));
   assert_true(sizeof(la_stream) <= 200);
 }
 
@@ -111,9 +111,15 @@ static void exact_until_some_all_number(void **state) {
 static void numbers_as_liolib(void **state) {
   (void)state;
   static const char *const cases[][3] = {
-      {"  -12.5e3x", "-12.5e3", "x"}, {"+.5 ", "+.5", " "},      {"0x", "0x", ""},
-      {"1e+", "1e+", ""},             {"nan", "", "nan"},        {"--1", "-", "-1"},
-      {"0X.8p1z", "0X.8p1", "z"},     {"\n\t 42\n", "42", "\n"}, {"00012", "00012", ""},
+      {"  -12.5e3x", "-12.5e3", "x"},
+      {"+.5 ", "+.5", " "},
+      {"0x", "0x", ""},
+      {"1e+", "1e+", ""},
+      {"nan", "", "nan"},
+      {"--1", "-", "-1"},
+      {"0X.8p1z", "0X.8p1", "z"},
+      {"\n\t 42\n", "42", "\n"},
+      {"00012", "00012", ""},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     int peer;
@@ -272,7 +278,8 @@ static void an_always_full_socket_takes_budget(void **state) {
   int peer;
   la_stream *s = pair(&peer);
   char block[4096] = {0};
-  while (send(peer, block, sizeof block, MSG_DONTWAIT) > 0) {}
+  while (send(peer, block, sizeof block, MSG_DONTWAIT) > 0) {
+  }
   la_reader_some(&s->reader, 10);
   stop(R, go_once(R, &s->reader.base));
   la_future_drop(&s->reader.base);

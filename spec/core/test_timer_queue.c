@@ -82,8 +82,8 @@ static int setup(void **state) {
   return 0;
 }
 
-#define assert_counts(p, w, d) \
-  (assert_int_equal((p)->clones, 0), assert_int_equal((p)->wakes, w), \
+#define assert_counts(p, w, d)                                                                     \
+  (assert_int_equal((p)->clones, 0), assert_int_equal((p)->wakes, w),                              \
    assert_int_equal((p)->drops, d))
 
 /* Goes from `next` to `next`, at most `limit` times, until the queue is empty. */
@@ -438,9 +438,12 @@ static void a_random_life_is_that_of_the_model(void **state) {
     model_elapsed = now / MS;
     for (unsigned op = 0; op < 1000; op++) {
       unsigned kind = (unsigned)(random64() % 8);
-      if (kind < 5) random_insert();
-      else if (kind < 6) random_cancel();
-      else random_advance();
+      if (kind < 5)
+        random_insert();
+      else if (kind < 6)
+        random_cancel();
+      else
+        random_advance();
       check_next();
     }
     for (unsigned i = 0; i < PROBES; i++) {
@@ -453,22 +456,22 @@ static void a_random_life_is_that_of_the_model(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test_setup(an_empty_queue_has_nothing_to_do, setup),
-    cmocka_unit_test_setup(never_early_and_at_most_a_tick_late, setup),
-    cmocka_unit_test_setup(a_deadline_that_has_passed_fires_at_the_next_advance, setup),
-    cmocka_unit_test_setup(a_timer_that_is_alone_is_slept_through, setup),
-    cmocka_unit_test_setup(cancel_in_every_state, setup),
-    cmocka_unit_test_setup(cancel_leaves_its_neighbours, setup),
-    cmocka_unit_test_setup(one_tick_fires_in_the_order_put_in, setup),
-    cmocka_unit_test_setup(a_jump_fires_in_the_order_of_deadlines, setup),
-    cmocka_unit_test_setup(a_wake_cancels_one_that_is_due_too, setup),
-    cmocka_unit_test_setup(a_wake_cancels_one_that_waits, setup),
-    cmocka_unit_test_setup(what_a_wake_puts_in_waits_for_the_next_advance, setup),
-    cmocka_unit_test_setup(a_wake_resets_one_that_is_due_too, setup),
-    cmocka_unit_test_setup(absurd_deadlines_neither_wrap_nor_stop_progress, setup),
-    cmocka_unit_test_setup(a_clock_that_goes_backwards_stands_still, setup),
-    cmocka_unit_test_setup(jumps_of_years_are_quick, setup),
-    cmocka_unit_test_setup(a_random_life_is_that_of_the_model, setup),
+      cmocka_unit_test_setup(an_empty_queue_has_nothing_to_do, setup),
+      cmocka_unit_test_setup(never_early_and_at_most_a_tick_late, setup),
+      cmocka_unit_test_setup(a_deadline_that_has_passed_fires_at_the_next_advance, setup),
+      cmocka_unit_test_setup(a_timer_that_is_alone_is_slept_through, setup),
+      cmocka_unit_test_setup(cancel_in_every_state, setup),
+      cmocka_unit_test_setup(cancel_leaves_its_neighbours, setup),
+      cmocka_unit_test_setup(one_tick_fires_in_the_order_put_in, setup),
+      cmocka_unit_test_setup(a_jump_fires_in_the_order_of_deadlines, setup),
+      cmocka_unit_test_setup(a_wake_cancels_one_that_is_due_too, setup),
+      cmocka_unit_test_setup(a_wake_cancels_one_that_waits, setup),
+      cmocka_unit_test_setup(what_a_wake_puts_in_waits_for_the_next_advance, setup),
+      cmocka_unit_test_setup(a_wake_resets_one_that_is_due_too, setup),
+      cmocka_unit_test_setup(absurd_deadlines_neither_wrap_nor_stop_progress, setup),
+      cmocka_unit_test_setup(a_clock_that_goes_backwards_stands_still, setup),
+      cmocka_unit_test_setup(jumps_of_years_are_quick, setup),
+      cmocka_unit_test_setup(a_random_life_is_that_of_the_model, setup),
   };
   return cmocka_run_group_tests_name("timer_queue", tests, NULL, NULL);
 }

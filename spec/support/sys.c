@@ -25,8 +25,10 @@ static int raise(lua_State *L, const char *what) {
 
 static int failed(lua_State *L) {
   lua_pushnil(L);
-  lua_pushstring(L, errno == EAGAIN ? "EAGAIN" : errno == ECONNRESET ? "ECONNRESET"
-                    : errno == EPIPE ? "EPIPE" : strerror(errno));
+  lua_pushstring(L, errno == EAGAIN       ? "EAGAIN"
+                    : errno == ECONNRESET ? "ECONNRESET"
+                    : errno == EPIPE      ? "EPIPE"
+                                          : strerror(errno));
   return 2;
 }
 
@@ -115,8 +117,10 @@ static int sys_shutdown(lua_State *L) {
 /* sockopt(fd, name) -> integer */
 static int sys_sockopt(lua_State *L) {
   static const char *const names[] = {"nodelay", "keepalive", "keepidle", "reuseport", NULL};
-  static const int ids[][2] = {{IPPROTO_TCP, TCP_NODELAY}, {SOL_SOCKET, SO_KEEPALIVE},
-                               {IPPROTO_TCP, TCP_KEEPIDLE}, {SOL_SOCKET, SO_REUSEPORT}};
+  static const int ids[][2] = {{IPPROTO_TCP, TCP_NODELAY},
+                               {SOL_SOCKET, SO_KEEPALIVE},
+                               {IPPROTO_TCP, TCP_KEEPIDLE},
+                               {SOL_SOCKET, SO_REUSEPORT}};
   const int *id = ids[luaL_checkoption(L, 2, NULL, names)];
   int value = 0;
   socklen_t len = sizeof value;
@@ -214,13 +218,16 @@ static int sys_root(lua_State *L) {
 }
 
 __attribute__((visibility("default"))) int luaopen_sys(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"listen", sys_listen}, {"connect", sys_connect}, {"accept", sys_accept},
-      {"send", sys_send}, {"recv", sys_recv}, {"close", sys_close}, {"reset", sys_reset},
-      {"shutdown", sys_shutdown}, {"sockopt", sys_sockopt}, {"socket", sys_socket},
-      {"fds", sys_fds}, {"rss", sys_rss}, {"cpu", sys_cpu}, {"nofile", sys_nofile},
-      {"dup", sys_dup}, {"symlink", sys_symlink}, {"mkfifo", sys_mkfifo}, {"block", sys_block},
-      {"root", sys_root}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"listen", sys_listen},   {"connect", sys_connect},
+                                       {"accept", sys_accept},   {"send", sys_send},
+                                       {"recv", sys_recv},       {"close", sys_close},
+                                       {"reset", sys_reset},     {"shutdown", sys_shutdown},
+                                       {"sockopt", sys_sockopt}, {"socket", sys_socket},
+                                       {"fds", sys_fds},         {"rss", sys_rss},
+                                       {"cpu", sys_cpu},         {"nofile", sys_nofile},
+                                       {"dup", sys_dup},         {"symlink", sys_symlink},
+                                       {"mkfifo", sys_mkfifo},   {"block", sys_block},
+                                       {"root", sys_root},       {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;
 }

@@ -149,8 +149,10 @@ la_poll la_coro_poll(la_coro *c, la_context *cx) {
 
 int la_coro_take(la_coro *c, lua_State *to) {
   if (c->co == NULL) { /* it never began: cancelled, or no memory for it */
-    if ((c->flags & LA_CORO_BROKEN) != 0) lua_pushliteral(to, "not enough memory");
-    else la_push_cancelled(to);
+    if ((c->flags & LA_CORO_BROKEN) != 0)
+      lua_pushliteral(to, "not enough memory");
+    else
+      la_push_cancelled(to);
     return 1;
   }
   lua_xmove(c->co, to, c->values);
@@ -177,15 +179,15 @@ void la_coro_set_traceback(lua_State *L, const la_coro *c, int error) {
 static void push_record(lua_State *L, const la_coro *c, int field) {
   lua_State *store = la_rt->store;
   lua_rawgeti(store, LA_STORE_TRACEBACKS, c->slot);
-  if (lua_istable(store, -1)) lua_rawgeti(store, -1, field);
-  else lua_pushnil(store);
+  if (lua_istable(store, -1))
+    lua_rawgeti(store, -1, field);
+  else
+    lua_pushnil(store);
   lua_xmove(store, L, 1);
   lua_settop(store, LA_STORE_TOP);
 }
 
-void la_coro_push_traceback(lua_State *L, const la_coro *c) {
-  push_record(L, c, RECORD_TRACEBACK);
-}
+void la_coro_push_traceback(lua_State *L, const la_coro *c) { push_record(L, c, RECORD_TRACEBACK); }
 
 bool la_coro_has_traceback(lua_State *L, const la_coro *c, int error) {
   error = lua_absindex(L, error);

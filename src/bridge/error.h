@@ -13,10 +13,10 @@
 #include <stdbool.h>
 
 typedef struct la_error_info {
-  const char *code;    /* "ECONNREFUSED" */
-  const char *message; /* "connection refused" */
-  const char *op;      /* "connect" */
-  int number;          /* errno, positive; 0 for none */
+  const char *code;           /* "ECONNREFUSED" */
+  const char *message;        /* "connection refused" */
+  const char *op;             /* "connect" */
+  int number;                 /* errno, positive; 0 for none */
   const char *path, *address; /* or NULL */
 } la_error_info;
 

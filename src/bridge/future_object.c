@@ -145,10 +145,10 @@ static void start_poll_fn(lua_State *L, int i, la_future_object *o) {
 static void start(lua_State *L, int i, la_future_object *o) {
   o->rt = la_runtime_check(L, "polling a future");
   switch ((la_future_kind)o->kind) {
-    case LA_KIND_CALL: start_call(L, i, o); break;
-    case LA_KIND_OPERATION: start_operation(L, i, o); break;
-    case LA_KIND_POLL_FN: start_poll_fn(L, i, o); break;
-    case LA_KIND_C: break;
+  case LA_KIND_CALL: start_call(L, i, o); break;
+  case LA_KIND_OPERATION: start_operation(L, i, o); break;
+  case LA_KIND_POLL_FN: start_poll_fn(L, i, o); break;
+  case LA_KIND_C: break;
   }
   if (o->state == LA_FUTURE_NEW) o->state = LA_FUTURE_STARTED;
   la_list_push(&o->rt->futures, &o->started);
@@ -269,10 +269,10 @@ static int take_operation(lua_State *L, int i, la_future_object *o) {
 int la_future_object_take(lua_State *L, int i) {
   la_future_object *o = lua_touserdata(L, i);
   switch ((la_future_kind)o->kind) {
-    case LA_KIND_CALL: return take_call(L, o);
-    case LA_KIND_POLL_FN: return take_poll_fn(L, o);
-    case LA_KIND_OPERATION: return take_operation(L, lua_absindex(L, i), o);
-    default: break;
+  case LA_KIND_CALL: return take_call(L, o);
+  case LA_KIND_POLL_FN: return take_poll_fn(L, o);
+  case LA_KIND_OPERATION: return take_operation(L, lua_absindex(L, i), o);
+  default: break;
   }
   int n = o->finish != NULL ? o->finish(L, o->f) : 0;
   la_future_object_drop(o);

@@ -14,7 +14,12 @@
 
 #define LA_FUTURE_NAME "lua_async.Future"
 
-typedef enum la_future_kind { LA_KIND_CALL, LA_KIND_OPERATION, LA_KIND_POLL_FN, LA_KIND_C } la_future_kind;
+typedef enum la_future_kind {
+  LA_KIND_CALL,
+  LA_KIND_OPERATION,
+  LA_KIND_POLL_FN,
+  LA_KIND_C
+} la_future_kind;
 typedef enum la_future_state {
   LA_FUTURE_NEW,
   LA_FUTURE_STARTED,
@@ -28,8 +33,8 @@ struct la_future_object {
   la_future *f; /* STARTED and READY; for LA_KIND_C also NEW */
   la_finish finish;
   const la_operation *op;
-  la_runtime *rt; /* where it was started: it cannot be polled elsewhere */
-  la_node started; /* in rt->futures */
+  la_runtime *rt;             /* where it was started: it cannot be polled elsewhere */
+  la_node started;            /* in rt->futures */
   la_future_object **awaiter; /* where who awaits it keeps its address; NULL for nobody */
   int nargs;
   unsigned char kind, state;

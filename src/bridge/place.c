@@ -39,6 +39,8 @@ la_place la_place_here(lua_State *L, la_places *p, int level) {
 }
 
 void la_place_push(lua_State *L, const la_places *p, la_place place) {
-  if (place.source == 0) lua_pushliteral(L, "?");
-  else lua_pushfstring(L, "%s:%d", p->names[place.source - 1], (int)place.line);
+  if (place.source == 0)
+    lua_pushliteral(L, "?");
+  else
+    lua_pushfstring(L, "%s:%d", p->names[place.source - 1], (int)place.line);
 }

@@ -40,7 +40,8 @@ static la_poll poll_fn_poll(la_future *f, la_context *cx) {
   object->cx = cx;
   int status = call(p, 1, &n);
   object->cx = NULL;
-  if (status == LUA_YIELD) return fail(p, "a poll function cannot wait or yield: it returns \"pending\"");
+  if (status == LUA_YIELD)
+    return fail(p, "a poll function cannot wait or yield: it returns \"pending\"");
   if (status != LUA_OK) return fail(p, NULL);
   const char *state = n > 0 && lua_type(p->co, -n) == LUA_TSTRING ? lua_tostring(p->co, -n) : "";
   if (strcmp(state, "pending") == 0) {
@@ -86,7 +87,9 @@ bool la_poll_fn_init(la_poll_fn *p, lua_State *L) {
 }
 
 int la_poll_fn_take(la_poll_fn *p, lua_State *L) {
-  if (p->message != NULL) lua_pushstring(L, p->message);
-  else lua_xmove(p->co, L, p->results);
+  if (p->message != NULL)
+    lua_pushstring(L, p->message);
+  else
+    lua_xmove(p->co, L, p->results);
   return p->results;
 }

@@ -91,8 +91,10 @@ lua_State *la_thread_take(la_runtime *rt, int *anchor) {
   lua_pushcfunction(L, make_thread);
   lua_pushlightuserdata(L, rt);
   lua_pushinteger(L, *anchor);
-  if (lua_pcall(L, 2, 1, 0) == LUA_OK) co = lua_tothread(L, -1);
-  else la_slot_give(&rt->anchors, *anchor);
+  if (lua_pcall(L, 2, 1, 0) == LUA_OK)
+    co = lua_tothread(L, -1);
+  else
+    la_slot_give(&rt->anchors, *anchor);
   lua_pop(L, 1);
   return co;
 }
@@ -122,8 +124,10 @@ void la_runtime_enter(lua_State *L, la_runtime *rt) {
   rt->spare_size = SPARE_MAX;
   lua_State *store = lua_newthread(L);
   for (int i = LA_STORE_OWNERS; i <= LA_STORE_TOP; i++) {
-    if (i == LA_STORE_OWNERS) la_owners_push(L);
-    else lua_newtable(L);
+    if (i == LA_STORE_OWNERS)
+      la_owners_push(L);
+    else
+      lua_newtable(L);
     lua_xmove(L, store, 1);
   }
   rt->store_ref = luaL_ref(L, LUA_REGISTRYINDEX);

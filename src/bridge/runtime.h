@@ -29,7 +29,12 @@ typedef struct la_slots {
   int count, size, used;
 } la_slots;
 
-enum { LA_STORE_OWNERS = 1, LA_STORE_THREADS, LA_STORE_TRACEBACKS, LA_STORE_TOP = LA_STORE_TRACEBACKS };
+enum {
+  LA_STORE_OWNERS = 1,
+  LA_STORE_THREADS,
+  LA_STORE_TRACEBACKS,
+  LA_STORE_TOP = LA_STORE_TRACEBACKS
+};
 
 typedef struct la_spare_thread {
   lua_State *co;
@@ -38,14 +43,14 @@ typedef struct la_spare_thread {
 
 typedef struct la_runtime {
   la_executor *ex;
-  void *reactor;      /* of src/driver, for src/lib */
-  lua_State *L;       /* whoever called run */
-  lua_State *store;   /* never runs; what is pushed on it is moved on at once */
+  void *reactor;    /* of src/driver, for src/lib */
+  lua_State *L;     /* whoever called run */
+  lua_State *store; /* never runs; what is pushed on it is moved on at once */
   int store_ref;
   lua_State *running; /* the Lua thread that runs now: L, a task's coroutine, or one of
                          async.coroutine in it. A plain coroutine does not appear here,
                          which is how an await in one is told. */
-  la_task *root;       /* the task of run itself: its failure is raised, not reported */
+  la_task *root;      /* the task of run itself: its failure is raised, not reported */
   la_coro *current;   /* the coroutine being polled, NULL for none */
   la_context *cx;     /* what it is polled with */
   la_slots anchors, slots;
@@ -53,7 +58,7 @@ typedef struct la_runtime {
   int spare_count, spare_size;
   la_places places;
   la_list futures; /* Future objects that were started and are not over */
-  bool rethrow; /* the next error that is raised may have its traceback already */
+  bool rethrow;    /* the next error that is raised may have its traceback already */
   struct la_runtime *outer;
 } la_runtime;
 

@@ -9,7 +9,8 @@
 char la_scope_root;
 
 static bool scope_cancelled(la_scope *s) {
-  if (!s->cancelled && s->deadline != LA_TIMER_NEVER && la_timer_idle(&s->timer)) s->cancelled = true;
+  if (!s->cancelled && s->deadline != LA_TIMER_NEVER && la_timer_idle(&s->timer))
+    s->cancelled = true;
   return s->cancelled;
 }
 
@@ -42,8 +43,10 @@ void la_scope_abandon_to(la_coro *c, la_scope *outer) {
 static la_scope *enter(lua_State *L, la_coro *c, uint64_t deadline, bool shield) {
   la_scope *s = lua_newuserdatauv(L, sizeof *s, 0);
   *s = (la_scope){.parent = c->scope, .coro = c, .deadline = deadline, .shield = shield};
-  if (deadline <= la_executor_now(la_rt->ex)) s->cancelled = true;
-  else if (deadline != LA_TIMER_NEVER) arm(s, la_rt->cx);
+  if (deadline <= la_executor_now(la_rt->ex))
+    s->cancelled = true;
+  else if (deadline != LA_TIMER_NEVER)
+    arm(s, la_rt->cx);
   c->scope = s;
   return s;
 }
@@ -59,7 +62,8 @@ static int leave(lua_State *L, int status, lua_KContext k) {
   if (!failed) return lua_gettop(L) - 2;
   if (!mine) return la_rethrow(L);
   lua_pushnil(L);
-  la_push_error(L, &(la_error_info){.code = "ETIMEDOUT", .op = "timeout",
+  la_push_error(L, &(la_error_info){.code = "ETIMEDOUT",
+                                    .op = "timeout",
                                     .message = "the deadline has passed"});
   return 2;
 }

@@ -74,8 +74,10 @@ static int pack_failure(lua_State *L) {
   lua_createtable(L, 2, 0);
   lua_insert(L, 2);
   lua_rawseti(L, 2, FAILURE_ERROR);
-  if ((c->flags & LA_CORO_BROKEN) != 0 && c->co != NULL) luaL_traceback(L, c->co, NULL, 0);
-  else la_coro_push_traceback(L, c);
+  if ((c->flags & LA_CORO_BROKEN) != 0 && c->co != NULL)
+    luaL_traceback(L, c->co, NULL, 0);
+  else
+    la_coro_push_traceback(L, c);
   if (!lua_isstring(L, -1)) lua_pushliteral(L, "(no traceback)");
   lua_pushfstring(L, "\n\ttask %I, spawned at ", la_task_object_id(o));
   la_place_push(L, &la_rt->places, o->place);
@@ -123,8 +125,10 @@ static void keep_unusual(lua_State *L, la_coro *c, bool report) {
   if (lua_checkstack(L, LUA_MINSTACK + c->values)) {
     lua_xmove(la_rt->store, L, 1);
     int object = lua_gettop(L);
-    if ((c->flags & LA_CORO_FAILED) != 0) outcome = keep_failure(L, c);
-    else outcome = keep_many(L, la_coro_take(c, L));
+    if ((c->flags & LA_CORO_FAILED) != 0)
+      outcome = keep_failure(L, c);
+    else
+      outcome = keep_many(L, la_coro_take(c, L));
     o->outcome = (unsigned char)outcome;
     o->ended_id = id;
     if (outcome >= LA_OUTCOME_FAILED && report) la_report_failure(L, object);
@@ -180,21 +184,19 @@ static void push_failure(lua_State *L, int i) {
 int la_task_object_results(lua_State *L, int i) {
   const la_task_object *o = lua_touserdata(L, i);
   switch ((la_outcome)o->outcome) {
-    case LA_OUTCOME_EMPTY: return 0;
-    case LA_OUTCOME_ONE: lua_getiuservalue(L, i, UV_VALUE); return 1;
-    case LA_OUTCOME_MANY: {
-      lua_getiuservalue(L, i, UV_VALUE);
-      int t = lua_gettop(L);
-      lua_getfield(L, t, "n");
-      int n = (int)lua_tointeger(L, -1);
-      luaL_checkstack(L, n, "too many results");
-      for (int k = 1; k <= n; k++) lua_rawgeti(L, t, k);
-      return n;
-    }
-    case LA_OUTCOME_CANCELLED: la_push_cancelled(L); return lua_error(L);
-    default:
-      push_failure(L, i);
-      return la_raise_from(L);
+  case LA_OUTCOME_EMPTY: return 0;
+  case LA_OUTCOME_ONE: lua_getiuservalue(L, i, UV_VALUE); return 1;
+  case LA_OUTCOME_MANY: {
+    lua_getiuservalue(L, i, UV_VALUE);
+    int t = lua_gettop(L);
+    lua_getfield(L, t, "n");
+    int n = (int)lua_tointeger(L, -1);
+    luaL_checkstack(L, n, "too many results");
+    for (int k = 1; k <= n; k++) lua_rawgeti(L, t, k);
+    return n;
+  }
+  case LA_OUTCOME_CANCELLED: la_push_cancelled(L); return lua_error(L);
+  default: push_failure(L, i); return la_raise_from(L);
   }
 }
 
@@ -202,15 +204,17 @@ int la_task_object_return(lua_State *L, int i) {
   const la_task_object *o = lua_touserdata(L, i);
   if (o->outcome < LA_OUTCOME_FAILED) return la_task_object_results(L, i);
   push_failure(L, i);
-  if (lua_type(L, -2) == LUA_TSTRING) la_push_report(L, -2, -1);
-  else lua_pop(L, 1);
+  if (lua_type(L, -2) == LUA_TSTRING)
+    la_push_report(L, -2, -1);
+  else
+    lua_pop(L, 1);
   return lua_error(L);
 }
 
 /* ---- spawning ----------------------------------------------------------------------*/
 
-la_task_object *la_task_object_spawn(lua_State *L, la_runtime *rt, int nargs, int level,
-                                     int owners, int metatable) {
+la_task_object *la_task_object_spawn(lua_State *L, la_runtime *rt, int nargs, int level, int owners,
+                                     int metatable) {
   if (nargs > MAX_ARGS) luaL_error(L, "too many arguments for a task: pass them in a table");
   int base = lua_gettop(L) - nargs;
   la_task_object *o = lua_newuserdatauv(L, sizeof *o, UV_ARGS - 1 + nargs);
@@ -264,7 +268,8 @@ void la_report_failure(lua_State *L, int i) {
   lua_insert(L, -2);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
     const char *s = lua_tostring(L, -1);
-    fprintf(stderr, "lua_async: a task failed, and so did telling it: %s\n", s ? s : "(no message)");
+    fprintf(stderr, "lua_async: a task failed, and so did telling it: %s\n",
+            s ? s : "(no message)");
     lua_pop(L, 1);
   }
 }

@@ -29,7 +29,7 @@ typedef enum la_outcome {
 
 typedef struct la_task_object {
   union {
-    la_task *task;       /* before it has ended */
+    la_task *task; /* before it has ended */
     lua_Integer ended_id;
   };
   la_place place;        /* where it was spawned */
@@ -49,8 +49,8 @@ static inline lua_Integer la_task_object_id(const la_task_object *o) {
 ** `owners` and `metatable` are the indices of those on L (la_owners_push,
 ** la_task_metatable_key); `level` of its call stack is where it is spawned. Raises for
 ** want of memory. */
-la_task_object *la_task_object_spawn(lua_State *L, la_runtime *rt, int nargs, int level,
-                                     int owners, int metatable);
+la_task_object *la_task_object_spawn(lua_State *L, la_runtime *rt, int nargs, int level, int owners,
+                                     int metatable);
 
 /* Pushes the results of a Task that has ended (at index i) and returns how many, or
 ** raises its error, with the record of where it came from. */
@@ -69,8 +69,8 @@ void la_task_object_push(lua_State *L, la_runtime *rt, la_task *t);
 /* Reports, to the handler or to stderr, that the Task at index i has failed. */
 void la_report_failure(lua_State *L, int i);
 
-extern char la_task_metatable_key;  /* registry: the metatable of Tasks */
-extern char la_error_handler_key; /* registry: the handler of async.on_error */
-extern char la_task_names_key;    /* registry: weak table, Task -> name */
+extern char la_task_metatable_key; /* registry: the metatable of Tasks */
+extern char la_error_handler_key;  /* registry: the handler of async.on_error */
+extern char la_task_names_key;     /* registry: weak table, Task -> name */
 
 #endif

@@ -131,8 +131,8 @@ static void complete(la_executor *ex, la_task *t, bool cancelled) {
 }
 
 static void run_task(la_executor *ex, la_task *t) {
-  uint64_t old = atomic_fetch_and_explicit(&t->state, ~(uint64_t)LA_TASK_SCHEDULED,
-                                           memory_order_acq_rel);
+  uint64_t old =
+      atomic_fetch_and_explicit(&t->state, ~(uint64_t)LA_TASK_SCHEDULED, memory_order_acq_rel);
   if (old & LA_TASK_COMPLETE) {
     la_task_unref(t);
     return;
@@ -157,8 +157,10 @@ static void take_foreign(la_executor *ex) {
     la_task *t = la_container(n, la_task, next);
     n = n->next;
     uint64_t state = atomic_load_explicit(&t->state, memory_order_acquire);
-    if (state / LA_TASK_REF == 0) keep_or_free(ex, t);
-    else push_ready(ex, t);
+    if (state / LA_TASK_REF == 0)
+      keep_or_free(ex, t);
+    else
+      push_ready(ex, t);
   }
 }
 

@@ -42,7 +42,7 @@ struct la_executor {
   unsigned budget;
   bool closed, stop;    /* `stop`: the turn ends, since `until` is COMPLETE */
   const la_task *until; /* what la_executor_run waits for */
-  la_task *current; /* the one being polled */
+  la_task *current;     /* the one being polled */
   const void *owner;
   la_mpsc foreign;
   la_parker parker;
@@ -53,8 +53,8 @@ struct la_executor {
   la_mpsc_node *spare; /* memory of ended tasks of the class `spare_class` */
   const la_task_class *spare_class;
   size_t spare_count;
-  size_t tasks; /* tasks whose memory is not freed (spare ones do not count) */
-  _Atomic long external; /* what may wake a task unseen by the parker */
+  size_t tasks;            /* tasks whose memory is not freed (spare ones do not count) */
+  _Atomic long external;   /* what may wake a task unseen by the parker */
   _Atomic unsigned inside; /* foreign threads that are using the executor */
   _Atomic bool closing;
   _Atomic long freed_late; /* tasks freed since `closing`; see executor.c */

@@ -97,7 +97,6 @@ static inline la_waker la_task_borrow_waker(la_task *t) {
   return (la_waker){.data = t, .vt = &la_task_waker};
 }
 
-
 /* A clone for someone whom the parker cannot see, such as a thread of another
 ** library: while it or a clone of it exists, the executor does not take "every
 ** task waits" for a deadlock. Owner thread. */

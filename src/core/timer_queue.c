@@ -110,8 +110,10 @@ static void collect(la_timer_queue *q, uint64_t target) {
     la_list *slot = &q->slots[p.level][p.index];
     q->elapsed = start_of(q, p);
     mark_empty(q, p);
-    if (p.level == 0) append(&q->due, slot); /* all of it is of this tick */
-    else cascade(q, slot);
+    if (p.level == 0)
+      append(&q->due, slot); /* all of it is of this tick */
+    else
+      cascade(q, slot);
   }
   q->elapsed = target;
 }

@@ -22,7 +22,7 @@
 ** idle. While it is in the queue it must not move. */
 typedef struct la_timer {
   la_node node;
-  uint64_t when; /* deadline in ticks, rounded up */
+  uint64_t when;  /* deadline in ticks, rounded up */
   la_waker waker; /* owned while it is in the queue */
 } la_timer;
 

@@ -166,8 +166,10 @@ static int make_pool(la_reactor *r) {
   if (first == NULL) return UV_ENOMEM;
   int err = try_threads();
   if (err == 0) err = uv_queue_work(&r->loop, first, no_work, no_work_done);
-  if (err != 0) free(first);
-  else atomic_store_explicit(&pool_ready, true, memory_order_release);
+  if (err != 0)
+    free(first);
+  else
+    atomic_store_explicit(&pool_ready, true, memory_order_release);
   return err;
 }
 

@@ -31,6 +31,8 @@ void la_handle_close(la_handle *h) {
 
 void la_handle_unref(la_handle *h) {
   if (--h->refs > 0) return;
-  if (h->state == LA_HANDLE_OPEN) la_handle_close(h);
-  else if (h->state == LA_HANDLE_CLOSED) free_handle(h);
+  if (h->state == LA_HANDLE_OPEN)
+    la_handle_close(h);
+  else if (h->state == LA_HANDLE_CLOSED)
+    free_handle(h);
 }

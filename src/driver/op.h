@@ -50,6 +50,7 @@ void la_op_complete(la_op *op, ssize_t result);
 
 la_poll la_op_poll(la_future *f, la_context *cx);
 void la_op_drop(la_future *f);
-#define LA_OP_VTABLE(NAME) {la_op_poll, la_op_drop, NAME, NULL}
+#define LA_OP_VTABLE(NAME)                                                                         \
+  { la_op_poll, la_op_drop, NAME, NULL }
 
 #endif

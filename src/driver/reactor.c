@@ -114,6 +114,8 @@ char *la_buffer_take(la_reactor *r) {
 }
 
 void la_buffer_give(la_reactor *r, char *buffer) {
-  if (!r->closed && r->buffers_free < LA_BUFFERS_KEPT) r->buffers[r->buffers_free++] = buffer;
-  else free(buffer);
+  if (!r->closed && r->buffers_free < LA_BUFFERS_KEPT)
+    r->buffers[r->buffers_free++] = buffer;
+  else
+    free(buffer);
 }

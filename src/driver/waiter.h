@@ -17,9 +17,12 @@ static inline bool la_waiter_holds(const la_waiter *w) { return w->waker.vt != N
 
 /* Keeps a clone of the context's waker, unless it holds one that wakes the same task. */
 static inline void la_waiter_set(la_waiter *w, la_reactor *r, const la_context *cx) {
-  if (!la_waiter_holds(w)) r->waiting++;
-  else if (la_waker_will_wake(&w->waker, cx->waker)) return;
-  else la_waker_drop(w->waker);
+  if (!la_waiter_holds(w))
+    r->waiting++;
+  else if (la_waker_will_wake(&w->waker, cx->waker))
+    return;
+  else
+    la_waker_drop(w->waker);
   w->waker = la_waker_clone(cx->waker);
 }
 

@@ -34,9 +34,7 @@ static void after_op(uv_work_t *req, int status) {
 
 int la_work_op_submit(la_op *op) { return queue(la_container(op, la_work, op), after_op); }
 
-uv_req_t *la_work_op_request(la_op *op) {
-  return (uv_req_t *)&la_container(op, la_work, op)->req;
-}
+uv_req_t *la_work_op_request(la_op *op) { return (uv_req_t *)&la_container(op, la_work, op)->req; }
 
 static void after_submitted(uv_work_t *req, int status) {
   la_work *work = from_req(req);

@@ -35,7 +35,7 @@ int la_work_submit(la_work *work, void (*done)(la_work *work, ssize_t result));
 
 int la_work_op_submit(la_op *op);
 uv_req_t *la_work_op_request(la_op *op);
-#define LA_WORK_OP(NAME, RELEASE) \
-  {LA_OP_VTABLE(NAME), la_work_op_submit, RELEASE, la_work_op_request}
+#define LA_WORK_OP(NAME, RELEASE)                                                                  \
+  { LA_OP_VTABLE(NAME), la_work_op_submit, RELEASE, la_work_op_request }
 
 #endif

@@ -18,8 +18,10 @@ int la_address_port(const la_address *a) {
 }
 
 void la_address_set_port(la_address *a, int port) {
-  if (a->any.sa_family == AF_INET6) a->in6.sin6_port = htons((uint16_t)port);
-  else a->in4.sin_port = htons((uint16_t)port);
+  if (a->any.sa_family == AF_INET6)
+    a->in6.sin6_port = htons((uint16_t)port);
+  else
+    a->in4.sin_port = htons((uint16_t)port);
 }
 
 /* A scope is shown by its interface's name, or number when it has none any more. */
@@ -45,7 +47,8 @@ bool la_address_from(la_address *a, const struct sockaddr *sa) {
 }
 
 bool la_address_equal(const la_address *a, const la_address *b) {
-  if (a->any.sa_family != b->any.sa_family || la_address_port(a) != la_address_port(b)) return false;
+  if (a->any.sa_family != b->any.sa_family || la_address_port(a) != la_address_port(b))
+    return false;
   if (a->any.sa_family == AF_INET) return a->in4.sin_addr.s_addr == b->in4.sin_addr.s_addr;
   return a->in6.sin6_scope_id == b->in6.sin6_scope_id &&
          memcmp(&a->in6.sin6_addr, &b->in6.sin6_addr, sizeof a->in6.sin6_addr) == 0;

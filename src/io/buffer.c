@@ -11,8 +11,10 @@ static bool pooled(const la_rbuf *b) { return b->cap == LA_BUFFER_SIZE; }
 
 static void release(la_rbuf *b, la_reactor *r) {
   if (b->data == NULL) return;
-  if (pooled(b)) la_buffer_give(r, b->data);
-  else free(b->data);
+  if (pooled(b))
+    la_buffer_give(r, b->data);
+  else
+    free(b->data);
   *b = (la_rbuf){0};
 }
 
@@ -32,7 +34,8 @@ int la_rbuf_grow(la_rbuf *b, la_reactor *r, size_t want) {
   size_t need = want < len ? want : len;
   if (need < 1) need = 1;
   if (b->data != NULL && la_rbuf_room(b) >= need) return 0;
-  if (b->data != NULL && b->cap - len >= need && b->start > 0) { /* sliding pays: it moves no more than it gains */
+  if (b->data != NULL && b->cap - len >= need &&
+      b->start > 0) { /* sliding pays: it moves no more than it gains */
     memmove(b->data, la_rbuf_bytes(b), len);
     b->start = 0;
     b->end = len;
@@ -46,8 +49,10 @@ int la_rbuf_grow(la_rbuf *b, la_reactor *r, size_t want) {
 
 void la_rbuf_settle(la_rbuf *b, la_reactor *r) {
   size_t len = la_rbuf_len(b);
-  if (len == 0) release(b, r);
-  else if (b->cap > SMALL && len < b->cap / 4 && len != LA_BUFFER_SIZE) move(b, r, len);
+  if (len == 0)
+    release(b, r);
+  else if (b->cap > SMALL && len < b->cap / 4 && len != LA_BUFFER_SIZE)
+    move(b, r, len);
 }
 
 void la_rbuf_adopt(la_rbuf *b, la_reactor *r, char *buffer, size_t n) {

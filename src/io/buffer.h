@@ -13,7 +13,7 @@
 #include "driver/reactor.h"
 
 typedef struct la_rbuf {
-  char *data; /* NULL: no memory */
+  char *data;             /* NULL: no memory */
   size_t start, end, cap; /* bytes are data[start, end) */
 } la_rbuf;
 

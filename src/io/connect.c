@@ -62,8 +62,7 @@ static void give_up(attempt *a) {
 }
 
 static void give_up_all(race *r) {
-  while (!la_list_empty(&r->running))
-    give_up(la_container(r->running.head.next, attempt, node));
+  while (!la_list_empty(&r->running)) give_up(la_container(r->running.head.next, attempt, node));
 }
 
 /* The error of the address that is tried first is the one to tell. */
@@ -139,16 +138,20 @@ static void start_due(race *r) {
   while (r->next < r->count && (la_list_empty(&r->running) || now >= r->next_at)) {
     const la_address *address = &r->list[r->next++];
     int err = start(r, address);
-    if (err == 0) r->next_at = now + LA_CONNECT_STAGGER_NS;
-    else note_failure(r, address, err);
+    if (err == 0)
+      r->next_at = now + LA_CONNECT_STAGGER_NS;
+    else
+      note_failure(r, address, err);
   }
 }
 
 /* A race that outlives the executor finds its timer in no queue any more. */
 static void stop_timer(race *r) {
   if (la_timer_idle(&r->stagger)) return;
-  if (r->reactor->ex != NULL) la_timer_cancel(&r->reactor->ex->timers, &r->stagger);
-  else la_waker_drop(r->stagger.waker);
+  if (r->reactor->ex != NULL)
+    la_timer_cancel(&r->reactor->ex->timers, &r->stagger);
+  else
+    la_waker_drop(r->stagger.waker);
 }
 
 static la_poll race_poll(la_future *f, la_context *cx) {

@@ -116,10 +116,10 @@ static void job_ended(la_work *work, ssize_t result) {
   la_file *f = la_container(work, la_file, job.work);
   f->busy = false;
   switch (f->job.kind) {
-    case LA_JOB_READ: read_ended(f, result); break;
-    case LA_JOB_WRITE: write_ended(f, result); break;
-    case LA_JOB_CLOSE: close_ended(f, result); break;
-    default: op_ended(f, result);
+  case LA_JOB_READ: read_ended(f, result); break;
+  case LA_JOB_WRITE: write_ended(f, result); break;
+  case LA_JOB_CLOSE: close_ended(f, result); break;
+  default: op_ended(f, result);
   }
   if (f->flags & LA_FILE_CLOSING) step_close(f);
   wake_all(f);
@@ -218,8 +218,10 @@ static ssize_t absorb(la_file *f) {
   memcpy(b->data + b->end, f->ahead, n);
   la_rbuf_added(b, n);
   f->ahead_len -= n;
-  if (f->ahead_len == 0) forget_ahead(f);
-  else memmove(f->ahead, f->ahead + n, f->ahead_len);
+  if (f->ahead_len == 0)
+    forget_ahead(f);
+  else
+    memmove(f->ahead, f->ahead + n, f->ahead_len);
   return (ssize_t)n;
 }
 

@@ -75,7 +75,7 @@ typedef enum la_file_kind {
 ** UV_ECANCELED, and closing again is 0. */
 struct la_file_op {
   la_future base;
-  la_file *file; /* a reference, until the drop */
+  la_file *file;      /* a reference, until the drop */
   unsigned char kind; /* la_file_kind */
   bool begun;         /* it has waited: a close is UV_ECANCELED for it */
   bool finished;      /* its own work has ended: status is there */

@@ -41,14 +41,14 @@ static int job_stat(la_file_job *j) {
 static ssize_t run(la_work *work) {
   la_file_job *j = la_container(work, la_file_job, work);
   switch (j->kind) {
-    case LA_JOB_READ: return job_read(j);
-    case LA_JOB_WRITE: return job_write(j);
-    case LA_JOB_SYNC: return fsync(j->fd) == 0 ? 0 : la_posix_errno();
-    case LA_JOB_TRUNCATE: return ftruncate(j->fd, (off_t)j->at) == 0 ? 0 : la_posix_errno();
-    case LA_JOB_STAT: return job_stat(j);
-    case LA_JOB_READ_AT: return la_posix_pread_all(j->fd, j->buf, j->len, j->at);
-    case LA_JOB_WRITE_AT: return la_posix_pwrite_all(j->fd, j->buf, j->len, j->at, &j->done);
-    case LA_JOB_CLOSE: return job_close(j);
+  case LA_JOB_READ: return job_read(j);
+  case LA_JOB_WRITE: return job_write(j);
+  case LA_JOB_SYNC: return fsync(j->fd) == 0 ? 0 : la_posix_errno();
+  case LA_JOB_TRUNCATE: return ftruncate(j->fd, (off_t)j->at) == 0 ? 0 : la_posix_errno();
+  case LA_JOB_STAT: return job_stat(j);
+  case LA_JOB_READ_AT: return la_posix_pread_all(j->fd, j->buf, j->len, j->at);
+  case LA_JOB_WRITE_AT: return la_posix_pwrite_all(j->fd, j->buf, j->len, j->at, &j->done);
+  case LA_JOB_CLOSE: return job_close(j);
   }
   return UV_EINVAL;
 }

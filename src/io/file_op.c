@@ -32,8 +32,7 @@ static int seek_to(la_file *f, la_file_op *op, int64_t base) {
 }
 
 static int64_t told(const la_file *f) {
-  return f->position - (int64_t)(la_rbuf_len(&f->reader.buf) + f->ahead_len) +
-         (int64_t)f->out_len;
+  return f->position - (int64_t)(la_rbuf_len(&f->reader.buf) + f->ahead_len) + (int64_t)f->out_len;
 }
 
 /* f:seek(): only asks where we are, and disturbs no buffer. */
@@ -71,23 +70,25 @@ static int begin(la_file *f, la_file_op *op) {
   bool seeks = (f->flags & LA_FILE_SEEKS) != 0;
   int err = 0;
   switch (op->kind) {
-    case LA_FILE_SEEK:
-      if (!seeks) return UV_ESPIPE;
-      if (op->whence == SEEK_END) err = start(f, op, LA_JOB_STAT, sizeof(uv_stat_t));
-      else return seek_to(f, op, op->whence == SEEK_CUR ? told(f) : 0);
-      break;
-    case LA_FILE_SYNC: err = start(f, op, LA_JOB_SYNC, 0); break;
-    case LA_FILE_TRUNCATE: err = start(f, op, LA_JOB_TRUNCATE, 0); break;
-    case LA_FILE_STAT: err = start(f, op, LA_JOB_STAT, sizeof(uv_stat_t)); break;
-    case LA_FILE_READ_AT:
-      if (op->len == 0) return 0;
-      err = start(f, op, LA_JOB_READ_AT, op->len);
-      break;
-    case LA_FILE_WRITE_AT:
-      if (op->len == 0) return 0;
-      err = start(f, op, LA_JOB_WRITE_AT, op->len);
-      break;
-    default: return 0;
+  case LA_FILE_SEEK:
+    if (!seeks) return UV_ESPIPE;
+    if (op->whence == SEEK_END)
+      err = start(f, op, LA_JOB_STAT, sizeof(uv_stat_t));
+    else
+      return seek_to(f, op, op->whence == SEEK_CUR ? told(f) : 0);
+    break;
+  case LA_FILE_SYNC: err = start(f, op, LA_JOB_SYNC, 0); break;
+  case LA_FILE_TRUNCATE: err = start(f, op, LA_JOB_TRUNCATE, 0); break;
+  case LA_FILE_STAT: err = start(f, op, LA_JOB_STAT, sizeof(uv_stat_t)); break;
+  case LA_FILE_READ_AT:
+    if (op->len == 0) return 0;
+    err = start(f, op, LA_JOB_READ_AT, op->len);
+    break;
+  case LA_FILE_WRITE_AT:
+    if (op->len == 0) return 0;
+    err = start(f, op, LA_JOB_WRITE_AT, op->len);
+    break;
+  default: return 0;
   }
   return err == 0 ? 1 : err;
 }

@@ -13,15 +13,18 @@ int la_file_mode(const char *mode) {
   bool plus = false, exclusive = false;
   char first = *mode;
   for (const char *p = mode; *p != '\0' && *++p != '\0';) {
-    if (*p == '+' && !plus) plus = true;
-    else if (*p == 'x' && first == 'w' && !exclusive) exclusive = true;
-    else if (*p != 'b') return -1;
+    if (*p == '+' && !plus)
+      plus = true;
+    else if (*p == 'x' && first == 'w' && !exclusive)
+      exclusive = true;
+    else if (*p != 'b')
+      return -1;
   }
   switch (first) {
-    case 'r': flags = 0; break;
-    case 'w': flags = O_CREAT | O_TRUNC; break;
-    case 'a': flags = O_CREAT | O_APPEND; break;
-    default: return -1;
+  case 'r': flags = 0; break;
+  case 'w': flags = O_CREAT | O_TRUNC; break;
+  case 'a': flags = O_CREAT | O_APPEND; break;
+  default: return -1;
   }
   flags |= plus ? O_RDWR : first == 'r' ? O_RDONLY : O_WRONLY;
   return exclusive ? flags | O_EXCL : flags;

@@ -16,8 +16,8 @@
 static ssize_t run_stat(la_work *work) {
   la_fs_stat *op = la_container(work, la_fs_stat, work);
   uv_fs_t req;
-  int err = op->follow ? uv_fs_stat(NULL, &req, op->path, NULL)
-                       : uv_fs_lstat(NULL, &req, op->path, NULL);
+  int err =
+      op->follow ? uv_fs_stat(NULL, &req, op->path, NULL) : uv_fs_lstat(NULL, &req, op->path, NULL);
   if (err == 0) op->st = req.statbuf;
   uv_fs_req_cleanup(&req);
   return err;
@@ -42,13 +42,13 @@ la_fs_stat *la_fs_stat_new(la_reactor *r, const char *path, bool follow) {
 static char type_of(const struct dirent *e) {
 #ifdef DT_DIR
   switch (e->d_type) {
-    case DT_REG: return 'f';
-    case DT_DIR: return 'd';
-    case DT_LNK: return 'l';
-    case DT_FIFO: return 'p';
-    case DT_SOCK: return 's';
-    case DT_CHR: return 'c';
-    case DT_BLK: return 'b';
+  case DT_REG: return 'f';
+  case DT_DIR: return 'd';
+  case DT_LNK: return 'l';
+  case DT_FIFO: return 'p';
+  case DT_SOCK: return 's';
+  case DT_CHR: return 'c';
+  case DT_BLK: return 'b';
   }
 #else
   (void)e;

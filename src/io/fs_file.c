@@ -76,9 +76,9 @@ la_fs_read_file *la_fs_read_file_new(la_reactor *r, const char *path, size_t max
 /* ---- write_file -------------------------------------------------------------------*/
 
 static int write_plain(la_fs_write_file *op) {
-  int fd = la_posix_open(op->path,
-                         O_WRONLY | O_CREAT | (op->how == LA_FS_APPEND ? O_APPEND : O_TRUNC),
-                         op->mode);
+  int fd =
+      la_posix_open(op->path, O_WRONLY | O_CREAT | (op->how == LA_FS_APPEND ? O_APPEND : O_TRUNC),
+                    op->mode);
   if (fd < 0) return fd;
   int err = la_posix_write_all(fd, op->data, op->len, &op->done);
   int closed = la_posix_close(fd);
@@ -146,8 +146,10 @@ static int replace(la_fs_write_file *op, const char *target) {
   if (fd >= 0) {
     err = fill_temporary(op, fd, there ? &st : NULL);
     if (err == 0 && rename(temporary, target) != 0) err = la_posix_errno();
-    if (err != 0) unlink(temporary);
-    else err = sync_folder_of(target);
+    if (err != 0)
+      unlink(temporary);
+    else
+      err = sync_folder_of(target);
   }
   free(temporary);
   return err;

@@ -17,9 +17,9 @@ struct la_listener {
   la_handle handle;
   uv_poll_t uv;
   int fd;
-  bool ready;     /* a notice came, and accept has not been empty since */
-  bool listening; /* uv_poll_start is on */
-  int held;       /* accepted, and waiting for memory to make a stream of; or -1 */
+  bool ready;       /* a notice came, and accept has not been empty since */
+  bool listening;   /* uv_poll_start is on */
+  int held;         /* accepted, and waiting for memory to make a stream of; or -1 */
   la_stream *spare; /* made beforehand, so that no connection is lost to want of memory */
   la_list waiting;
   la_timer backoff; /* wakes the first that waits */
@@ -79,8 +79,7 @@ static int set_options(int fd, int family, const la_listen_options *o) {
     return UV_ENOTSUP;
 #endif
   }
-  if (family == AF_INET6 &&
-      setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only) != 0)
+  if (family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only) != 0)
     return uv_translate_sys_error(errno);
   return 0;
 }
@@ -161,10 +160,15 @@ static int accept_now(int fd) {
 /* Errors of one connection, not of the listener: accept(2) tells to try again. */
 static bool passing(int err) {
   switch (err) {
-    case UV_EINTR: case UV_ECONNABORTED: case UV_EPROTO: case UV_ENETDOWN:
-    case UV_EHOSTDOWN: case UV_EHOSTUNREACH: case UV_ENETUNREACH: case UV_EPERM:
-      return true;
-    default: return false;
+  case UV_EINTR:
+  case UV_ECONNABORTED:
+  case UV_EPROTO:
+  case UV_ENETDOWN:
+  case UV_EHOSTDOWN:
+  case UV_EHOSTUNREACH:
+  case UV_ENETUNREACH:
+  case UV_EPERM: return true;
+  default: return false;
   }
 }
 

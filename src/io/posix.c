@@ -32,8 +32,10 @@ ssize_t la_posix_read(int fd, char *buf, size_t len) {
 int la_posix_write_all(int fd, const char *data, size_t len, size_t *done) {
   while (*done < len) {
     ssize_t n = write(fd, data + *done, clamp(len - *done));
-    if (n >= 0) *done += (size_t)n;
-    else if (errno != EINTR) return la_posix_errno();
+    if (n >= 0)
+      *done += (size_t)n;
+    else if (errno != EINTR)
+      return la_posix_errno();
   }
   return 0;
 }
@@ -42,9 +44,12 @@ ssize_t la_posix_pread_all(int fd, char *buf, size_t len, int64_t at) {
   size_t done = 0;
   while (done < len) {
     ssize_t n = pread(fd, buf + done, clamp(len - done), (off_t)(at + (int64_t)done));
-    if (n > 0) done += (size_t)n;
-    else if (n == 0) break;
-    else if (errno != EINTR) return la_posix_errno();
+    if (n > 0)
+      done += (size_t)n;
+    else if (n == 0)
+      break;
+    else if (errno != EINTR)
+      return la_posix_errno();
   }
   return (ssize_t)done;
 }
@@ -52,8 +57,10 @@ ssize_t la_posix_pread_all(int fd, char *buf, size_t len, int64_t at) {
 int la_posix_pwrite_all(int fd, const char *data, size_t len, int64_t at, size_t *done) {
   while (*done < len) {
     ssize_t n = pwrite(fd, data + *done, clamp(len - *done), (off_t)(at + (int64_t)*done));
-    if (n >= 0) *done += (size_t)n;
-    else if (errno != EINTR) return la_posix_errno();
+    if (n >= 0)
+      *done += (size_t)n;
+    else if (errno != EINTR)
+      return la_posix_errno();
   }
   return 0;
 }

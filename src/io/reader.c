@@ -106,8 +106,10 @@ static void scan_numeral(scan *s) {
   bool hex = false;
   accept2(s, "-+");
   if (accept2(s, "00")) {
-    if (accept2(s, "xX")) hex = true;
-    else n = 1;
+    if (accept2(s, "xX"))
+      hex = true;
+    else
+      n = 1;
   }
   n += digits(s, hex);
   if (accept2(s, point)) n += digits(s, hex);
@@ -136,17 +138,11 @@ static bool find_number(la_reader *rd, bool at_end) {
 static bool find(la_reader *rd, bool at_end) {
   size_t len = there(rd);
   switch (rd->kind) {
-    case LA_READ_SOME:
-      rd->span = len < rd->limit ? len : rd->limit;
-      return len > 0;
-    case LA_READ_EXACT:
-      rd->span = len < rd->limit ? len : rd->limit;
-      return len >= rd->limit;
-    case LA_READ_ALL:
-      rd->span = len;
-      return at_end;
-    case LA_READ_NUMBER: return find_number(rd, at_end);
-    default: return find_delimiter(rd);
+  case LA_READ_SOME: rd->span = len < rd->limit ? len : rd->limit; return len > 0;
+  case LA_READ_EXACT: rd->span = len < rd->limit ? len : rd->limit; return len >= rd->limit;
+  case LA_READ_ALL: rd->span = len; return at_end;
+  case LA_READ_NUMBER: return find_number(rd, at_end);
+  default: return find_delimiter(rd);
   }
 }
 
@@ -202,8 +198,10 @@ la_poll la_reader_poll(la_future *f, la_context *cx) {
       return LA_PENDING;
     }
     if (n > 0) continue;
-    if (n == 0) end_of_stream(rd);
-    else end(rd, (int)n);
+    if (n == 0)
+      end_of_stream(rd);
+    else
+      end(rd, (int)n);
     return LA_READY;
   }
 }

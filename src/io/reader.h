@@ -92,6 +92,7 @@ void la_reader_take_first(la_reader *rd, size_t n);
 
 la_poll la_reader_poll(la_future *f, la_context *cx);
 void la_reader_drop(la_future *f);
-#define LA_READER_VTABLE(NAME) {la_reader_poll, la_reader_drop, NAME, NULL}
+#define LA_READER_VTABLE(NAME)                                                                     \
+  { la_reader_poll, la_reader_drop, NAME, NULL }
 
 #endif

@@ -42,8 +42,10 @@ static void stream_closing(la_handle *h) {
   if (la_waiter_holds(&s->reading)) h->flags |= READ_CUT;
   if (la_waiter_holds(&s->writing)) h->flags |= WRITE_CUT;
   if (s->carry != NULL) {
-    if (s->carry->written) free(s->carry);
-    else s->carry->stream = NULL; /* its callback, which comes, frees it */
+    if (s->carry->written)
+      free(s->carry);
+    else
+      s->carry->stream = NULL; /* its callback, which comes, frees it */
     s->carry = NULL;
   }
   la_waiter_wake(&s->reading, h->reactor);
@@ -189,8 +191,10 @@ static int start_carry(la_stream *s, char byte) {
   *c = (la_carry){.stream = s, .byte = byte};
   uv_buf_t buf = uv_buf_init(&c->byte, 1);
   int err = uv_write(&c->req, la_stream_uv(s), &buf, 1, on_carried);
-  if (err == 0) s->carry = c;
-  else free(c);
+  if (err == 0)
+    s->carry = c;
+  else
+    free(c);
   return err;
 }
 
@@ -213,8 +217,10 @@ static ssize_t send_now(la_stream *s, const char *data, size_t len) {
   const int flags = 0;
 #endif
   do {
-    if (s->handle.flags & SOCKET) n = send(s->fd, data, len, flags);
-    else n = write(s->fd, data, len);
+    if (s->handle.flags & SOCKET)
+      n = send(s->fd, data, len, flags);
+    else
+      n = write(s->fd, data, len);
   } while (n < 0 && errno == EINTR);
   if (n < 0) return would_block(errno) ? UV_EAGAIN : uv_translate_sys_error(errno);
   return n;

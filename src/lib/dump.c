@@ -30,19 +30,25 @@ static void push_task(lua_State *L, la_runtime *rt, la_task *t) {
   lua_pushfstring(L, "task %I", (lua_Integer)t->id);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &la_task_names_key);
   lua_pushvalue(L, base + 1);
-  if (lua_rawget(L, -2) == LUA_TSTRING) lua_pushfstring(L, " '%s'", lua_tostring(L, -1));
-  else lua_pushliteral(L, "");
+  if (lua_rawget(L, -2) == LUA_TSTRING)
+    lua_pushfstring(L, " '%s'", lua_tostring(L, -1));
+  else
+    lua_pushliteral(L, "");
   lua_replace(L, base + 3);
   lua_settop(L, base + 3);
   lua_pushfstring(L, ": %s%s", la_task_state(rt, t),
                   la_task_has(t, LA_TASK_CANCELLED) ? ", cancelled" : "");
-  if (rt->ex->current != t) add_awaited(L, c);
-  else lua_pushliteral(L, "");
+  if (rt->ex->current != t)
+    add_awaited(L, c);
+  else
+    lua_pushliteral(L, "");
   lua_pushliteral(L, ", spawned at ");
   la_place_push(L, &rt->places, ((const la_task_object *)c->owner)->place);
   lua_pushliteral(L, "\n");
-  if (c->co != NULL) luaL_traceback(L, c->co, NULL, c->co == L ? 1 : 0);
-  else lua_pushliteral(L, "(it has not begun)");
+  if (c->co != NULL)
+    luaL_traceback(L, c->co, NULL, c->co == L ? 1 : 0);
+  else
+    lua_pushliteral(L, "(it has not begun)");
   lua_pushliteral(L, "\n");
   lua_concat(L, lua_gettop(L) - base - 1);
   lua_replace(L, base + 1);

@@ -76,8 +76,9 @@ static int resume_thread(lua_State *L, lua_State *co, int n, lua_KContext kind) 
   }
   if (c->scope != scope && status == LUA_YIELD) {
     la_scope_abandon_to(c, scope);
-    status = refuse(L, co, "coroutine.yield inside async.timeout or async.shield, which would "
-                           "leave it open: yield outside of it");
+    status = refuse(L, co,
+                    "coroutine.yield inside async.timeout or async.shield, which would "
+                    "leave it open: yield outside of it");
   }
   la_scope_abandon_to(c, scope);
   return finish(L, co, status, results, kind);
@@ -105,9 +106,7 @@ static int begin(lua_State *L, lua_State *co, int n, lua_KContext kind) {
   return resume_thread(L, co, n, kind);
 }
 
-static int resume(lua_State *L) {
-  return begin(L, check_thread(L, 1), lua_gettop(L) - 1, RESUME);
-}
+static int resume(lua_State *L) { return begin(L, check_thread(L, 1), lua_gettop(L) - 1, RESUME); }
 
 static int call_wrapped(lua_State *L) {
   return begin(L, lua_tothread(L, lua_upvalueindex(1)), lua_gettop(L), WRAP);
@@ -120,7 +119,9 @@ static int wrap(lua_State *L) {
 }
 
 void la_open_coroutine(lua_State *L) {
-  static const luaL_Reg functions[] = {{"create", create}, {"resume", resume}, {"wrap", wrap},
+  static const luaL_Reg functions[] = {{"create", create},
+                                       {"resume", resume},
+                                       {"wrap", wrap},
                                        {NULL, NULL}};
   static const char *const same[] = {"close", "isyieldable", "running", "status", "yield"};
   luaL_newlib(L, functions);

@@ -14,9 +14,7 @@ static bool file_is_open(const void *self) { return la_file_is_open(self); }
 
 static const la_io_class file_class = {FILE_NAME, file_reader, &la_file_sink, file_is_open};
 
-static la_io_object *check(lua_State *L) {
-  return la_io_live(L, luaL_checkudata(L, 1, FILE_NAME));
-}
+static la_io_object *check(lua_State *L) { return la_io_live(L, luaL_checkudata(L, 1, FILE_NAME)); }
 
 /* ---- operations --------------------------------------------------------------------*/
 
@@ -140,8 +138,10 @@ static int read_at_begin(lua_State *L, void *room, la_future **f) {
 static int read_at_finish(lua_State *L, la_future *f) {
   const la_file_op *op = op_of(f);
   if (op->status < 0) return fail(L, f, "read_at");
-  if (op->done == 0 && op->len > 0) lua_pushnil(L);
-  else lua_pushlstring(L, op->done > 0 ? op->data : "", op->done);
+  if (op->done == 0 && op->len > 0)
+    lua_pushnil(L);
+  else
+    lua_pushlstring(L, op->done > 0 ? op->data : "", op->done);
   return 1;
 }
 
@@ -231,8 +231,10 @@ static int file_gc(lua_State *L) {
 
 static int file_tostring(lua_State *L) {
   la_io_object *o = check(L);
-  if (la_file_is_open(o->self)) lua_pushfstring(L, "File (%p)", o->self);
-  else lua_pushliteral(L, "File (closed)");
+  if (la_file_is_open(o->self))
+    lua_pushfstring(L, "File (%p)", o->self);
+  else
+    lua_pushliteral(L, "File (closed)");
   return 1;
 }
 
@@ -243,8 +245,9 @@ static int open_begin(lua_State *L, void *room, la_future **f) {
   (void)room;
   const char *path = la_check_text(L, 1);
   int flags = la_file_mode(luaL_optstring(L, 2, "r"));
-  luaL_argcheck(L, flags != -1, 2, "invalid mode: \"r\", \"w\" or \"a\", with \"+\" to do both, "
-                                   "and \"x\" after \"w\" for a file that must not exist");
+  luaL_argcheck(L, flags != -1, 2,
+                "invalid mode: \"r\", \"w\" or \"a\", with \"+\" to do both, "
+                "and \"x\" after \"w\" for a file that must not exist");
   la_check_options(L, 3, names);
   int mode = (int)la_option_integer(L, 3, "mode", 0666, 0, 07777);
   la_file_open *w = la_file_open_new(la_check_reactor(L, "fs.open"), path, flags, mode);
@@ -255,8 +258,7 @@ static int open_begin(lua_State *L, void *room, la_future **f) {
 
 static int open_finish(lua_State *L, la_future *f) {
   la_file_open *w = (la_file_open *)(void *)f;
-  if (w->work.op.result < 0)
-    return la_fail_path(L, w->work.op.result, "open", lua_tostring(L, 1));
+  if (w->work.op.result < 0) return la_fail_path(L, w->work.op.result, "open", lua_tostring(L, 1));
   la_io_object *o = la_io_new(L, &file_class);
   o->self = w->file;
   w->file = NULL;
@@ -285,17 +287,20 @@ static int file_read_at(lua_State *L) { return la_operate(L, &read_at); }
 static int file_write_at(lua_State *L) { return la_operate(L, &write_at); }
 
 void la_open_file(lua_State *L) {
-  static const luaL_Reg methods[] = {
-      {"flush", file_flush}, {"sync", file_sync}, {"seek", file_seek},
-      {"truncate", file_truncate}, {"stat", file_stat}, {"read_at", file_read_at},
-      {"write_at", file_write_at}, {"close", file_close}, {NULL, NULL}};
-  static const luaL_Reg meta[] = {{"__gc", file_gc}, {"__close", file_scope_end},
-                                  {"__tostring", file_tostring}, {NULL, NULL}};
-  static const la_operation_entry operations[] = {
-      {file_flush, &flush}, {file_sync, &sync_file}, {file_seek, &seek},
-      {file_truncate, &truncate_file}, {file_stat, &stat_file}, {file_read_at, &read_at},
-      {file_write_at, &write_at}, {file_close, &close_operation}, {fs_open, &open_operation},
-      {NULL, NULL}};
+  static const luaL_Reg methods[] =
+      {{"flush", file_flush},       {"sync", file_sync},   {"seek", file_seek},
+       {"truncate", file_truncate}, {"stat", file_stat},   {"read_at", file_read_at},
+       {"write_at", file_write_at}, {"close", file_close}, {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__gc", file_gc},
+                                  {"__close", file_scope_end},
+                                  {"__tostring", file_tostring},
+                                  {NULL, NULL}};
+  static const la_operation_entry operations[] =
+      {{file_flush, &flush},       {file_sync, &sync_file},
+       {file_seek, &seek},         {file_truncate, &truncate_file},
+       {file_stat, &stat_file},    {file_read_at, &read_at},
+       {file_write_at, &write_at}, {file_close, &close_operation},
+       {fs_open, &open_operation}, {NULL, NULL}};
   la_operations_add(L, operations);
   la_io_class_open(L, FILE_NAME, meta, methods);
   lua_pushcfunction(L, fs_open);

@@ -83,14 +83,14 @@ static int lstat_begin(lua_State *L, void *room, la_future **f) {
 
 static const char *type_name(uint64_t mode) {
   switch (mode & S_IFMT) {
-    case S_IFREG: return "file";
-    case S_IFDIR: return "directory";
-    case S_IFLNK: return "link";
-    case S_IFIFO: return "fifo";
-    case S_IFSOCK: return "socket";
-    case S_IFCHR: return "char";
-    case S_IFBLK: return "block";
-    default: return "unknown";
+  case S_IFREG: return "file";
+  case S_IFDIR: return "directory";
+  case S_IFLNK: return "link";
+  case S_IFIFO: return "fifo";
+  case S_IFSOCK: return "socket";
+  case S_IFCHR: return "char";
+  case S_IFBLK: return "block";
+  default: return "unknown";
   }
 }
 
@@ -137,14 +137,14 @@ static int dir_begin(lua_State *L, void *room, la_future **f) {
 
 static const char *entry_type(char c) {
   switch (c) {
-    case 'f': return "file";
-    case 'd': return "directory";
-    case 'l': return "link";
-    case 'p': return "fifo";
-    case 's': return "socket";
-    case 'c': return "char";
-    case 'b': return "block";
-    default: return "unknown";
+  case 'f': return "file";
+  case 'd': return "directory";
+  case 'l': return "link";
+  case 'p': return "fifo";
+  case 's': return "socket";
+  case 'c': return "char";
+  case 'b': return "block";
+  default: return "unknown";
   }
 }
 
@@ -226,14 +226,24 @@ static int fs_remove(lua_State *L) { return la_operate(L, &remove_path); }
 static int fs_rename(lua_State *L) { return la_operate(L, &rename_path); }
 
 void la_open_fs(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"read_file", fs_read_file}, {"write_file", fs_write_file}, {"stat", fs_stat},
-      {"lstat", fs_lstat}, {"dir", fs_dir}, {"mkdir", fs_mkdir}, {"remove", fs_remove},
-      {"rename", fs_rename}, {NULL, NULL}};
-  static const la_operation_entry operations[] = {
-      {fs_read_file, &read_file}, {fs_write_file, &write_file}, {fs_stat, &stat_path},
-      {fs_lstat, &lstat_path}, {fs_dir, &dir}, {fs_mkdir, &mkdir_path},
-      {fs_remove, &remove_path}, {fs_rename, &rename_path}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"read_file", fs_read_file},
+                                       {"write_file", fs_write_file},
+                                       {"stat", fs_stat},
+                                       {"lstat", fs_lstat},
+                                       {"dir", fs_dir},
+                                       {"mkdir", fs_mkdir},
+                                       {"remove", fs_remove},
+                                       {"rename", fs_rename},
+                                       {NULL, NULL}};
+  static const la_operation_entry operations[] = {{fs_read_file, &read_file},
+                                                  {fs_write_file, &write_file},
+                                                  {fs_stat, &stat_path},
+                                                  {fs_lstat, &lstat_path},
+                                                  {fs_dir, &dir},
+                                                  {fs_mkdir, &mkdir_path},
+                                                  {fs_remove, &remove_path},
+                                                  {fs_rename, &rename_path},
+                                                  {NULL, NULL}};
   la_operations_add(L, operations);
   luaL_newlib(L, functions);
   la_open_file(L);

@@ -19,7 +19,8 @@ static int await_value(lua_State *L) {
 int la_push_callable(lua_State *L, int arg) {
   la_check_awaitable(L, arg);
   if (lua_type(L, arg) != LUA_TUSERDATA) return 0;
-  if (luaL_testudata(L, arg, LA_FUTURE_NAME) == NULL && luaL_testudata(L, arg, LA_TASK_NAME) == NULL)
+  if (luaL_testudata(L, arg, LA_FUTURE_NAME) == NULL &&
+      luaL_testudata(L, arg, LA_TASK_NAME) == NULL)
     return 0;
   lua_pushcfunction(L, await_value);
   lua_insert(L, arg);
@@ -72,8 +73,9 @@ static int poll_fn(lua_State *L) {
 
 static la_context *check_context(lua_State *L, int arg) {
   la_context_object *o = luaL_checkudata(L, arg, LA_CONTEXT_NAME);
-  luaL_argcheck(L, o->cx != NULL, arg, "a context serves during the poll it was made for, and "
-                                       "not after it: keep a waker instead");
+  luaL_argcheck(L, o->cx != NULL, arg,
+                "a context serves during the poll it was made for, and "
+                "not after it: keep a waker instead");
   return o->cx;
 }
 
@@ -116,8 +118,9 @@ static int context_waker(lua_State *L) {
 
 static la_waker_object *check_waker(lua_State *L, int arg) {
   la_waker_object *o = luaL_checkudata(L, arg, LA_WAKER_NAME);
-  luaL_argcheck(L, o->live, arg, "this waker was used up by wake(): keep a clone(), or call "
-                                 "wake_by_ref()");
+  luaL_argcheck(L, o->live, arg,
+                "this waker was used up by wake(): keep a clone(), or call "
+                "wake_by_ref()");
   return o;
 }
 
@@ -156,16 +159,22 @@ static int waker_gc(lua_State *L) {
 
 void la_open_future(lua_State *L) {
   static const luaL_Reg methods[] = {{"poll", future_poll}, {"await", future_await}, {NULL, NULL}};
-  static const luaL_Reg meta[] = {{"__gc", future_gc}, {"__tostring", future_tostring},
+  static const luaL_Reg meta[] = {{"__gc", future_gc},
+                                  {"__tostring", future_tostring},
                                   {NULL, NULL}};
   static const luaL_Reg context_methods[] = {{"waker", context_waker}, {NULL, NULL}};
-  static const luaL_Reg waker_methods[] = {{"wake", waker_wake}, {"clone", waker_clone},
+  static const luaL_Reg waker_methods[] = {{"wake", waker_wake},
+                                           {"clone", waker_clone},
                                            {"wake_by_ref", waker_wake_by_ref},
-                                           {"will_wake", waker_will_wake}, {NULL, NULL}};
+                                           {"will_wake", waker_will_wake},
+                                           {NULL, NULL}};
   static const luaL_Reg waker_meta[] = {{"__gc", waker_gc}, {NULL, NULL}};
   static const luaL_Reg none[] = {{NULL, NULL}};
-  static const luaL_Reg functions[] = {{"future", future}, {"fn", fn}, {"await", await},
-                                       {"poll_fn", poll_fn}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"future", future},
+                                       {"fn", fn},
+                                       {"await", await},
+                                       {"poll_fn", poll_fn},
+                                       {NULL, NULL}};
   la_new_class(L, LA_FUTURE_NAME, meta, methods);
   la_new_class(L, LA_CONTEXT_NAME, none, context_methods);
   la_new_class(L, LA_WAKER_NAME, waker_meta, waker_methods);

@@ -2,9 +2,6 @@
 
 #include <string.h>
 
-#include "bridge/error.h"
-#include "bridge/traceback.h"
-
 /* Longest line, numeral or delimited piece that is collected without being asked to. */
 #define DEFAULT_MAX ((size_t)PTRDIFF_MAX)
 
@@ -111,11 +108,14 @@ static int begin_format(lua_State *L, la_io_object *o, la_reader *rd, void *room
     const char *format = luaL_checkstring(L, 2);
     if (*format == '*') format++; /* as io.read, which forgives it */
     switch (*format) {
-      case 'l': la_reader_line(rd, DEFAULT_MAX); chop = true; break;
-      case 'L': la_reader_line(rd, DEFAULT_MAX); break;
-      case 'a': la_reader_all(rd, DEFAULT_MAX); break;
-      case 'n': la_reader_number(rd); break;
-      default: return luaL_argerror(L, 2, "invalid format: \"l\", \"L\", \"n\", \"a\" or a count");
+    case 'l':
+      la_reader_line(rd, DEFAULT_MAX);
+      chop = true;
+      break;
+    case 'L': la_reader_line(rd, DEFAULT_MAX); break;
+    case 'a': la_reader_all(rd, DEFAULT_MAX); break;
+    case 'n': la_reader_number(rd); break;
+    default: return luaL_argerror(L, 2, "invalid format: \"l\", \"L\", \"n\", \"a\" or a count");
     }
   }
   begin_read(o, rd, chop, room, f);
@@ -360,13 +360,17 @@ static int io_write(lua_State *L) { return la_operate(L, &write_operation); }
 
 void la_io_class_open(lua_State *L, const char *name, const luaL_Reg *meta,
                       const luaL_Reg *methods) {
-  static const luaL_Reg shared[] = {{"read", io_read}, {"read_exact", io_read_exact},
-                                    {"read_until", io_read_until}, {"lines", io_lines},
-                                    {"write", io_write}, {NULL, NULL}};
+  static const luaL_Reg shared[] = {{"read", io_read},
+                                    {"read_exact", io_read_exact},
+                                    {"read_until", io_read_until},
+                                    {"lines", io_lines},
+                                    {"write", io_write},
+                                    {NULL, NULL}};
   static const la_operation_entry operations[] = {{io_read, &read_operation},
                                                   {io_read_exact, &read_exact_operation},
                                                   {io_read_until, &read_until_operation},
-                                                  {io_write, &write_operation}, {NULL, NULL}};
+                                                  {io_write, &write_operation},
+                                                  {NULL, NULL}};
   _Static_assert(sizeof(read_future) <= LA_SLOT_SIZE, "a read needs no memory");
   _Static_assert(sizeof(write_future) <= LA_SLOT_SIZE, "a write needs no memory");
   la_operations_add(L, operations);

@@ -17,8 +17,7 @@ static bool conn_is_open(const void *self) {
   return la_handle_is_open(&((const la_stream *)self)->handle);
 }
 
-static const la_io_class conn_class = {CONN_NAME, conn_reader, &la_stream_sink,
-                                       conn_is_open};
+static const la_io_class conn_class = {CONN_NAME, conn_reader, &la_stream_sink, conn_is_open};
 
 static la_io_object *check_conn(lua_State *L) {
   return la_io_live(L, luaL_checkudata(L, 1, CONN_NAME));
@@ -220,13 +219,17 @@ static int connect_begin(lua_State *L, void *room, la_future **f) {
   la_check_options(L, 3, names);
   check_socket_options(L, 3, &options);
   bool bound = !lua_isnoneornil(L, 3) && lua_getfield(L, 3, "bind") != LUA_TNIL;
-  if (bound && !(lua_type(L, -1) == LUA_TSTRING && la_address_parse(&bind_to, lua_tostring(L, -1), 0)))
+  if (bound &&
+      !(lua_type(L, -1) == LUA_TSTRING && la_address_parse(&bind_to, lua_tostring(L, -1), 0)))
     return luaL_argerror(L, 3, "option 'bind' must be a numeric address of this machine");
   la_reactor *r = la_check_reactor(L, "net.connect");
   size_t len = strlen(host) + 1;
   dial *d = malloc(sizeof *d + len);
   if (d == NULL) return la_no_memory(L);
-  *d = (dial){.base = {&dial_vtable}, .options = options, .bind_to = bind_to, .bound = bound,
+  *d = (dial){.base = {&dial_vtable},
+              .options = options,
+              .bind_to = bind_to,
+              .bound = bound,
               .port = port};
   memcpy(d->host, host, len);
   d->resolve = la_resolve_new(r, d->host, port, AF_UNSPEC);
@@ -262,8 +265,8 @@ static listener_object *check_listener(lua_State *L) {
 }
 
 static int listen_begin(lua_State *L, void *room, la_future **f) {
-  static const char *const names[] = {"backlog", "reuseport", "ipv6only", "nodelay", "keepalive",
-                                      NULL};
+  static const char *const names[] = {"backlog", "reuseport", "ipv6only",
+                                      "nodelay", "keepalive", NULL};
   (void)room;
   const char *host = lua_isnoneornil(L, 1) ? "" : la_check_text(L, 1);
   socket_options options;
@@ -285,10 +288,10 @@ static int listen_finish(lua_State *L, la_future *f) {
   int error = (int)q->op.result;
   const char *host = lua_isnoneornil(L, 1) ? "*" : lua_tostring(L, 1);
   if (error == 0) {
-    la_listen_options options = {
-        .backlog = (int)la_option_integer(L, 3, "backlog", 0, 0, INT32_MAX),
-        .reuseport = la_option_boolean(L, 3, "reuseport", false),
-        .ipv6only = la_option_boolean(L, 3, "ipv6only", false)};
+    la_listen_options options = {.backlog =
+                                     (int)la_option_integer(L, 3, "backlog", 0, 0, INT32_MAX),
+                                 .reuseport = la_option_boolean(L, 3, "reuseport", false),
+                                 .ipv6only = la_option_boolean(L, 3, "ipv6only", false)};
     listener_object *o = lua_newuserdatauv(L, sizeof *o, 0);
     o->listener = NULL;
     luaL_setmetatable(L, LISTENER_NAME);
@@ -374,26 +377,35 @@ static int listener_tostring(lua_State *L) {
 /* ---- the module --------------------------------------------------------------------*/
 
 static void open_conn(lua_State *L) {
-  static const luaL_Reg methods[] = {{"close", conn_close}, {"peer", conn_peer},
-                                     {"address", conn_address}, {"nodelay", conn_nodelay},
+  static const luaL_Reg methods[] = {{"close", conn_close},         {"peer", conn_peer},
+                                     {"address", conn_address},     {"nodelay", conn_nodelay},
                                      {"keepalive", conn_keepalive}, {"flush", conn_flush},
-                                     {"shutdown", conn_shutdown}, {NULL, NULL}};
-  static const luaL_Reg meta[] = {{"__gc", conn_gc}, {"__close", conn_close},
-                                  {"__tostring", conn_tostring}, {NULL, NULL}};
+                                     {"shutdown", conn_shutdown},   {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__gc", conn_gc},
+                                  {"__close", conn_close},
+                                  {"__tostring", conn_tostring},
+                                  {NULL, NULL}};
   la_io_class_open(L, CONN_NAME, meta, methods);
 }
 
 void la_open_net(lua_State *L) {
-  static const luaL_Reg methods[] = {{"accept", listener_accept}, {"incoming", listener_incoming},
-                                     {"close", listener_close}, {"address", listener_address},
+  static const luaL_Reg methods[] = {{"accept", listener_accept},
+                                     {"incoming", listener_incoming},
+                                     {"close", listener_close},
+                                     {"address", listener_address},
                                      {NULL, NULL}};
-  static const luaL_Reg meta[] = {{"__gc", listener_gc}, {"__close", listener_close},
-                                  {"__tostring", listener_tostring}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"connect", net_connect}, {"listen", net_listen},
+  static const luaL_Reg meta[] = {{"__gc", listener_gc},
+                                  {"__close", listener_close},
+                                  {"__tostring", listener_tostring},
+                                  {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"connect", net_connect},
+                                       {"listen", net_listen},
                                        {NULL, NULL}};
-  static const la_operation_entry operations[] = {
-      {net_connect, &connect_operation}, {net_listen, &listen_operation},
-      {listener_accept, &accept_operation}, {conn_shutdown, &shutdown_operation}, {NULL, NULL}};
+  static const la_operation_entry operations[] = {{net_connect, &connect_operation},
+                                                  {net_listen, &listen_operation},
+                                                  {listener_accept, &accept_operation},
+                                                  {conn_shutdown, &shutdown_operation},
+                                                  {NULL, NULL}};
   _Static_assert(sizeof(la_accept) <= LA_SLOT_SIZE, "an accept needs no memory");
   _Static_assert(sizeof(shutdown_future) <= LA_SLOT_SIZE, "a shutdown needs no memory");
   open_conn(L);

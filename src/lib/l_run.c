@@ -24,8 +24,8 @@ static int raise_deadlock(lua_State *L, int dump) {
   lua_pushliteral(L, "deadlock: every task waits, and nothing is left that could wake one\n");
   lua_pushvalue(L, dump);
   lua_concat(L, 2);
-  la_push_error(L, &(la_error_info){.code = "EDEADLK", .op = "run",
-                                    .message = lua_tostring(L, -1)});
+  la_push_error(L,
+                &(la_error_info){.code = "EDEADLK", .op = "run", .message = lua_tostring(L, -1)});
   return lua_error(L);
 }
 

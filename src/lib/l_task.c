@@ -153,15 +153,18 @@ static void open_names(lua_State *L) {
 }
 
 void la_open_task(lua_State *L) {
-  static const luaL_Reg methods[] = {{"await", la_task_await}, {"cancel", task_cancel},
-                                     {"status", task_status}, {"name", task_name},
+  static const luaL_Reg methods[] = {{"await", la_task_await},
+                                     {"cancel", task_cancel},
+                                     {"status", task_status},
+                                     {"name", task_name},
                                      {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__tostring", task_tostring}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"current", current}, {"yield", yield}, {"on_error", on_error},
-                                       {"dump", dump}, {"is_cancelled", is_cancelled},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"current", current},           {"yield", yield},
+                                       {"on_error", on_error},         {"dump", dump},
+                                       {"is_cancelled", is_cancelled}, {NULL, NULL}};
   static const la_operation_entry operations[] = {{la_task_await, &await_operation},
-                                                  {yield, &yield_operation}, {NULL, NULL}};
+                                                  {yield, &yield_operation},
+                                                  {NULL, NULL}};
   la_new_class(L, LA_TASK_NAME, meta, NULL);
   luaL_getmetatable(L, LA_TASK_NAME);
   lua_newtable(L);

@@ -58,10 +58,14 @@ static int deadline(lua_State *L) {
 static int shield(lua_State *L) { return call_in_scope(L, 1, LA_TIMER_NEVER, true); }
 
 void la_open_time(lua_State *L) {
-  static const luaL_Reg functions[] = {{"sleep", l_sleep}, {"sleep_until", l_sleep_until},
-                                       {"now", now}, {NULL, NULL}};
-  static const luaL_Reg composition[] = {{"timeout", timeout}, {"deadline", deadline},
-                                         {"shield", shield}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"sleep", l_sleep},
+                                       {"sleep_until", l_sleep_until},
+                                       {"now", now},
+                                       {NULL, NULL}};
+  static const luaL_Reg composition[] = {{"timeout", timeout},
+                                         {"deadline", deadline},
+                                         {"shield", shield},
+                                         {NULL, NULL}};
   static const la_operation_entry operations[] = {{l_sleep, &sleep_operation},
                                                   {l_sleep_until, &sleep_until_operation},
                                                   {NULL, NULL}};

@@ -109,8 +109,9 @@ lua_Integer la_option_integer(lua_State *L, int arg, const char *name, lua_Integ
   bool given = option(L, arg, name) != LUA_TNIL;
   lua_Integer value = lua_tointegerx(L, -1, &is);
   if (given && (!is || value < min || value > max))
-    luaL_argerror(L, arg, lua_pushfstring(L, "option '%s' must be an integer from %I to %I", name,
-                                          min, max));
+    luaL_argerror(L, arg,
+                  lua_pushfstring(L, "option '%s' must be an integer from %I to %I", name, min,
+                                  max));
   lua_pop(L, 1);
   return given ? value : otherwise;
 }
