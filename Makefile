@@ -47,15 +47,15 @@ build: build/release/lua_async.so ## build the module, build/lua_async.so
 define flavour
 build/$(1)/%.o: %.c Makefile
 	@mkdir -p $$(@D)
-	$$(COMPILE) $$(FLAGS_$(1)) -c -o $$@ $$<
+	@echo "cc $$@"; $$(COMPILE) $$(FLAGS_$(1)) -c -o $$@ $$<
 build/$(1)/lua_async.so: $$(MODULE:%.c=build/$(1)/%.o)
-	$$(CC) $$(FLAGS_$(1)) $$(LDFLAGS) $$(SHARED) -o $$@ $$^ $$(UV_LIBS) -lpthread
-build/$(1)/tests/%: build/$(1)/spec/core/%.o $$(IO:%.c=build/$(1)/%.o)
+	@echo "ld $$@"; $$(CC) $$(FLAGS_$(1)) $$(LDFLAGS) $$(SHARED) -o $$@ $$^ $$(UV_LIBS) -lpthread
+build/$(1)/tests/%: build/$(1)/spec/core/%.o build/$(1)/spec/core/counting.o $$(IO:%.c=build/$(1)/%.o)
 	@mkdir -p $$(@D)
-	$$(CC) $$(FLAGS_$(1)) -o $$@ $$^ $$(UV_LIBS) -lcmocka -lpthread -ldl
+	@echo "ld $$@"; $$(CC) $$(FLAGS_$(1)) -o $$@ $$^ $$(UV_LIBS) -lcmocka -lpthread -ldl
 build/$(1)/examples/%.so: examples/c/%.c include/lua_async.h
 	@mkdir -p $$(@D)
-	$$(CC) -std=c11 -D_GNU_SOURCE -fPIC $$(WARNINGS) -Iinclude $$(LUA_INC) $$(FLAGS_$(1)) $$(SHARED) -o $$@ $$< -lpthread
+	@echo "ld $$@"; $$(CC) -std=c11 -D_GNU_SOURCE -fPIC $$(WARNINGS) -Iinclude $$(LUA_INC) $$(FLAGS_$(1)) $$(SHARED) -o $$@ $$< -lpthread
 -include $$(shell find build/$(1) -name '*.d' 2>/dev/null)
 endef
 $(foreach f,$(FLAVOURS),$(eval $(call flavour,$(f))))

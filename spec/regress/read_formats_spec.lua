@@ -49,3 +49,27 @@ describe("write_at", function()
     end)
   end)
 end)
+
+describe("a read of several formats that waits", function()
+  it("is not confused by a seek or a write_at of another task", function()
+    async.run(function()
+      local path = os.tmpname()
+      assert(async.fs.write_file(path, ("12 line\n"):rep(40000)))
+      local f = assert(async.fs.open(path, "r+"))
+      for i = 1, 300 do
+        local reader = async.spawn(f.read, f, "n", "l", "n", "L", "n", 5000, 5000, 5000, "l")
+        for _ = 1, i % 3 do async.yield() end
+        local other = i % 2 == 0 and async.spawn(f.seek, f, "set", i * 8)
+          or async.spawn(f.write_at, f, i * 8, "12 LINE\n")
+        if i % 7 == 0 then reader:cancel() end
+        pcall(reader.await, reader)
+        other:await()
+      end
+      f:seek("set", 8 * 39999)
+      assert.equal("12 line", f:read())
+      assert.is_nil(f:read())
+      assert(f:close())
+      os.remove(path)
+    end)
+  end)
+end)

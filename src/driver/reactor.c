@@ -82,6 +82,7 @@ int la_reactor_new(la_reactor **out) {
   la_reactor *r = calloc(1, sizeof *r);
   if (r == NULL) return UV_ENOMEM;
   r->refs = 1;
+  la_list_init(&r->resources);
   int err = init(r);
   if (err != 0) {
     free(r);
@@ -94,6 +95,10 @@ int la_reactor_new(la_reactor **out) {
 
 void la_reactor_free(la_reactor *r) {
   uv_walk(&r->loop, close_handle, NULL); /* first: handles may have timers in the executor */
+  for (la_node *n; (n = la_list_pop(&r->resources)) != NULL;) {
+    la_resource *resource = la_container(n, la_resource, node);
+    resource->end(resource);
+  }
   la_executor_close(r->ex);
   r->ex = NULL;
   close_loop(r);

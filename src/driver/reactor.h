@@ -22,6 +22,14 @@
 ** last one returned is still in the cache. */
 enum { LA_BUFFER_SIZE = 65536, LA_BUFFERS_KEPT = 16 };
 
+/* Something that is no libuv handle and has to end with the loop: an open file. Its owner
+** puts it into the reactor's list, and takes it out again unless it has been ended. */
+typedef struct la_resource la_resource;
+struct la_resource {
+  la_node node;
+  void (*end)(la_resource *); /* begins its end; the loop runs until that is done */
+};
+
 typedef struct la_reactor {
   uv_loop_t loop;
   uv_timer_t timer; /* runs only while parked: wakes the loop for the executor's timers */
@@ -29,6 +37,7 @@ typedef struct la_reactor {
   la_executor *ex;  /* NULL once closed */
   unsigned waiting; /* wakers held by la_waiters */
   unsigned refs;
+  la_list resources;
   unsigned buffers_free;
   bool closed; /* the loop is gone: only memory may be given back */
   char *buffers[LA_BUFFERS_KEPT];
@@ -39,7 +48,7 @@ typedef struct la_reactor {
 ** the program has a handler for it. */
 int la_reactor_new(la_reactor **out);
 
-/* Closes every handle that is left and the executor, runs the loop until all
+/* Closes every handle and resource that is left and the executor, runs the loop until all
 ** close callbacks and requests in flight have ended, and gives up its reference. What
 ** the pool is doing is waited for: a thread that is blocked for good (say in open() of
 ** a FIFO that nobody writes) blocks this too. */

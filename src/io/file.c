@@ -18,12 +18,18 @@ static void reader_forget(la_reader *rd);
 static const la_future_vtable reader_vtable = LA_READER_VTABLE("read");
 static const la_source file_source = {reader_fill, reader_forget, &reader_vtable};
 
+static void end_with_loop(la_resource *r) {
+  la_file_begin_close(la_container(r, la_file, resource));
+}
+
 la_file *la_file_new(la_reactor *r) {
   la_file *f = calloc(1, sizeof *f);
   if (f == NULL) return NULL;
   la_reader_init(&f->reader, r, &file_source);
   f->reactor = r;
   la_reactor_ref(r);
+  f->resource.end = end_with_loop;
+  la_list_push(&r->resources, &f->resource.node);
   f->refs = 1;
   f->fd = -1;
   la_list_init(&f->ops);
@@ -48,6 +54,7 @@ static void forget_ahead(la_file *f) {
 static void free_if_over(la_file *f) {
   if (f->refs > 0 || f->busy || f->fd >= 0) return;
   la_reactor *r = f->reactor;
+  if (la_node_linked(&f->resource.node)) la_node_unlink(&f->resource.node);
   la_reader_clear(&f->reader);
   forget_ahead(f);
   give(f, &f->out);

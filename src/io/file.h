@@ -13,7 +13,7 @@
 **
 ** A write error that no write can report any more is reported once by the next flush,
 ** seek, sync or close. A file that is dropped without being closed is flushed and closed
-** in the background, before la_reactor_free returns.
+** in the background; one that is not dropped, by la_reactor_free.
 */
 #ifndef LA_IO_FILE_H
 #define LA_IO_FILE_H

@@ -68,7 +68,9 @@ static int start(la_file *f, la_file_op *op, la_job_kind kind, size_t size) {
 /* Nothing is under way and nothing unwritten. 0: it is done; 1: its job has begun. */
 static int begin(la_file *f, la_file_op *op) {
   bool seeks = (f->flags & LA_FILE_SEEKS) != 0;
+  bool changes = op->kind == LA_FILE_WRITE_AT || op->kind == LA_FILE_TRUNCATE;
   int err = 0;
+  if (seeks && changes) la_file_unread(f); /* what was read ahead may not be so any more */
   switch (op->kind) {
   case LA_FILE_SEEK:
     if (!seeks) return UV_ESPIPE;

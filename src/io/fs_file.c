@@ -22,7 +22,8 @@ static int grow_to(la_fs_read_file *op, size_t size) {
 }
 
 /* Asks for one byte more than is expected, so that one read both gets all and sees, by
-** coming short, that it is all. `regular`: short means the end. */
+** coming short of that byte, that it is all. Any other short read means nothing: the system
+** reads no more than 2 GiB at once. `regular`: `size` is what it is expected to have. */
 static int read_all(la_fs_read_file *op, int fd, size_t size, bool regular) {
   for (;;) {
     int err = grow_to(op, size + 1);
@@ -32,7 +33,7 @@ static int read_all(la_fs_read_file *op, int fd, size_t size, bool regular) {
       if (n < 0) return (int)n;
       op->len += (size_t)n;
       if (op->len > op->max) return UV_EFBIG;
-      if (n == 0 || (regular && op->len < size + 1)) return 0;
+      if (n == 0 || (regular && op->len == size)) return 0;
     }
     if (size > SIZE_MAX / 4) return UV_ENOMEM;
     size = size < UNKNOWN_SIZE ? UNKNOWN_SIZE : size * 2;
@@ -86,17 +87,17 @@ static int write_plain(la_fs_write_file *op) {
 }
 
 enum { SUFFIX_SIZE = 24 };
+static const char prefix[] = ".lua_async.";
 
-/* "/a/b" -> "/a/.b." with room for a suffix, malloced. */
+/* "/a/b" -> "/a/.lua_async." with room for a suffix, malloced. Without the name itself,
+** which may be as long as names can be. */
 static char *temporary_name(const char *target) {
   const char *slash = strrchr(target, '/');
-  size_t folder = slash == NULL ? 0 : (size_t)(slash - target) + 1, len = strlen(target);
-  char *name = malloc(len + 3 + SUFFIX_SIZE);
+  size_t folder = slash == NULL ? 0 : (size_t)(slash - target) + 1;
+  char *name = malloc(folder + sizeof prefix + SUFFIX_SIZE);
   if (name == NULL) return NULL;
   memcpy(name, target, folder);
-  name[folder] = '.';
-  memcpy(name + folder + 1, target + folder, len - folder);
-  memcpy(name + len + 1, ".", 2);
+  memcpy(name + folder, prefix, sizeof prefix);
   return name;
 }
 

@@ -12,7 +12,7 @@ void la_reader_init(la_reader *rd, la_reactor *r, const la_source *source) {
 
 void la_reader_clear(la_reader *rd) {
   la_rbuf_clear(&rd->buf, rd->reactor);
-  rd->span = 0;
+  rd->kept = rd->start = rd->scanned = rd->span = 0;
 }
 
 /* ---- what is wanted ---------------------------------------------------------------*/
@@ -20,7 +20,8 @@ void la_reader_clear(la_reader *rd) {
 static void begin(la_reader *rd, la_read_kind kind, size_t limit) {
   rd->kind = (unsigned char)kind;
   rd->limit = limit;
-  rd->start = rd->scanned = rd->span = 0;
+  rd->start = rd->kept;
+  rd->scanned = rd->span = 0;
   rd->status = 0;
 }
 
@@ -211,10 +212,13 @@ void la_reader_drop(la_future *f) {
   rd->source->forget(rd);
 }
 
-void la_reader_take(la_reader *rd) { la_reader_take_first(rd, la_reader_used(rd)); }
+void la_reader_take(la_reader *rd) {
+  la_reader_keep(rd);
+  la_reader_take_kept(rd);
+}
 
-void la_reader_take_first(la_reader *rd, size_t n) {
-  la_rbuf_taken(&rd->buf, n);
-  rd->start = rd->span = 0;
+void la_reader_take_kept(la_reader *rd) {
+  la_rbuf_taken(&rd->buf, rd->kept);
+  rd->kept = rd->start = rd->span = 0;
   la_rbuf_settle(&rd->buf, rd->reactor);
 }

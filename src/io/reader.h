@@ -49,7 +49,8 @@ struct la_reader {
   la_reactor *reactor;
   la_rbuf buf;
   size_t limit;   /* the count, or the maximum */
-  size_t start;   /* bytes before the result: of reads before, or spaces before a number */
+  size_t kept;    /* bytes that belong to reads before; see la_reader_keep */
+  size_t start;   /* bytes before the result: those, and spaces before a number */
   size_t scanned; /* bytes known not to end the result */
   size_t span;    /* length of the result, once ready */
   const char *delimiter;
@@ -60,7 +61,7 @@ struct la_reader {
 
 /* Empty, with no read under way; it holds no reference of its own to the reactor. */
 void la_reader_init(la_reader *rd, la_reactor *r, const la_source *source);
-/* Drops the bytes. No read may be under way. */
+/* Drops the bytes; a read that is under way goes on from there. */
 void la_reader_clear(la_reader *rd);
 
 /* What is there, at least one byte, at most max. max 0: an empty span unless at the end. */
@@ -84,11 +85,12 @@ static inline const char *la_reader_span(const la_reader *rd, size_t *len) {
 /* Takes the span off the buffer, and what is before it. */
 void la_reader_take(la_reader *rd);
 
-/* Several reads as one, which takes its bytes when the last has ended, or none: the read
-** that has just been begun starts behind the first n bytes, and what it used ends there. */
-static inline void la_reader_skip(la_reader *rd, size_t n) { rd->start = n; }
-static inline size_t la_reader_used(const la_reader *rd) { return rd->start + rd->span; }
-void la_reader_take_first(la_reader *rd, size_t n);
+/* Several reads as one, which takes the bytes of all or of none: la_reader_keep after each,
+** instead of a take, and la_reader_take_kept at the end. When it never comes to that,
+** la_reader_release before the next read gives the bytes back. */
+static inline void la_reader_keep(la_reader *rd) { rd->kept = rd->start + rd->span; }
+static inline void la_reader_release(la_reader *rd) { rd->kept = 0; }
+void la_reader_take_kept(la_reader *rd);
 
 la_poll la_reader_poll(la_future *f, la_context *cx);
 void la_reader_drop(la_future *f);

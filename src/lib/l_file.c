@@ -169,14 +169,17 @@ static int write_at_finish(lua_State *L, la_future *f) {
 
 /* ---- close -------------------------------------------------------------------------*/
 
+/* Of one that is closed there is nothing to wait for, so that it may be anywhere. */
+static bool closed_already(lua_State *L) {
+  if (la_file_is_open(check(L)->self)) return false;
+  lua_pushboolean(L, 1);
+  return true;
+}
+
 static int close_begin(lua_State *L, void *room, la_future **f) {
   (void)room;
-  la_io_object *o = check(L);
-  if (!la_file_is_open(o->self)) {
-    lua_pushboolean(L, 1);
-    return 1;
-  }
-  begin(L, o, LA_FILE_CLOSE, f);
+  if (closed_already(L)) return 1;
+  begin(L, check(L), LA_FILE_CLOSE, f);
   return 0;
 }
 
@@ -187,7 +190,9 @@ static int close_finish(lua_State *L, la_future *f) {
 }
 
 static const la_operation close_operation = {"file.close", close_begin, close_finish};
-static int file_close(lua_State *L) { return la_operate(L, &close_operation); }
+static int file_close(lua_State *L) {
+  return closed_already(L) ? 1 : la_operate(L, &close_operation);
+}
 
 /* Leaving a scope: flushes and closes, and waits for it where one can wait. A failure
 ** that would pass unseen is raised, unless an error is on its way already. */

@@ -67,7 +67,9 @@ static la_reader *check_reader(lua_State *L, la_io_object *o) {
   if (o->reading != NULL)
     luaL_error(L, "another task is reading from this stream already: one reader at a time");
   la_runtime_check(L, "reading");
-  return o->cls->reader(o->self);
+  la_reader *rd = o->cls->reader(o->self);
+  la_reader_release(rd);
+  return rd;
 }
 
 static void begin_read(la_io_object *o, la_reader *rd, bool chop, void *room, la_future **f) {
@@ -172,16 +174,13 @@ static const la_operation read_operation = {"read", read_begin, read_finish};
 ** taken, so that a cancelled one loses none. */
 static int part_begin(lua_State *L, void *room, la_future **f) {
   la_io_object *o = la_io_check(L);
-  la_reader *rd = check_reader(L, o);
-  begin_format(L, o, rd, room, f);
-  la_reader_skip(rd, o->used);
-  return 0;
+  return begin_format(L, o, o->cls->reader(o->self), room, f);
 }
 
 static int part_finish(lua_State *L, la_future *f) {
   read_future *r = (read_future *)(void *)f;
   if (!push_result(L, r)) return 2;
-  r->o->used = la_reader_used(r->rd);
+  la_reader_keep(r->rd);
   return 1;
 }
 
@@ -207,7 +206,7 @@ static int read_more(lua_State *L, int status, lua_KContext k) {
   if (!end || lua_isnil(L, -1)) lua_pop(L, 1); /* no error object */
   if (!end && i < count) return read_next(L, i + 1, count);
   la_io_object *o = la_io_check(L);
-  la_reader_take_first(o->cls->reader(o->self), o->used);
+  la_reader_take_kept(o->cls->reader(o->self));
   return lua_gettop(L) - count - 1;
 }
 
@@ -217,7 +216,6 @@ static int io_read(lua_State *L) {
   luaL_argcheck(L, count < 200, 3, "too many formats");
   luaL_checkstack(L, count + LUA_MINSTACK, "too many formats");
   check_reader(L, la_io_check(L));
-  la_io_check(L)->used = 0;
   return read_next(L, 1, count);
 }
 

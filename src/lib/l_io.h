@@ -26,7 +26,6 @@ struct la_io_object {
   /* Where the read and the write that are under way keep the object's address; NULL for
   ** none. See la_io_collect. */
   la_io_object **reading, **writing;
-  size_t used; /* bytes of the formats read so far, in a read of several */
 };
 
 /* The object at index 1, which must be a stream. */

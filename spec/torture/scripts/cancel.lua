@@ -1,0 +1,13 @@
+local async = require "lua_async"
+local t = async.spawn(function()
+  local _ <close> = setmetatable({}, { __close = function() async.shield(async.sleep, 0) end })
+  async.sleep(100)
+end)
+async.yield()
+t:cancel()
+pcall(t.await, t)
+async.timeout(0.0001, async.sleep, 1)
+async.timeout(1, function() return 1 end)
+local gen = async.coroutine.wrap(function() async.sleep(0) coroutine.yield(1) end)
+gen()
+gen()

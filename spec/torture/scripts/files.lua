@@ -1,0 +1,16 @@
+local async = require "lua_async"
+local fs = async.fs
+local path = os.tmpname()
+local f <close> = assert(fs.open(path, "w+"))
+assert(f:write("one\ntwo\n3\n"))
+assert(f:seek("set"))
+assert(f:read("l", "L", "n"))
+assert(f:write_at(1, "x"))
+assert(f:read_at(0, 4))
+assert(f:close())
+assert(fs.read_file(path))
+assert(fs.write_file(path, "x", { atomic = true }))
+assert(fs.stat(path))
+assert(fs.dir("."))
+assert(fs.rename(path, path .. "2"))
+assert(fs.remove(path .. "2"))

@@ -1,0 +1,10 @@
+local async = require "lua_async"
+local l <close> = assert(async.net.listen("127.0.0.1", 0))
+local _, port = l:address()
+local server = async.spawn(function()
+  local c <close> = assert(l:accept())
+  return #assert(c:read_exact(3000000))
+end)
+local c <close> = assert(async.net.connect("127.0.0.1", port))
+assert(c:write(("x"):rep(3000000)))
+assert(server:await() == 3000000)
