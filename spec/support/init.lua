@@ -44,7 +44,8 @@ function support.clean()
   folders = {}
 end
 
--- Runs a Lua program in a process of its own, with an optional shell command in front.
+-- Runs a Lua program in a process of its own: `before` a shell command, `under` one that
+-- starts others (env), `with` the interpreter.
 -- Returns its output (both streams) and its exit code (128 + n for signal n). 124: it hung.
 function support.child(program, opts)
   opts = opts or {}
@@ -53,8 +54,8 @@ function support.child(program, opts)
   f:write("local sys = package.loadlib('build/spec/sys.so', 'luaopen_sys')()\n",
     "local async = require 'lua_async'\n", program)
   f:close()
-  local _, _, code = os.execute(("%s timeout -k 5 %d %s lua5.4 %s >%s 2>&1 </dev/null"):format(
-    opts.before or "", opts.seconds or 120, opts.under or "", file, out))
+  local _, _, code = os.execute(("%s timeout -k 5 %d %s %s %s >%s 2>&1 </dev/null"):format(
+    opts.before or "", opts.seconds or 120, opts.under or "", opts.with or "lua5.4", file, out))
   local o <close> = assert(io.open(out))
   local text = o:read("a")
   os.remove(file)

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <lauxlib.h>
 #include <lua.h>
+#include <lualib.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -217,6 +218,18 @@ static int sys_root(lua_State *L) {
   return 1;
 }
 
+/* nested(program) -> true: runs it in a Lua state of its own, on this thread */
+static int sys_nested(lua_State *L) {
+  lua_State *inner = luaL_newstate();
+  if (inner == NULL) return luaL_error(L, "not enough memory");
+  luaL_openlibs(inner);
+  int status = luaL_dostring(inner, luaL_checkstring(L, 1));
+  lua_pushboolean(L, status == LUA_OK);
+  lua_pushstring(L, status == LUA_OK ? NULL : luaL_tolstring(inner, -1, NULL));
+  lua_close(inner);
+  return 2;
+}
+
 __attribute__((visibility("default"))) int luaopen_sys(lua_State *L) {
   static const luaL_Reg functions[] = {{"listen", sys_listen},   {"connect", sys_connect},
                                        {"accept", sys_accept},   {"send", sys_send},
@@ -227,7 +240,7 @@ __attribute__((visibility("default"))) int luaopen_sys(lua_State *L) {
                                        {"cpu", sys_cpu},         {"nofile", sys_nofile},
                                        {"dup", sys_dup},         {"symlink", sys_symlink},
                                        {"mkfifo", sys_mkfifo},   {"block", sys_block},
-                                       {"root", sys_root},       {NULL, NULL}};
+                                       {"nested", sys_nested}, {"root", sys_root},       {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;
 }
