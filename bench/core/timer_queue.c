@@ -67,8 +67,10 @@ static void heap_remove(heap *h, uint32_t i) {
   heap_entry last = h->entry[--h->count];
   h->entry[i].timer->index = 0;
   if (i == h->count) return;
-  if (i > 0 && h->entry[(i - 1) / 4].when > last.when) heap_up(h, i, last);
-  else heap_down(h, i, last);
+  if (i > 0 && h->entry[(i - 1) / 4].when > last.when)
+    heap_up(h, i, last);
+  else
+    heap_down(h, i, last);
 }
 
 /* ---- both under one face ----------------------------------------------------------*/
@@ -113,8 +115,8 @@ typedef struct contender {
 } contender;
 
 static const contender contenders[] = {
-  {"wheel", queue_insert, queue_cancel, queue_next, queue_advance},
-  {"4-heap", rival_insert, rival_cancel, rival_next, rival_advance},
+    {"wheel", queue_insert, queue_cancel, queue_next, queue_advance},
+    {"4-heap", rival_insert, rival_cancel, rival_next, rival_advance},
 };
 
 /* ---- measuring --------------------------------------------------------------------*/

@@ -184,7 +184,8 @@ static void the_smallest_futures(void **state) {
   executor_close(state);
 }
 
-/* ---- the end --------------------------------------------------------------------------------------*/
+/* ---- the end
+ * --------------------------------------------------------------------------------------*/
 
 static void close_drops_all_and_wakers_outlive_it(void **state) {
   fixture *f = *state;
@@ -212,8 +213,10 @@ static void *wake_and_clone(void *arg) {
   la_waker w = *(la_waker *)arg;
   for (int i = 0; i < 20000; i++) {
     la_waker c = la_waker_clone(&w);
-    if (i % 3 == 0) la_waker_wake(c);
-    else la_waker_drop(c);
+    if (i % 3 == 0)
+      la_waker_wake(c);
+    else
+      la_waker_drop(c);
     if (i % 5 == 0) la_waker_wake_by_ref(&w);
   }
   la_waker_drop(w);

@@ -16,7 +16,8 @@ static time_t jump(void) {
 }
 
 int clock_gettime(clockid_t id, struct timespec *t) {
-  int r = (int)syscall(SYS_clock_gettime, id, t); /* dlsym allocates, and allocators look at clocks */
+  int r =
+      (int)syscall(SYS_clock_gettime, id, t); /* dlsym allocates, and allocators look at clocks */
   if (r == 0 && (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE)) t->tv_sec += jump();
   return r;
 }

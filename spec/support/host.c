@@ -12,9 +12,9 @@
 #include <lua.h>
 #include <lualib.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <stdarg.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -22,14 +22,13 @@
 /* libuv closes descriptors by a raw system call, which libtsan does not see: to it, another
 ** thread that gets the same number then races with whoever had it before. */
 long syscall(long number, ...) {
-  static long (*real)(long, ...);
   long a[6];
   va_list list;
   va_start(list, number);
   for (int i = 0; i < 6; i++) a[i] = va_arg(list, long);
   va_end(list);
   if (number == SYS_close) return close((int)a[0]);
-  if (real == NULL) real = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
+  long (*real)(long, ...) = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
   return real(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 

@@ -53,7 +53,7 @@ typedef struct la_file_job {
 
 struct la_file {
   la_reader reader;
-  la_reactor *reactor; /* a reference */
+  la_reactor *reactor;  /* a reference */
   la_resource resource; /* closes it with the loop */
   unsigned refs;
   int flags, fd;
