@@ -2,7 +2,11 @@
 local async = require "lua_async"
 local support = require "spec.support"
 local run, sys = support.run, support.sys
-local checked = os.getenv("LUA_ASYNC_FLAVOUR") == "asan" or os.getenv("LUA_ASYNC_FLAVOUR") == "tsan"
+local flavour = os.getenv("LUA_ASYNC_FLAVOUR")
+local checked = flavour == "asan" or flavour == "valgrind"
+
+-- Lua's longjmps leave libtsan with frames that never return: it dies of some ten thousand.
+if flavour == "tsan" then return end
 
 describe("limits", function()
   it("runs many tasks, a million of them unless checked, to their end", function()

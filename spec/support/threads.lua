@@ -7,8 +7,8 @@ local total = async.run(function()
   async.spawn(function()
     for conn in listener:incoming() do
       async.spawn(function()
-        local conn <close> = conn
-        for line in conn:lines("L") do conn:write(line) end
+        local c <close> = conn
+        for line in c:lines("L") do c:write(line) end
       end)
     end
   end)
