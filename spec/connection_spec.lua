@@ -197,10 +197,10 @@ describe("a connection", function()
   end)
 
   it("does not outlive its run", function()
-    local before = sys.fds()
+    local before = support.fds()
     local a, b
     run(function() a, b = support.pair() end)
-    assert.equal(before, sys.fds())
+    assert.equal(before, support.fds())
     assert.equal("EBADF", code_of(a:peer()))
     assert.is_true(a:close())
     assert.matches("async.run", select(2, pcall(a.read, a, 1)))

@@ -29,6 +29,13 @@ function support.run(f, ...)
   end, ...)
 end
 
+-- Open descriptors, without those of garbage.
+function support.fds()
+  collectgarbage()
+  collectgarbage()
+  return support.sys.fds()
+end
+
 -- A fresh folder under $TMPDIR or /tmp; support.clean removes all that were made.
 local folders = {}
 function support.folder()

@@ -196,7 +196,7 @@ void la_file_begin_close(la_file *f) {
 /* ---- reading ----------------------------------------------------------------------*/
 
 void la_file_unread(la_file *f) {
-  f->position -= (int64_t)(la_rbuf_len(&f->reader.buf) + f->ahead_len);
+  f->position -= (int64_t)(la_reader_unread(&f->reader) + f->ahead_len);
   la_reader_clear(&f->reader);
   forget_ahead(f);
   f->flags &= ~LA_FILE_READ_ENDED;

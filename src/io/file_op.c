@@ -32,7 +32,7 @@ static int seek_to(la_file *f, la_file_op *op, int64_t base) {
 }
 
 static int64_t told(const la_file *f) {
-  return f->position - (int64_t)(la_rbuf_len(&f->reader.buf) + f->ahead_len) + (int64_t)f->out_len;
+  return f->position - (int64_t)(la_reader_unread(&f->reader) + f->ahead_len) + (int64_t)f->out_len;
 }
 
 /* f:seek(): only asks where we are, and disturbs no buffer. */

@@ -23,6 +23,7 @@ static void begin(la_reader *rd, la_read_kind kind, size_t limit) {
   rd->start = rd->kept;
   rd->scanned = rd->span = 0;
   rd->status = 0;
+  rd->under_way = true;
 }
 
 void la_reader_some(la_reader *rd, size_t max) { begin(rd, LA_READ_SOME, max); }
@@ -183,8 +184,7 @@ static size_t wanted(const la_reader *rd) {
 
 /* A result that is in the buffer costs budget here, one that had to be read did so in the
 ** source: everything costs, and only once. */
-la_poll la_reader_poll(la_future *f, la_context *cx) {
-  la_reader *rd = la_container(f, la_reader, base);
+static la_poll poll(la_reader *rd, la_context *cx) {
   for (bool paid = false;; paid = true) {
     bool found = find(rd, false);
     if ((found || over_limit(rd)) && !paid && !la_budget_take(cx)) return LA_PENDING;
@@ -207,8 +207,16 @@ la_poll la_reader_poll(la_future *f, la_context *cx) {
   }
 }
 
+la_poll la_reader_poll(la_future *f, la_context *cx) {
+  la_reader *rd = la_container(f, la_reader, base);
+  la_poll r = poll(rd, cx);
+  rd->under_way = r == LA_PENDING;
+  return r;
+}
+
 void la_reader_drop(la_future *f) {
   la_reader *rd = la_container(f, la_reader, base);
+  rd->under_way = false;
   rd->source->forget(rd);
 }
 

@@ -57,6 +57,7 @@ struct la_reader {
   unsigned delimiter_len;
   int status;
   unsigned char kind; /* la_read_kind */
+  bool under_way;     /* begun, and not ready yet */
 };
 
 /* Empty, with no read under way; it holds no reference of its own to the reactor. */
@@ -87,10 +88,15 @@ void la_reader_take(la_reader *rd);
 
 /* Several reads as one, which takes the bytes of all or of none: la_reader_keep after each,
 ** instead of a take, and la_reader_take_kept at the end. When it never comes to that,
-** la_reader_release before the next read gives the bytes back. */
+** la_reader_release before the next read gives them back. */
 static inline void la_reader_keep(la_reader *rd) { rd->kept = rd->start + rd->span; }
 static inline void la_reader_release(la_reader *rd) { rd->kept = 0; }
 void la_reader_take_kept(la_reader *rd);
+
+/* Bytes that nobody has read: what is kept counts as read only while that read goes on. */
+static inline size_t la_reader_unread(const la_reader *rd) {
+  return la_rbuf_len(&rd->buf) - (rd->under_way ? rd->kept : 0);
+}
 
 la_poll la_reader_poll(la_future *f, la_context *cx);
 void la_reader_drop(la_future *f);

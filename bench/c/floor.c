@@ -1,0 +1,133 @@
+/*
+** floor: what Lua's own C API costs an executor that does nothing else.
+**   floor spawn N    N tasks, 1,000 at a time, on threads that are used again
+**   floor switch N   two coroutines yield N times each
+**   floor timers N   N coroutines sleep 1 to 1,000 ms in a list for each millisecond
+**   floor parked N   the same, sleeping for good: the memory of each
+** Prints CPU nanoseconds for each operation, or bytes.
+*/
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { BATCH = 1000, TICKS = 1001 };
+
+typedef struct sleeper {
+  struct sleeper *next;
+  lua_State *co;
+  int ref;
+} sleeper;
+
+static sleeper *due[TICKS];
+static int sleeping_ref;
+
+static double cpu_ns(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+static double rss(void) {
+  double kb = 0;
+  char line[256];
+  FILE *f = fopen("/proc/self/status", "r");
+  while (f != NULL && fgets(line, sizeof line, f) != NULL)
+    if (strncmp(line, "VmRSS:", 6) == 0) kb = strtod(line + 6, NULL);
+  if (f != NULL) fclose(f);
+  return kb * 1024;
+}
+
+static int l_yield(lua_State *L) { return lua_yield(L, 0); }
+
+static int l_sleep(lua_State *L) {
+  sleeper *s = malloc(sizeof *s);
+  lua_Integer ms = lua_tointeger(L, 1);
+  *s = (sleeper){due[ms], L, sleeping_ref};
+  due[ms] = s;
+  return lua_yield(L, 0);
+}
+
+static void resume(lua_State *L, lua_State *co, int nargs, int expected) {
+  int n;
+  if (lua_resume(co, L, nargs, &n) != expected) exit(1);
+  lua_settop(co, 0);
+}
+
+static void spawn(lua_State *L, long n) {
+  lua_State *t[BATCH];
+  for (int i = 0; i < BATCH; i++) {
+    t[i] = lua_newthread(L);
+    luaL_ref(L, LUA_REGISTRYINDEX);
+  }
+  for (long r = 0; r < n / BATCH; r++) {
+    for (int i = 0; i < BATCH; i++) lua_getglobal(t[i], "task");
+    for (int i = 0; i < BATCH; i++) resume(L, t[i], 0, LUA_OK);
+  }
+}
+
+static void switch_two(lua_State *L, long n) {
+  lua_State *t[2] = {lua_newthread(L), lua_newthread(L)};
+  for (int i = 0; i < 2; i++) {
+    lua_getglobal(t[i], "spin");
+    lua_pushinteger(t[i], n);
+    resume(L, t[i], 1, LUA_YIELD);
+  }
+  for (long k = 1; k <= n; k++)
+    for (int i = 0; i < 2; i++) resume(L, t[i], 0, k < n ? LUA_YIELD : LUA_OK);
+}
+
+static void begin_sleeps(lua_State *L, long n) {
+  unsigned s = 12345;
+  for (long i = 0; i < n; i++) {
+    lua_State *co = lua_newthread(L);
+    sleeping_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_getglobal(co, "nap");
+    s = s * 1103515245u + 12345u;
+    lua_pushinteger(co, 1 + (s >> 16) % 1000);
+    resume(L, co, 1, LUA_YIELD);
+  }
+}
+
+static void end_sleeps(lua_State *L) {
+  for (int ms = 0; ms < TICKS; ms++) {
+    while (due[ms] != NULL) {
+      sleeper *s = due[ms];
+      due[ms] = s->next;
+      resume(L, s->co, 0, LUA_OK);
+      luaL_unref(L, LUA_REGISTRYINDEX, s->ref);
+      free(s);
+    }
+  }
+}
+
+int main(int argc, char **argv) {
+  if (argc != 3) return 2;
+  long n = atol(argv[2]);
+  lua_State *L = luaL_newstate();
+  luaL_openlibs(L);
+  lua_gc(L, LUA_GCGEN, 0, 0); /* as the lua5.4 program */
+  lua_register(L, "yield", l_yield);
+  lua_register(L, "sleep", l_sleep);
+  if (luaL_dostring(L, "count = 0 local yield, sleep = yield, sleep\n"
+                       "function task() count = count + 1 end\n"
+                       "function spin(n) for _ = 1, n do yield() end count = count + n end\n"
+                       "function nap(ms) sleep(ms) count = count + 1 end"))
+    return 1;
+  lua_gc(L, LUA_GCCOLLECT);
+  double start = cpu_ns(), before = rss();
+  if (strcmp(argv[1], "spawn") == 0) spawn(L, n);
+  else if (strcmp(argv[1], "switch") == 0) switch_two(L, n), n *= 2;
+  else begin_sleeps(L, n);
+  if (strcmp(argv[1], "timers") == 0) end_sleeps(L);
+  double cost = cpu_ns() - start;
+  if (strcmp(argv[1], "parked") == 0) {
+    lua_gc(L, LUA_GCCOLLECT);
+    cost = rss() - before;
+  }
+  printf("%.1f\n", cost / (double)n);
+  return 0;
+}
