@@ -14,7 +14,9 @@ end
 
 local function on(core) return pin ~= "" and pin:format(core) or "" end
 local function lua(file, args) return on(1) .. "lua5.4 bench/" .. file .. ".lua lua_async " .. args end
-local function floor(args) return function() return tonumber(capture(on(1) .. out .. "/floor " .. args)) end end
+local function floor(args)
+  return function() return tonumber(capture(on(1) .. out .. "/floor " .. args)) end
+end
 local function field(name, command)
   return function() return tonumber(capture(command):match('"' .. name .. '":([%d.]+)')) end
 end
@@ -32,12 +34,19 @@ local function server(command, load)
   end
 end
 
-local function echo(load) return server("lua5.4 bench/echo.lua lua_async %d", load), server(out .. "/echo %d", load) end
-local function row(work, unit, reach, ours, base) return { work = work, unit = unit, reach = reach, ours = ours, base = base } end
+local function echo(load)
+  return server("lua5.4 bench/echo.lua lua_async %d", load), server(out .. "/echo %d", load)
+end
+
+local function row(work, unit, reach, ours, base)
+  return { work = work, unit = unit, reach = reach, ours = ours, base = base }
+end
+
 local function startup(code)
   return function()
     local n = 100
-    local t = capture(("bash -c 'time (for i in $(seq %d); do %slua5.4 %s; done)' 2>&1"):format(n, on(1), code))
+    local loop = "bash -c 'time (for i in $(seq %d); do %slua5.4 %s; done)' 2>&1"
+    local t = capture(loop:format(n, on(1), code))
     local u, s = t:match("user%s+%d+m([%d.]+)s"), t:match("sys%s+%d+m([%d.]+)s")
     return (tonumber(u) + tonumber(s)) / n * 1000
   end
@@ -48,10 +57,13 @@ local echo1k, echo1kc = echo("echo %d 1000 64 2")
 local echo64, echo64c = echo("echo %d 50 65536 2")
 local conn, connc = echo("conn %d 50 64 2")
 local rows = {
-  row("spawn and finish a task", "ns", nil, field("per_op_ns", lua("spawn", "batch 1000000")), floor("spawn 1000000")),
+  row("spawn and finish a task", "ns", nil, field("per_op_ns", lua("spawn", "batch 1000000")),
+    floor("spawn 1000000")),
   row("yield", "ns", 1.5, field("per_op_ns", lua("switch", "1000000")), floor("switch 1000000")),
-  row("sleep, 200,000 tasks", "ns", 1.1, field("per_op_ns", lua("timers", "200000")), floor("timers 200000")),
-  row("memory of a sleeping task", "B", nil, field("bytes_per", lua("parked", "200000")), floor("parked 200000")),
+  row("sleep, 200,000 tasks", "ns", 1.1, field("per_op_ns", lua("timers", "200000")),
+    floor("timers 200000")),
+  row("memory of a sleeping task", "B", nil, field("bytes_per", lua("parked", "200000")),
+    floor("parked 200000")),
   row("echo, 50 x 64 B", "us", 1.10, echo50, echo50c),
   row("echo, 1,000 x 64 B", "us", 1.10, echo1k, echo1kc),
   row("echo, 50 x 64 KiB", "us", 1.20, echo64, echo64c),
@@ -73,6 +85,7 @@ for _, r in ipairs(rows) do
     base[i], ours[i] = r.base(), r.ours()
     ratio[i] = ours[i] / base[i]
   end
-  print(line:format(r.work, ("%.1f %s"):format(median(base), r.unit), ("%.1f %s"):format(median(ours), r.unit),
-    ("%.2f"):format(median(ratio)), r.reach and ("%.2f"):format(r.reach) or ""))
+  local function figure(t) return ("%.1f %s"):format(median(t), r.unit) end
+  print(line:format(r.work, figure(base), figure(ours), ("%.2f"):format(median(ratio)),
+    r.reach and ("%.2f"):format(r.reach) or ""))
 end

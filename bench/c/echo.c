@@ -31,7 +31,8 @@ int main(int argc, char **argv) {
                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   int listener = socket(AF_INET, SOCK_STREAM, 0), on = 1, poll = epoll_create1(0);
   setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (bind(listener, (struct sockaddr *)&at, sizeof at) != 0 || listen(listener, 4096) != 0) return 1;
+  if (bind(listener, (struct sockaddr *)&at, sizeof at) != 0 || listen(listener, 4096) != 0)
+    return 1;
   struct epoll_event e = {EPOLLIN, {.fd = listener}}, ready[1024];
   epoll_ctl(poll, EPOLL_CTL_ADD, listener, &e);
   for (;;) {

@@ -119,9 +119,12 @@ int main(int argc, char **argv) {
     return 1;
   lua_gc(L, LUA_GCCOLLECT);
   double start = cpu_ns(), before = rss();
-  if (strcmp(argv[1], "spawn") == 0) spawn(L, n);
-  else if (strcmp(argv[1], "switch") == 0) switch_two(L, n), n *= 2;
-  else begin_sleeps(L, n);
+  if (strcmp(argv[1], "spawn") == 0)
+    spawn(L, n);
+  else if (strcmp(argv[1], "switch") == 0)
+    switch_two(L, n), n *= 2;
+  else
+    begin_sleeps(L, n);
   if (strcmp(argv[1], "timers") == 0) end_sleeps(L);
   double cost = cpu_ns() - start;
   if (strcmp(argv[1], "parked") == 0) {
