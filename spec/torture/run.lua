@@ -35,9 +35,10 @@ local async = require "lua_async"
 local malloc = require "failing_malloc"
 
 local function descriptors()
-  local n = 0
-  for _ in io.popen("ls /proc/$PPID/fd"):lines() do n = n + 1 end
-  return n
+  local p = io.popen("ls -l /proc/$PPID/fd")
+  local list = p:read("a")
+  p:close()
+  return select(2, list:gsub("\n", "")), list
 end
 
 local script = assert(loadfile(here .. "/scripts/" .. arg[1]))
@@ -65,7 +66,8 @@ for _, span in ipairs { 2, math.maxinteger } do
   assert(works(), "the runtime is broken")
   collectgarbage()
   collectgarbage()
-  assert(descriptors() <= before, "descriptors are left")
+  local after, list = descriptors()
+  assert(after <= before, "descriptors are left: " .. list)
   print(("torture: %-12s %4d allocations failed in turn, %s"):format(arg[1], n - 1,
     span == 2 and "alone" or "with all after them"))
 end
