@@ -7,6 +7,7 @@ local run, time = support.run, async.time
 describe("sleep", function()
   it("wakes in the order of the deadlines, whatever that of the calls", function()
     run(function()
+      time.pause()
       local order, tasks = {}, {}
       for _, ms in ipairs { 30, 10, 20, 0, 40, 15 } do
         tasks[#tasks + 1] = async.spawn(function()
@@ -21,6 +22,7 @@ describe("sleep", function()
 
   it("wakes those of one deadline in the order in which they began", function()
     run(function()
+      time.pause()
       local order, tasks, at = {}, {}, async.now() + 0.2
       for i = 1, 50 do
         tasks[i] = async.spawn(function()
@@ -97,6 +99,7 @@ describe("sleep", function()
 
   it("works through Futures, and a Future that was begun keeps its deadline", function()
     run(function()
+      time.pause()
       local t0 = async.now()
       local fut = async.future(async.sleep, 0.02)
       assert.is_nil((async.timeout(0.001, fut)))

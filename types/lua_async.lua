@@ -222,6 +222,18 @@ function async.now() end
 ---@return number
 function async.time.now() end
 
+---Stops the clock of this run; when every task waits, it jumps to the next timer.
+---@return boolean changed
+function async.time.pause() end
+
+---Waits a turn. Moves the paused clock; those who were due have run when it returns.
+---@param s number seconds
+function async.time.advance(s) end
+
+---Lets a paused clock run on.
+---@return boolean changed
+function async.time.resume() end
+
 ---`async.timeout`.
 ---@param s number seconds
 ---@param f lua_async.Awaitable

@@ -144,6 +144,31 @@ static void a_dropped_sleep_leaves_no_timer(void **state) {
   executor_close(state);
 }
 
+static void a_paused_clock_jumps_from_timer_to_timer(void **state) {
+  const uint64_t second = UINT64_C(1000000000);
+  assert_true(la_executor_pause(EX));
+  assert_false(la_executor_pause(EX));
+  uint64_t start = la_executor_now(EX);
+  assert_int_equal(start % LA_TIMER_TICK_NS, 0);
+  sleeping_task(EX, start + 50 * second);
+  la_task *t = sleeping_task(EX, start + 1000000 * second);
+  la_task_ref(t);
+  turns(EX);
+  assert_int_equal(la_executor_now(EX), start);
+  la_executor_advance(EX, start + 10 * second);
+  la_executor_advance(EX, start); /* it does not go back */
+  assert_int_equal(la_executor_now(EX), start + 10 * second);
+  assert_int_equal(la_executor_run(EX, t), LA_RUN_DONE);
+  assert_int_equal(la_executor_now(EX), start + 1000000 * second);
+  assert_true(la_executor_resume(EX));
+  assert_false(la_executor_resume(EX));
+  assert_true(la_executor_now(EX) >= start + 1000000 * second);
+  assert_int_equal(la_executor_run(EX, sleeping_task(EX, la_executor_now(EX) + 1000000)),
+                   LA_RUN_DONE);
+  la_task_unref(t);
+  executor_close(state);
+}
+
 static void a_sleep_takes_the_newest_waker(void **state) {
   la_sleep s;
   counting a = {.keep = true}, b = {.keep = true};
@@ -273,6 +298,7 @@ int main(void) {
       TEST(a_dropped_external_waker_is_a_deadlock_again),
       TEST(a_sleep_is_never_early),
       TEST(a_dropped_sleep_leaves_no_timer),
+      TEST(a_paused_clock_jumps_from_timer_to_timer),
       TEST(a_sleep_takes_the_newest_waker),
       TEST(the_smallest_futures),
       TEST(close_drops_all_and_wakers_outlive_it),

@@ -170,8 +170,8 @@ static void take_foreign(la_executor *ex) {
 ** asked again, unless they take too long; tasks that wake one another go on for
 ** LA_TURN_POLLS polls, since a look at the reactor costs a system call. */
 bool la_executor_turn(la_executor *ex) {
-  uint64_t start = la_executor_now(ex);
-  la_timer_queue_advance(&ex->timers, start);
+  uint64_t start = la_executor_real_time(ex);
+  la_timer_queue_advance(&ex->timers, la_clock_time(&ex->clock, start));
   take_foreign(ex);
   la_mpsc_node **generation = ex->ready_tail;
   bool all = ex->ready == NULL;
@@ -183,7 +183,7 @@ bool la_executor_turn(la_executor *ex) {
     polls++;
     if (ex->stop) break;
     if (all && polls >= LA_TURN_POLLS) break;
-    if (polls % CLOCK_EVERY == 0 && la_executor_now(ex) - start > LA_TURN_NS) break;
+    if (polls % CLOCK_EVERY == 0 && la_executor_real_time(ex) - start > LA_TURN_NS) break;
   }
   return ex->ready != NULL;
 }
@@ -199,6 +199,23 @@ static bool deadlocked(la_executor *ex) {
   return atomic_load_explicit(&ex->external, memory_order_acquire) == 0 && !foreign_waiting(ex);
 }
 
+/* Nothing is ready. A paused clock: a look outside, and only if that has woken nobody and
+** nothing is at work there, time passes. */
+static void wait(la_executor *ex) {
+  const la_parker *p = &ex->parker;
+  uint64_t next = la_timer_queue_next(&ex->timers);
+  if (!ex->clock.paused || next == LA_TIMER_NEVER) {
+    p->vt->park(p->self, la_clock_real(&ex->clock, next));
+    return;
+  }
+  p->vt->park(p->self, 0);
+  if (ex->ready != NULL || foreign_waiting(ex)) return;
+  if (p->vt->working != NULL && p->vt->working(p->self))
+    p->vt->park(p->self, LA_TIMER_NEVER);
+  else
+    la_clock_jump(&ex->clock, next);
+}
+
 la_run_end la_executor_run(la_executor *ex, la_task *task) {
   ex->until = task;
   ex->stop = false;
@@ -207,7 +224,10 @@ la_run_end la_executor_run(la_executor *ex, la_task *task) {
     if (task != NULL ? la_task_has(task, LA_TASK_COMPLETE) : ex->live_count == 0)
       return LA_RUN_DONE;
     if (!busy && deadlocked(ex)) return LA_RUN_DEADLOCK;
-    ex->parker.vt->park(ex->parker.self, busy ? 0 : la_timer_queue_next(&ex->timers));
+    if (busy)
+      ex->parker.vt->park(ex->parker.self, 0);
+    else
+      wait(ex);
   }
 }
 

@@ -9,6 +9,7 @@
 #ifndef LA_CORE_EXECUTOR_H
 #define LA_CORE_EXECUTOR_H
 
+#include "clock.h"
 #include "task.h"
 #include "timer_queue.h"
 
@@ -23,6 +24,9 @@ typedef struct la_parker_vtable {
   /* True while something outside may still wake a task: requests in flight, open
   ** handles. When nothing may, and no timer is set, all tasks wait for ever. */
   bool (*alive)(void *self);
+  /* True while something is at work outside that ends by itself and soon, whoever waits
+  ** for it: a paused clock does not jump over that. NULL: never. */
+  bool (*working)(void *self);
   /* Monotonic nanoseconds. */
   uint64_t (*now)(void *self);
 } la_parker_vtable;
@@ -47,6 +51,7 @@ struct la_executor {
   la_mpsc foreign;
   la_parker parker;
   la_timer_queue timers;
+  la_clock clock;
   la_list live;
   size_t live_count;
   uint64_t next_id;
@@ -78,8 +83,27 @@ la_run_end la_executor_run(la_executor *ex, la_task *task);
 /* One turn: timers that are due, then tasks. True while some are ready. */
 bool la_executor_turn(la_executor *ex);
 
-static inline uint64_t la_executor_now(const la_executor *ex) {
+/* The time outside, and the time that timers and tasks go by. */
+static inline uint64_t la_executor_real_time(const la_executor *ex) {
   return ex->parker.vt->now(ex->parker.self);
+}
+static inline uint64_t la_executor_now(const la_executor *ex) {
+  return la_clock_time(&ex->clock, la_executor_real_time(ex));
+}
+
+/* The clock of the executor stands still, until it is resumed; when every task waits, and
+** nothing outside is at work, it jumps to the next timer. False when it was so already. */
+static inline bool la_executor_pause(la_executor *ex) {
+  return la_clock_pause(&ex->clock, la_executor_real_time(ex));
+}
+static inline bool la_executor_resume(la_executor *ex) {
+  return la_clock_resume(&ex->clock, la_executor_real_time(ex));
+}
+
+/* Puts a paused clock on to `t`, and wakes those whose timers are due then. */
+static inline void la_executor_advance(la_executor *ex, uint64_t t) {
+  la_clock_jump(&ex->clock, t);
+  la_timer_queue_advance(&ex->timers, la_executor_now(ex));
 }
 
 /* Counts (+1, -1) what may wake a task from outside unseen by the parker: while

@@ -45,7 +45,7 @@ static bool parker_alive(void *self) {
   return false;
 }
 
-static const la_parker_vtable thread_vtable = {parker_park, parker_unpark, parker_alive,
+static const la_parker_vtable thread_vtable = {parker_park, parker_unpark, parker_alive, NULL,
                                                parker_now};
 
 la_parker la_parker_thread_new(void) {

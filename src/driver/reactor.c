@@ -42,12 +42,14 @@ static void unpark(void *self) { uv_async_send(&((la_reactor *)self)->async); }
 
 static bool alive(void *self) { return ((la_reactor *)self)->waiting > 0; }
 
+static bool working(void *self) { return ((la_reactor *)self)->pool > 0; }
+
 static uint64_t now(void *self) {
   (void)self;
   return uv_hrtime();
 }
 
-static const la_parker_vtable parker = {park, unpark, alive, now};
+static const la_parker_vtable parker = {park, unpark, alive, working, now};
 
 /* ---- birth and end ----------------------------------------------------------------*/
 

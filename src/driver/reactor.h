@@ -36,6 +36,7 @@ typedef struct la_reactor {
   uv_async_t async; /* unpark */
   la_executor *ex;  /* NULL once closed */
   unsigned waiting; /* wakers held by la_waiters */
+  unsigned pool;    /* requests that the thread pool has */
   unsigned refs;
   la_list resources;
   unsigned buffers_free;

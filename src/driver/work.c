@@ -24,11 +24,14 @@ static int queue(la_work *work, uv_after_work_cb after) {
   la_reactor *r = work->op.reactor;
   if (r->closed) return UV_ECANCELED;
   int err = la_guard_pool(r);
-  return err != 0 ? err : uv_queue_work(&r->loop, &work->req, run, after);
+  if (err == 0) err = uv_queue_work(&r->loop, &work->req, run, after);
+  if (err == 0) r->pool++;
+  return err;
 }
 
 static void after_op(uv_work_t *req, int status) {
   la_work *work = from_req(req);
+  work->op.reactor->pool--;
   la_op_complete(&work->op, status == 0 ? work->ran : status);
 }
 
@@ -38,6 +41,7 @@ uv_req_t *la_work_op_request(la_op *op) { return (uv_req_t *)&la_container(op, l
 
 static void after_submitted(uv_work_t *req, int status) {
   la_work *work = from_req(req);
+  work->op.reactor->pool--;
   work->done(work, status == 0 ? work->ran : status);
 }
 

@@ -33,6 +33,7 @@ static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *list
   la_resolve *re = la_container(req, la_resolve, req);
   if (status == 0 && re->op.state != LA_OP_ORPHANED) status = take_list(re, list);
   uv_freeaddrinfo(list);
+  re->op.reactor->pool--;
   la_op_complete(&re->op, status);
 }
 
@@ -52,8 +53,10 @@ static int submit(la_op *op) {
   if (la_address_parse(&a, re->host, re->port)) return take_numeric(re, &a);
   struct addrinfo hints = {.ai_family = re->family, .ai_socktype = SOCK_STREAM};
   int err = op->reactor->closed ? UV_ECANCELED : la_guard_pool(op->reactor);
-  if (err != 0) return err;
-  return uv_getaddrinfo(&op->reactor->loop, &re->req, on_resolved, re->host, NULL, &hints);
+  if (err == 0)
+    err = uv_getaddrinfo(&op->reactor->loop, &re->req, on_resolved, re->host, NULL, &hints);
+  if (err == 0) op->reactor->pool++;
+  return err;
 }
 
 static void release(la_op *op) {

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "bridge/scope.h"
+#include "core/future.h"
 #include "core/sleep.h"
 #include "lib/l_future.h"
 #include "lib/lib.h"
@@ -37,6 +38,36 @@ static int now(lua_State *L) {
   return 1;
 }
 
+/* ---- the virtual clock -------------------------------------------------------------*/
+
+static int pause_clock(lua_State *L) {
+  lua_pushboolean(L, la_executor_pause(la_runtime_check(L, "async.time.pause")->ex));
+  return 1;
+}
+
+static int resume_clock(lua_State *L) {
+  lua_pushboolean(L, la_executor_resume(la_runtime_check(L, "async.time.resume")->ex));
+  return 1;
+}
+
+/* Those whom the timers wake are ahead of us in the queue when we yield. */
+static int advance_begin(lua_State *L, void *room, la_future **f) {
+  uint64_t ns = la_check_seconds(L, 1);
+  la_executor *ex = la_runtime_check(L, "async.time.advance")->ex;
+  if (!ex->clock.paused)
+    return luaL_error(L, "the clock is running: call async.time.pause() before advance");
+  luaL_argcheck(L, ns != LA_TIMER_NEVER, 1, "a number of seconds expected");
+  la_executor_advance(ex, la_time_after(la_executor_now(ex), ns));
+  la_yield_init(room);
+  *f = &((la_yield *)room)->base;
+  return 0;
+}
+
+static const la_operation advance_operation = {"advance", advance_begin, NULL};
+static int advance(lua_State *L) { return la_operate(L, &advance_operation); }
+
+/* ---- scopes ------------------------------------------------------------------------*/
+
 /* The awaitable and its arguments from index `first` on, as a call in a scope. */
 static int call_in_scope(lua_State *L, int first, uint64_t deadline, bool shield) {
   la_check_awaitable(L, first);
@@ -61,6 +92,9 @@ void la_open_time(lua_State *L) {
   static const luaL_Reg functions[] = {{"sleep", l_sleep},
                                        {"sleep_until", l_sleep_until},
                                        {"now", now},
+                                       {"pause", pause_clock},
+                                       {"resume", resume_clock},
+                                       {"advance", advance},
                                        {NULL, NULL}};
   static const luaL_Reg composition[] = {{"timeout", timeout},
                                          {"deadline", deadline},
@@ -68,6 +102,7 @@ void la_open_time(lua_State *L) {
                                          {NULL, NULL}};
   static const la_operation_entry operations[] = {{l_sleep, &sleep_operation},
                                                   {l_sleep_until, &sleep_until_operation},
+                                                  {advance, &advance_operation},
                                                   {NULL, NULL}};
   la_operations_add(L, operations);
   luaL_setfuncs(L, composition, 0);

@@ -66,8 +66,12 @@ uint64_t la_check_seconds(lua_State *L, int arg) {
   lua_Number s = luaL_checknumber(L, arg);
   luaL_argcheck(L, !isnan(s), arg, "seconds expected, got nan");
   if (s <= 0) return 0;
-  lua_Number ns = ceil(s * 1e9);
-  return ns >= 9.2e18 ? LA_TIMER_NEVER : (uint64_t)ns;
+  lua_Number ns = s * 1e9;
+  if (ns >= 9.2e18) return LA_TIMER_NEVER;
+  uint64_t n = (uint64_t)ns;
+  if (ns < 9e15) /* above it a number cannot tell one nanosecond from the next */
+    while ((lua_Number)n / 1e9 < s) n++;
+  return n;
 }
 
 void la_check_options(lua_State *L, int arg, const char *const *names) {
