@@ -16,6 +16,7 @@ static inline bool is_owner(const la_executor *ex) { return ex->owner == &thread
 la_executor *la_executor_new(la_parker parker) {
   la_executor *ex = calloc(1, sizeof *ex);
   if (ex == NULL) return NULL;
+  ex->ready = &ex->ready_end;
   ex->ready_tail = &ex->ready;
   ex->owner = &thread_name;
   la_mpsc_init(&ex->foreign);
@@ -27,18 +28,21 @@ la_executor *la_executor_new(la_parker parker) {
 
 /* ---- queues -------------------------------------------------------------------*/
 
+static inline bool none_ready(const la_executor *ex) { return ex->ready == &ex->ready_end; }
+
 static void push_ready(la_executor *ex, la_task *t) {
-  t->next.next = NULL;
-  *ex->ready_tail = &t->next;
-  ex->ready_tail = &t->next.next;
+  t->ready.next = &ex->ready_end;
+  *ex->ready_tail = &t->ready;
+  ex->ready_tail = &t->ready.next;
 }
 
 static la_task *pop_ready(la_executor *ex) {
-  la_mpsc_node *n = ex->ready;
-  if (n == NULL) return NULL;
-  ex->ready = n->next;
-  if (ex->ready == NULL) ex->ready_tail = &ex->ready;
-  return la_container(n, la_task, next);
+  if (none_ready(ex)) return NULL;
+  la_task *t = la_container(ex->ready, la_task, ready);
+  ex->ready = t->ready.next;
+  t->ready.next = NULL;
+  if (none_ready(ex)) ex->ready_tail = &ex->ready;
+  return t;
 }
 
 /* A foreign thread may use the executor between `enter` and `leave` if `enter`
@@ -53,18 +57,30 @@ static void leave(la_executor *ex) {
   atomic_fetch_sub_explicit(&ex->inside, 1, memory_order_release);
 }
 
-/* The caller holds a reference to `t`, which holds the executor's memory. */
 static void push_foreign(la_executor *ex, la_task *t) {
-  if (la_mpsc_push(&ex->foreign, &t->next)) ex->parker.vt->unpark(ex->parker.self);
+  if (la_mpsc_push(&ex->foreign, &t->foreign)) ex->parker.vt->unpark(ex->parker.self);
+}
+
+/* Release, even when the flag is set already: what this thread wrote before the wake is
+** seen by the poll. The flag is set inside, so that whoever has set it gets the task into
+** the list: `complete` relies on it. */
+static void notify(la_executor *ex, la_task *t) {
+  if (enter(ex)) {
+    uint64_t old = atomic_load_explicit(&t->state, memory_order_relaxed);
+    while ((old & LA_TASK_COMPLETE) == 0 &&
+           !atomic_compare_exchange_weak_explicit(&t->state, &old, old | LA_TASK_NOTIFIED,
+                                                  memory_order_acq_rel, memory_order_relaxed)) {
+    }
+    if ((old & (LA_TASK_NOTIFIED | LA_TASK_COMPLETE)) == 0) push_foreign(ex, t);
+  }
+  leave(ex);
 }
 
 void la_executor_schedule(la_executor *ex, la_task *t) {
-  if (is_owner(ex)) {
-    if (!ex->closed) push_ready(ex, t);
-    return;
-  }
-  if (enter(ex)) push_foreign(ex, t);
-  leave(ex);
+  if (!is_owner(ex))
+    notify(ex, t);
+  else if (t->ready.next == NULL && !la_task_has(t, LA_TASK_COMPLETE) && !ex->closed)
+    push_ready(ex, t);
 }
 
 /* ---- the memory of tasks ------------------------------------------------------*/
@@ -83,8 +99,8 @@ static void keep_or_free(la_executor *ex, la_task *t) {
     free(t);
     return;
   }
-  t->next.next = ex->spare;
-  ex->spare = &t->next;
+  t->ready.next = ex->spare;
+  ex->spare = &t->ready;
   ex->spare_count++;
 }
 
@@ -102,6 +118,12 @@ void la_executor_release(la_executor *ex, la_task *t) {
 }
 
 /* ---- tasks --------------------------------------------------------------------*/
+
+/* One that completed while it was queued (it woke itself) has left the executor's
+** reference to the queue that it leaves last. */
+static void give_up_queued(la_task *t) {
+  if (!la_task_scheduled(t)) la_task_unref(t);
+}
 
 /* Oldest awaiter first: the list has the newest at its head. */
 static void wake_joins(la_task *t) {
@@ -126,18 +148,16 @@ static void complete(la_executor *ex, la_task *t, bool cancelled) {
   uint64_t old = atomic_fetch_or_explicit(&t->state, LA_TASK_COMPLETE, memory_order_acq_rel);
   if (t == ex->until) ex->stop = true;
   wake_joins(t);
-  /* One that woke itself is still in a queue, which gives the reference up. */
-  if ((old & LA_TASK_SCHEDULED) == 0 || ex->closed) la_task_unref(t);
+  bool queued = t->ready.next != NULL || (old & LA_TASK_NOTIFIED) != 0;
+  if (!queued || ex->closed) la_task_unref(t);
 }
 
 static void run_task(la_executor *ex, la_task *t) {
-  uint64_t old =
-      atomic_fetch_and_explicit(&t->state, ~(uint64_t)LA_TASK_SCHEDULED, memory_order_acq_rel);
-  if (old & LA_TASK_COMPLETE) {
-    la_task_unref(t);
+  if (la_task_has(t, LA_TASK_COMPLETE)) {
+    give_up_queued(t);
     return;
   }
-  if ((old & LA_TASK_CANCELLED) != 0 && !t->cls->unwinds) {
+  if (la_task_has(t, LA_TASK_CANCELLED) && !t->cls->unwinds) {
     complete(ex, t, true);
     return;
   }
@@ -154,12 +174,15 @@ static void run_task(la_executor *ex, la_task *t) {
 static void take_foreign(la_executor *ex) {
   la_mpsc_node *n = la_mpsc_take(&ex->foreign);
   while (n != NULL) {
-    la_task *t = la_container(n, la_task, next);
+    la_task *t = la_container(n, la_task, foreign);
     n = n->next;
-    uint64_t state = atomic_load_explicit(&t->state, memory_order_acquire);
-    if (state / LA_TASK_REF == 0)
+    uint64_t old =
+        atomic_fetch_and_explicit(&t->state, ~(uint64_t)LA_TASK_NOTIFIED, memory_order_acq_rel);
+    if (old / LA_TASK_REF == 0)
       keep_or_free(ex, t);
-    else
+    else if ((old & LA_TASK_COMPLETE) != 0)
+      give_up_queued(t);
+    else if (t->ready.next == NULL)
       push_ready(ex, t);
   }
 }
@@ -174,18 +197,18 @@ bool la_executor_turn(la_executor *ex) {
   la_timer_queue_advance(&ex->timers, la_clock_time(&ex->clock, start));
   take_foreign(ex);
   la_mpsc_node **generation = ex->ready_tail;
-  bool all = ex->ready == NULL;
+  bool all = none_ready(ex);
   unsigned polls = 0;
   la_task *t;
   while ((t = pop_ready(ex)) != NULL) {
-    if (&t->next.next == generation) all = true;
+    if (&t->ready.next == generation) all = true;
     run_task(ex, t);
     polls++;
     if (ex->stop) break;
     if (all && polls >= LA_TURN_POLLS) break;
     if (polls % CLOCK_EVERY == 0 && la_executor_real_time(ex) - start > LA_TURN_NS) break;
   }
-  return ex->ready != NULL;
+  return !none_ready(ex);
 }
 
 static bool foreign_waiting(la_executor *ex) {
@@ -209,7 +232,7 @@ static void wait(la_executor *ex) {
     return;
   }
   p->vt->park(p->self, 0);
-  if (ex->ready != NULL || foreign_waiting(ex)) return;
+  if (!none_ready(ex) || foreign_waiting(ex)) return;
   if (p->vt->working != NULL && p->vt->working(p->self))
     p->vt->park(p->self, LA_TIMER_NEVER);
   else
@@ -233,21 +256,21 @@ la_run_end la_executor_run(la_executor *ex, la_task *task) {
 
 /* ---- the end ------------------------------------------------------------------*/
 
-/* Once nobody pushes and all queues are empty, a task is in none of them, whatever
-** its SCHEDULED says: `complete` gives up the executor's reference at once. */
+/* Once nobody pushes and all queues are empty, a task is in none of them: `complete` gives up the
+ * executor's reference at once. */
 void la_executor_close(la_executor *ex) {
   atomic_store_explicit(&ex->closing, true, memory_order_seq_cst);
   while (atomic_load_explicit(&ex->inside, memory_order_acquire) != 0) sched_yield();
   take_foreign(ex);
   la_task *t;
   while ((t = pop_ready(ex)) != NULL)
-    if (la_task_has(t, LA_TASK_COMPLETE)) la_task_unref(t);
+    if (la_task_has(t, LA_TASK_COMPLETE)) give_up_queued(t);
   ex->closed = true;
   while (!la_list_empty(&ex->live))
     complete(ex, la_container(ex->live.head.next, la_task, live), true);
   while (ex->spare != NULL) {
-    t = la_container(ex->spare, la_task, next);
-    ex->spare = t->next.next;
+    t = la_container(ex->spare, la_task, ready);
+    ex->spare = t->ready.next;
     free(t);
   }
   freed_late(ex, -(long)ex->tasks);

@@ -42,7 +42,8 @@ enum { LA_TASK_BUDGET = 128, LA_TURN_POLLS = 256 };
 #define LA_TURN_NS UINT64_C(5000000)
 
 struct la_executor {
-  la_mpsc_node *ready, **ready_tail;
+  la_mpsc_node *ready, **ready_tail; /* the last one's next is ready_end: NULL says "in no list" */
+  la_mpsc_node ready_end;
   unsigned budget;
   bool closed, stop;    /* `stop`: the turn ends, since `until` is COMPLETE */
   const la_task *until; /* what la_executor_run waits for */
@@ -114,8 +115,7 @@ static inline void la_executor_keep_alive(la_executor *ex, int change) {
 
 /* ---- for task.c ---------------------------------------------------------------*/
 
-/* Queues a task that this call's maker has just marked SCHEDULED. Any thread that
-** holds a reference to it. */
+/* Has it polled, unless it is COMPLETE. Any thread that holds a reference to it. */
 void la_executor_schedule(la_executor *ex, la_task *t);
 
 /* The last reference is gone: frees the memory, or sends it to the owner. */

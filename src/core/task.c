@@ -7,8 +7,8 @@
 la_task *la_task_new(la_executor *ex, const la_task_class *cls) {
   la_task *t;
   if (ex->spare != NULL && ex->spare_class == cls) {
-    t = la_container(ex->spare, la_task, next);
-    ex->spare = t->next.next;
+    t = la_container(ex->spare, la_task, ready);
+    ex->spare = t->ready.next;
     ex->spare_count--;
   } else {
     t = malloc(sizeof(la_task) + cls->future_size);
@@ -16,6 +16,7 @@ la_task *la_task_new(la_executor *ex, const la_task_class *cls) {
   }
   ex->tasks++;
   atomic_init(&t->state, LA_TASK_REF);
+  t->ready.next = NULL;
   t->ex = ex;
   t->cls = cls;
   t->joins = NULL;
@@ -36,15 +37,12 @@ void la_task_spawn(la_task *t) {
   t->id = ++ex->next_id;
   la_list_push(&ex->live, &t->live);
   ex->live_count++;
-  atomic_store_explicit(&t->state, LA_TASK_REF | LA_TASK_SCHEDULED, memory_order_relaxed);
   la_executor_schedule(ex, t);
 }
 
-/* Release: what the waker's thread wrote before the wake is seen by the poll. */
 static void wake_by_ref(void *data) {
   la_task *t = data;
-  uint64_t old = atomic_fetch_or_explicit(&t->state, LA_TASK_SCHEDULED, memory_order_acq_rel);
-  if ((old & (LA_TASK_SCHEDULED | LA_TASK_COMPLETE)) == 0) la_executor_schedule(t->ex, t);
+  la_executor_schedule(t->ex, t);
 }
 
 bool la_task_cancel(la_task *t) {

@@ -1,27 +1,30 @@
 /*
 ** task.h - a future that an executor owns, and the references to it.
 **
-** States. `state` is one atomic word: flags below, reference count above.
-**   SCHEDULED  the task is in exactly one queue (the executor's ready list or its
-**              list of foreign wakes). Set by a wake on any thread, by whoever
-**              finds it clear, who then queues the task; cleared by the executor
-**              as it takes the task out, before the poll, so that a wake during a
-**              poll queues it again. Only the owner thread polls, hence no RUNNING.
+** State. `state` is one atomic word: flags below, reference count above. The ready list
+** is the owner thread's alone, so that a wake there costs nothing atomic.
+**   NOTIFIED   the task is in the executor's list of foreign wakes, or about to be. Set by
+**              a wake on a foreign thread, by whoever finds it and COMPLETE clear, who then
+**              puts the task there; cleared by the owner as it takes the task out, before
+**              the poll, so that a wake during a poll counts.
 **   CANCELLED  cancellation was asked for. Set by la_task_cancel, on the owner
 **              thread, never after COMPLETE; never cleared.
 **   COMPLETE   the future has been dropped and `finished` has run. Set once, by
-**              the owner thread; no flag but SCHEDULED can be set after it.
+**              the owner thread; no flag is set after it.
+** A task is in the ready list while ready.next is not NULL; the executor takes it out
+** before the poll, so that one which wakes itself is queued again. Only the owner polls,
+** hence no RUNNING.
 **
 ** References, counted together in `state`:
 **   the executor's  from spawn until COMPLETE; when the task completes while it is
-**                   in a queue (it woke itself), until it is taken out of there.
+**                   in a queue (it woke itself), until it is taken out of the last one.
 **   wakers          one each, on any thread.
 **   joins           one each; la_task_ref and la_task_unref serve other holders.
 ** The last one given up frees the task's memory and nothing else, since its future
 ** went at COMPLETE. On a foreign thread it does not even do that: the task is sent
 ** to its owner, which frees it; only after the executor has closed, when there is
 ** no owner any more, is the memory freed where the last waker was dropped.
-** Fields other than `state` and `next` belong to the owner thread.
+** Fields other than `state` and `foreign` belong to the owner thread.
 **
 ** Modelled on async-task's and tokio's task states, less what needs many pollers.
 */
@@ -54,7 +57,8 @@ typedef struct la_task_class {
 
 struct la_task {
   _Atomic uint64_t state;
-  la_mpsc_node next; /* in the ready list, or the list of foreign wakes */
+  la_mpsc_node ready;   /* in the ready list, or among the spare ones */
+  la_mpsc_node foreign; /* in the list of foreign wakes */
   la_executor *ex;
   const la_task_class *cls;
   la_join *joins; /* awaiters, newest first */
@@ -62,7 +66,7 @@ struct la_task {
   uint64_t id;    /* 1, 2, 3, … in the order of spawning, within one executor */
 };
 
-enum { LA_TASK_SCHEDULED = 1, LA_TASK_CANCELLED = 2, LA_TASK_COMPLETE = 4, LA_TASK_REF = 16 };
+enum { LA_TASK_NOTIFIED = 1, LA_TASK_CANCELLED = 2, LA_TASK_COMPLETE = 4, LA_TASK_REF = 16 };
 
 /* The future of a task stands right behind it. */
 static inline la_future *la_task_future(la_task *t) { return (la_future *)(void *)(t + 1); }
@@ -83,6 +87,11 @@ bool la_task_cancel(la_task *t);
 
 static inline bool la_task_has(const la_task *t, unsigned flag) {
   return (atomic_load_explicit(&t->state, memory_order_relaxed) & flag) != 0;
+}
+
+/* It will be polled, unless it is COMPLETE. Owner thread. */
+static inline bool la_task_scheduled(const la_task *t) {
+  return t->ready.next != NULL || la_task_has(t, LA_TASK_NOTIFIED);
 }
 
 /* Any thread. */

@@ -7,7 +7,7 @@
 
 const char *la_task_state(const la_runtime *rt, const la_task *t) {
   if (rt->ex->current == t) return "running";
-  return la_task_has(t, LA_TASK_SCHEDULED) ? "ready" : "waiting";
+  return la_task_scheduled(t) ? "ready" : "waiting";
 }
 
 /* "waits for sleep", "waits for task 3". */
