@@ -97,13 +97,19 @@ typedef struct la_future la_future;
 ** drop before LA_READY is the cancellation of the work.
 **
 ** `cancel` may be null. It is for a future that cannot end at once, since what it
-** runs has to unwind: it is called before a cancelling drop and returns nonzero if
-** it is to be polled on until it is ready; it is dropped then. */
+** runs has to unwind: it is called before a cancelling drop, maybe more than once, and
+** answers whether that drop has to wait. */
+typedef enum la_cancel {
+  LA_CANCEL_DROP = 0,   /* drop it now */
+  LA_CANCEL_UNWIND = 1, /* poll it on until it is ready; then drop it, its output is nobody's */
+  LA_CANCEL_FINISH = 2  /* its output is certain already: poll it on, and take that */
+} la_cancel;
+
 typedef struct la_future_vtable {
   la_poll (*poll)(la_future *self, la_context *cx);
   void (*drop)(la_future *self);
   const char *name; /* what a waiting task shows in async.dump(); static */
-  int (*cancel)(la_future *self);
+  la_cancel (*cancel)(la_future *self);
 } la_future_vtable;
 
 struct la_future {

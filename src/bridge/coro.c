@@ -121,10 +121,10 @@ void la_coro_fail(la_coro *c) { c->flags |= LA_CORO_FAILED | LA_CORO_BROKEN; }
 /* Ready as soon as the inner future may be dropped. */
 static la_poll unwind_inner(la_coro *c, la_context *cx) {
   if ((c->flags & LA_CORO_UNWINDING) != 0) return LA_PENDING;
-  c->flags |= LA_CORO_UNWINDING;
-  int (*cancel)(la_future *) = c->inner->vt->cancel;
-  if (cancel == NULL || !cancel(c->inner)) return LA_READY;
-  return la_future_poll(c->inner, cx);
+  la_cancel (*cancel)(la_future *) = c->inner->vt->cancel;
+  la_cancel how = cancel != NULL ? cancel(c->inner) : LA_CANCEL_DROP;
+  if (how != LA_CANCEL_FINISH) c->flags |= LA_CORO_UNWINDING;
+  return how == LA_CANCEL_DROP ? LA_READY : la_future_poll(c->inner, cx);
 }
 
 la_poll la_coro_poll(la_coro *c, la_context *cx) {
@@ -137,7 +137,9 @@ la_poll la_coro_poll(la_coro *c, la_context *cx) {
     return LA_READY;
   }
   if (c->scope != NULL) la_scope_rewake(c, cx);
-  la_poll r = la_future_poll(c->inner, cx);
+  bool unwinding = (c->flags & LA_CORO_UNWINDING) != 0;
+  bool dropped = (c->flags & LA_CORO_CANCELLED) != 0 && !unwinding && la_coro_cancelled(c);
+  la_poll r = dropped ? LA_PENDING : la_future_poll(c->inner, cx);
   if (r == LA_PENDING && la_coro_cancelled(c)) r = unwind_inner(c, cx);
   if (r == LA_PENDING) return LA_PENDING;
   if ((c->flags & LA_CORO_UNWINDING) != 0) {

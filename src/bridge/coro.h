@@ -7,9 +7,10 @@
 ** lua_pcallk, so that an error (and cancellation is one) unwinds its <close>
 ** variables where they may await.
 **
-** Cancelled, the inner future is polled once more (what is ready is not lost),
-** dropped if it is pending, and the error is raised at the await. A coroutine that
-** was never started is ready at once.
+** When its task is cancelled, the inner future is polled once more (what is ready is not
+** lost), dropped if it is pending, and the error is raised at the await. When it is a child
+** whose output nobody wants any more, that last poll is left out, so that what the inner
+** future was about to be given goes to others. One that was never started is ready at once.
 */
 #ifndef LA_BRIDGE_CORO_H
 #define LA_BRIDGE_CORO_H

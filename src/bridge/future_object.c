@@ -3,7 +3,9 @@
 #include <lauxlib.h>
 #include <stdlib.h>
 
+#include "bridge/error.h"
 #include "bridge/poll_fn.h"
+#include "bridge/task_object.h"
 #include "bridge/traceback.h"
 
 enum { UV_FUNCTION = 1, UV_ARGS = 2, MAX_ARGS = 250 };
@@ -77,9 +79,9 @@ static void child_drop(la_future *f) {
   free(c);
 }
 
-static int child_cancel(la_future *f) {
+static la_cancel child_cancel(la_future *f) {
   ((la_coro *)(void *)f)->flags |= LA_CORO_CANCELLED;
-  return 1;
+  return LA_CANCEL_UNWIND;
 }
 
 static const la_future_vtable child_vtable = {child_poll, child_drop, "future", child_cancel};
@@ -163,6 +165,11 @@ static void check_usable(lua_State *L, const la_future_object *o) {
     luaL_error(L, "this future belongs to another run");
 }
 
+static void check_unawaited(lua_State *L, const la_future_object *o) {
+  check_usable(L, o);
+  if (o->awaiter != NULL) luaL_error(L, "another task awaits this future already");
+}
+
 /* While another module's future is pending, it may be woken by what we cannot see. */
 static la_poll poll_started(la_future_object *o, la_context *cx) {
   la_poll r = la_future_poll(o->f, cx);
@@ -179,8 +186,29 @@ la_poll la_future_object_poll(lua_State *L, int i, la_context *cx) {
   la_future_object *o = lua_touserdata(L, i);
   check_usable(L, o);
   if (o->state == LA_FUTURE_NEW) start(L, lua_absindex(L, i), o);
-  if (o->state == LA_FUTURE_READY) return LA_READY;
-  return poll_started(o, cx);
+  return la_future_object_poll_started(o, cx);
+}
+
+la_future_object *la_future_object_prepare(lua_State *L, int i) {
+  la_future_object *o = lua_touserdata(L, i);
+  check_unawaited(L, o);
+  if (o->state == LA_FUTURE_NEW) start(L, lua_absindex(L, i), o);
+  return o;
+}
+
+la_poll la_future_object_poll_started(la_future_object *o, la_context *cx) {
+  return o->state == LA_FUTURE_READY ? LA_READY : poll_started(o, cx);
+}
+
+la_cancel la_future_object_cancel(la_future_object *o) {
+  if (o->f == NULL || o->f->vt->cancel == NULL) return LA_CANCEL_DROP;
+  return o->f->vt->cancel(o->f);
+}
+
+bool la_future_object_failed(const la_future_object *o) {
+  if (o->f == NULL) return false;
+  if (o->kind == LA_KIND_CALL) return (((la_coro *)(void *)o->f)->flags & LA_CORO_FAILED) != 0;
+  return o->kind == LA_KIND_POLL_FN && la_container(o->f, la_poll_fn, base)->failed;
 }
 
 static void free_future(la_future_object *o) {
@@ -279,6 +307,28 @@ int la_future_object_take(lua_State *L, int i) {
   return n;
 }
 
+void la_future_object_report(lua_State *L, int i) {
+  la_future_object *o = lua_touserdata(L, i);
+  if (o->kind == LA_KIND_CALL)
+    la_coro_take((la_coro *)(void *)o->f, L);
+  else
+    la_poll_fn_take(la_container(o->f, la_poll_fn, base), L);
+  if (la_is_cancelled(L, -1)) {
+    lua_pop(L, 1);
+    return;
+  }
+  if (o->kind == LA_KIND_CALL)
+    la_coro_push_traceback(L, (la_coro *)(void *)o->f);
+  else
+    lua_pushnil(L);
+  la_task *t = la_task_current(o->rt);
+  if (t != NULL)
+    la_task_object_push(L, o->rt, t);
+  else
+    lua_pushnil(L);
+  la_report_failure(L);
+}
+
 /* ---- awaiting ------------------------------------------------------------------------*/
 
 /* What a coroutine holds while it awaits a Future object, which is on its stack:
@@ -289,8 +339,7 @@ typedef struct borrowed {
 } borrowed;
 
 static la_poll borrowed_poll(la_future *f, la_context *cx) {
-  la_future_object *o = ((borrowed *)(void *)f)->o;
-  return o->state == LA_FUTURE_READY ? LA_READY : poll_started(o, cx);
+  return la_future_object_poll_started(((borrowed *)(void *)f)->o, cx);
 }
 
 static void borrowed_drop(la_future *f) {
@@ -300,9 +349,8 @@ static void borrowed_drop(la_future *f) {
   la_future_object_drop(o);
 }
 
-static int borrowed_cancel(la_future *f) {
-  la_future_object *o = ((borrowed *)(void *)f)->o;
-  return o->f->vt->cancel != NULL && o->f->vt->cancel(o->f);
+static la_cancel borrowed_cancel(la_future *f) {
+  return la_future_object_cancel(((borrowed *)(void *)f)->o);
 }
 
 static const la_future_vtable borrowed_vtable = {borrowed_poll, borrowed_drop, "future",
@@ -322,8 +370,7 @@ static int called(lua_State *L, int status, lua_KContext k) {
 int la_future_object_await(lua_State *L) {
   la_future_object *o = lua_touserdata(L, 1);
   la_coro *c = la_await_coro(L);
-  check_usable(L, o);
-  if (o->awaiter != NULL) return luaL_error(L, "another task awaits this future already");
+  check_unawaited(L, o);
   if (o->state == LA_FUTURE_NEW && o->kind <= LA_KIND_OPERATION) {
     int n = o->nargs;
     push_call(L, 1, n);

@@ -6,6 +6,7 @@
 
 #include "bridge/error.h"
 #include "bridge/traceback.h"
+#include "core/group.h"
 
 char la_error_handler_key, la_task_names_key, la_task_metatable_key;
 
@@ -116,6 +117,19 @@ static la_outcome keep_failure(lua_State *L, la_coro *c) {
   return LA_OUTCOME_FAILED_BARE;
 }
 
+/* Pushes the error of a failed Task at index i, and its record or nil. */
+static void push_failure(lua_State *L, int i) {
+  const la_task_object *o = lua_touserdata(L, i);
+  lua_getiuservalue(L, i, UV_VALUE);
+  if (o->outcome == LA_OUTCOME_FAILED_BARE) {
+    lua_pushnil(L);
+    return;
+  }
+  lua_rawgeti(L, -1, FAILURE_ERROR);
+  lua_rawgeti(L, -2, FAILURE_RECORD);
+  lua_remove(L, -3);
+}
+
 /* Everything but the results that most tasks have: none, or one. */
 static void keep_unusual(lua_State *L, la_coro *c, bool report) {
   la_task_object *o = c->owner;
@@ -131,7 +145,11 @@ static void keep_unusual(lua_State *L, la_coro *c, bool report) {
       outcome = keep_many(L, la_coro_take(c, L));
     o->outcome = (unsigned char)outcome;
     o->ended_id = id;
-    if (outcome >= LA_OUTCOME_FAILED && report) la_report_failure(L, object);
+    if (outcome >= LA_OUTCOME_FAILED && report) {
+      push_failure(L, object);
+      lua_pushvalue(L, object);
+      la_report_failure(L);
+    }
     lua_settop(L, object - 1);
   } else { /* no memory for the results: no room to say so either */
     o->outcome = (unsigned char)outcome;
@@ -168,17 +186,19 @@ static void task_finished(la_task *t, bool dropped) {
 
 static const la_task_class task_class = {task_finished, true, sizeof(la_coro)};
 
-/* Pushes the error of a failed Task at index i, and its record or nil. */
-static void push_failure(lua_State *L, int i) {
-  const la_task_object *o = lua_touserdata(L, i);
-  lua_getiuservalue(L, i, UV_VALUE);
-  if (o->outcome == LA_OUTCOME_FAILED_BARE) {
-    lua_pushnil(L);
-    return;
+la_task *la_task_current(const la_runtime *rt) {
+  la_task *t = rt->ex->current;
+  while (t != NULL && la_task_is_member(t)) {
+    la_group *g = la_task_group(t);
+    t = g != NULL ? g->owner : NULL;
   }
-  lua_rawgeti(L, -1, FAILURE_ERROR);
-  lua_rawgeti(L, -2, FAILURE_RECORD);
-  lua_remove(L, -3);
+  return t != NULL && la_task_has(t, LA_TASK_COMPLETE) ? NULL : t;
+}
+
+void la_task_object_check(lua_State *L, const la_task_object *o) {
+  if (la_rt == NULL || o->task->ex != la_rt->ex) luaL_error(L, "this task belongs to another run");
+  if (o->task == la_task_current(la_rt))
+    luaL_error(L, "a task cannot await itself: it would wait for ever");
 }
 
 int la_task_object_results(lua_State *L, int i) {
@@ -245,31 +265,41 @@ la_task_object *la_task_object_spawn(lua_State *L, la_runtime *rt, int nargs, in
 
 /* ---- failures that nobody awaits -----------------------------------------------------*/
 
-/* Called protected: (Task). */
+static lua_Integer failed_id(lua_State *L, int i) {
+  const la_task_object *o = lua_touserdata(L, i);
+  return o != NULL ? la_task_object_id(o) : 0;
+}
+
+static const char *plain_text(lua_State *L, int i) {
+  return lua_type(L, i) == LUA_TSTRING ? lua_tostring(L, i) : luaL_typename(L, i);
+}
+
+/* Called protected: (error, record or nil, Task or nil). */
 static int report(lua_State *L) {
-  const la_task_object *o = lua_touserdata(L, 1);
-  push_failure(L, 1);
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &la_error_handler_key) == LUA_TFUNCTION) {
-    lua_pushvalue(L, 2); /* handler(err, traceback, task) */
-    lua_pushvalue(L, 3);
-    lua_pushvalue(L, 1);
-    lua_call(L, 3, 0);
+    lua_insert(L, 1);
+    lua_call(L, 3, 0); /* handler(err, traceback, task) */
     return 0;
   }
-  la_push_report(L, 2, 3);
-  fprintf(stderr, "lua_async: task %lld failed: %s\n", (long long)o->ended_id, lua_tostring(L, -1));
+  la_push_report(L, 1, 2);
+  fprintf(stderr, "lua_async: task %lld failed: %s\n", (long long)failed_id(L, 3),
+          lua_tostring(L, -1));
   fflush(stderr);
   return 0;
 }
 
-void la_report_failure(lua_State *L, int i) {
-  lua_pushvalue(L, i);
+/* What went wrong in the telling is told as well, and what was to be told, as far as can be
+** without memory or metamethods. */
+void la_report_failure(lua_State *L) {
+  int first = lua_gettop(L) - 2;
   lua_pushcfunction(L, report);
-  lua_insert(L, -2);
-  if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
-    const char *s = lua_tostring(L, -1);
-    fprintf(stderr, "lua_async: a task failed, and so did telling it: %s\n",
-            s ? s : "(no message)");
-    lua_pop(L, 1);
+  for (int i = 0; i < 3; i++) lua_pushvalue(L, first + i);
+  if (lua_pcall(L, 3, 0, 0) != LUA_OK) {
+    const char *why = plain_text(L, -1), *what = plain_text(L, first);
+    const char *where = lua_type(L, first + 1) == LUA_TSTRING ? lua_tostring(L, first + 1) : "";
+    fprintf(stderr, "lua_async: task %lld failed: %s\n%s\nand telling so failed: %s\n",
+            (long long)failed_id(L, first + 2), what, where, why);
+    fflush(stderr);
   }
+  lua_settop(L, first - 1);
 }

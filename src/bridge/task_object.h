@@ -52,6 +52,13 @@ static inline lua_Integer la_task_object_id(const la_task_object *o) {
 la_task_object *la_task_object_spawn(lua_State *L, la_runtime *rt, int nargs, int level, int owners,
                                      int metatable);
 
+/* Raises unless the task may be awaited here: of this run, and not the one that runs. */
+void la_task_object_check(lua_State *L, const la_task_object *o);
+
+/* The Task in which L runs: of its own task, or of the one whose group it is a member of.
+** NULL: none. */
+la_task *la_task_current(const la_runtime *rt);
+
 /* Pushes the results of a Task that has ended (at index i) and returns how many, or
 ** raises its error, with the record of where it came from. */
 int la_task_object_results(lua_State *L, int i);
@@ -66,8 +73,9 @@ la_coro *la_task_object_coro(const la_task_object *o);
 /* The Task object of a task that has not ended. */
 void la_task_object_push(lua_State *L, la_runtime *rt, la_task *t);
 
-/* Reports, to the handler or to stderr, that the Task at index i has failed. */
-void la_report_failure(lua_State *L, int i);
+/* Reports, to the handler or to stderr, that a task has failed and nobody awaits it: pops the
+** error, its record (or nil), and the Task (or nil). */
+void la_report_failure(lua_State *L);
 
 extern char la_task_metatable_key; /* registry: the metatable of Tasks */
 extern char la_error_handler_key;  /* registry: the handler of async.on_error */

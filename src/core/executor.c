@@ -23,6 +23,7 @@ la_executor *la_executor_new(la_parker parker) {
   ex->parker = parker;
   la_timer_queue_init(&ex->timers, la_executor_now(ex));
   la_list_init(&ex->live);
+  ex->random.state = la_executor_real_time(ex) ^ (uint64_t)(uintptr_t)ex;
   return ex;
 }
 
@@ -94,14 +95,14 @@ static void freed_late(la_executor *ex, long change) {
 
 static void keep_or_free(la_executor *ex, la_task *t) {
   ex->tasks--;
-  if (ex->spare == NULL) ex->spare_class = t->cls;
-  if (ex->spare_count >= SPARE_MAX || ex->spare_class != t->cls) {
+  la_spare *spare = la_executor_spare(ex, t->cls->future_size);
+  if (spare == NULL || spare->count >= SPARE_MAX) {
     free(t);
     return;
   }
-  t->ready.next = ex->spare;
-  ex->spare = &t->ready;
-  ex->spare_count++;
+  t->ready.next = spare->first;
+  spare->first = &t->ready;
+  spare->count++;
 }
 
 void la_executor_release(la_executor *ex, la_task *t) {
@@ -150,6 +151,12 @@ static void complete(la_executor *ex, la_task *t, bool cancelled) {
   wake_joins(t);
   bool queued = t->ready.next != NULL || (old & LA_TASK_NOTIFIED) != 0;
   if (!queued || ex->closed) la_task_unref(t);
+}
+
+bool la_task_abort(la_task *t) {
+  if (t->ex->current == t) return false;
+  if (!la_task_has(t, LA_TASK_COMPLETE)) complete(t->ex, t, true);
+  return true;
 }
 
 static void run_task(la_executor *ex, la_task *t) {
@@ -268,10 +275,12 @@ void la_executor_close(la_executor *ex) {
   ex->closed = true;
   while (!la_list_empty(&ex->live))
     complete(ex, la_container(ex->live.head.next, la_task, live), true);
-  while (ex->spare != NULL) {
-    t = la_container(ex->spare, la_task, ready);
-    ex->spare = t->ready.next;
-    free(t);
+  for (la_spare *s = ex->spare; s < ex->spare + LA_SPARES; s++) {
+    for (la_mpsc_node *n = s->first; n != NULL;) {
+      t = la_container(n, la_task, ready);
+      n = n->next;
+      free(t);
+    }
   }
   freed_late(ex, -(long)ex->tasks);
 }

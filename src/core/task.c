@@ -6,10 +6,11 @@
 
 la_task *la_task_new(la_executor *ex, const la_task_class *cls) {
   la_task *t;
-  if (ex->spare != NULL && ex->spare_class == cls) {
-    t = la_container(ex->spare, la_task, ready);
-    ex->spare = t->ready.next;
-    ex->spare_count--;
+  la_spare *spare = la_executor_spare(ex, cls->future_size);
+  if (spare != NULL && spare->first != NULL) {
+    t = la_container(spare->first, la_task, ready);
+    spare->first = t->ready.next;
+    spare->count--;
   } else {
     t = malloc(sizeof(la_task) + cls->future_size);
     if (t == NULL) return NULL;

@@ -85,6 +85,10 @@ void la_task_discard(la_task *t);
 ** polled. False when it had already ended or been cancelled. */
 bool la_task_cancel(la_task *t);
 
+/* Drops its future here and now, as cancelled, whatever it has to unwind. False, having done
+** nothing, while its poll is under way. The owner thread; nothing when it is COMPLETE. */
+bool la_task_abort(la_task *t);
+
 static inline bool la_task_has(const la_task *t, unsigned flag) {
   return (atomic_load_explicit(&t->state, memory_order_relaxed) & flag) != 0;
 }
