@@ -108,7 +108,7 @@ typedef enum la_cancel {
 typedef struct la_future_vtable {
   la_poll (*poll)(la_future *self, la_context *cx);
   void (*drop)(la_future *self);
-  const char *name; /* what a waiting task shows in async.dump(); static */
+  const char *name; /* what a waiting task shows in async.dump(); static, may be null */
   la_cancel (*cancel)(la_future *self);
 } la_future_vtable;
 
@@ -149,16 +149,18 @@ typedef struct la_api {
 } la_api;
 
 /* The runtime's functions for the Lua state of L, loading lua_async when it is
-** not. Raises when its version does not serve this header. Defined
+** not; L's stack is as before. Raises when its version does not serve this header. Defined
 ** as a macro over Lua's own API, so include lua.h and lauxlib.h before using it. */
 #define LA_API_KEY "lua_async.api"
 #define la_import(L)                                                                               \
   (lua_getglobal((L), "require"), lua_pushliteral((L), "lua_async"), lua_call((L), 1, 0),          \
    lua_getfield((L), LUA_REGISTRYINDEX, LA_API_KEY),                                               \
-   la_api_check((L), (const la_api *)lua_touserdata((L), -1), luaL_error))
+   la_api_check((L), (const la_api *)lua_touserdata((L), -1), luaL_error, lua_settop))
 
 static inline const la_api *la_api_check(lua_State *L, const la_api *api,
-                                         int (*raise)(lua_State *, const char *, ...)) {
+                                         int (*raise)(lua_State *, const char *, ...),
+                                         void (*settop)(lua_State *, int)) {
+  settop(L, -2);
   if (api == NULL || api->major != LA_ABI_MAJOR || (int)(api->minor - LA_ABI_MINOR) < 0)
     raise(L,
           "lua_async %d.%d or a newer minor version is needed: install it again, or rebuild "

@@ -28,7 +28,8 @@ typedef struct arm {
 static arm *of_future(la_future *f) { return la_container(f, arm, u.future.base); }
 
 static la_poll future_poll(la_future *f, la_context *cx) {
-  return la_future_object_poll_started(of_future(f)->u.future.o, cx);
+  la_future_object *o = of_future(f)->u.future.o;
+  return o == NULL ? LA_READY : la_future_object_poll_started(o, cx);
 }
 
 static void future_drop(la_future *f) {
@@ -52,7 +53,7 @@ static const la_future_vtable unwinding_vtable = {future_poll, future_drop, "fut
 
 static bool failed(const arm *a) {
   if (a->is_task) return a->u.task.o->outcome >= LA_OUTCOME_CANCELLED;
-  return la_future_object_failed(a->u.future.o);
+  return a->u.future.o != NULL && la_future_object_failed(a->u.future.o);
 }
 
 static bool arm_over(la_member *m, bool ready) {

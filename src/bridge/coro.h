@@ -84,6 +84,10 @@ int la_coro_take(la_coro *c, lua_State *to);
 ** its <close> variables run, but cannot await. */
 void la_coro_drop(la_coro *c);
 
+/* Somebody has closed the Lua thread in which it waits: what it waited for is dropped, and it
+** is resumed, to find out. */
+void la_coro_thread_closed(la_coro *c);
+
 /* It is suspended in an await. */
 static inline bool la_coro_awaits(const la_coro *c) {
   return c->inner != NULL && (c->flags & LA_CORO_SPENT) == 0;

@@ -38,6 +38,7 @@ struct la_future_object {
   la_future_object **awaiter; /* where who awaits it keeps its address; NULL for nobody */
   int nargs;
   unsigned char kind, state;
+  bool polling; /* its poll is under way */
   la_room room;
 };
 
@@ -80,6 +81,9 @@ void la_future_object_collect(la_future_object *o);
 
 /* Gives up all that were started in `rt`, as it ends. */
 void la_future_objects_drop_all(la_runtime *rt);
+
+/* The coroutine of a call that was started; NULL for another kind of Future. */
+la_coro *la_future_object_coro(const la_future_object *o);
 
 /* Awaits the Future at index 1, the only value on L's stack: a tail call. */
 int la_future_object_await(lua_State *L);

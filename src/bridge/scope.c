@@ -1,6 +1,7 @@
 #include "bridge/scope.h"
 
 #include <lauxlib.h>
+#include <stdlib.h>
 
 #include "bridge/await.h"
 #include "bridge/error.h"
@@ -35,14 +36,24 @@ void la_scope_rewake(la_coro *c, la_context *cx) {
   }
 }
 
+static void pop(la_coro *c) {
+  la_scope *s = c->scope;
+  la_timer_cancel(&la_rt->ex->timers, &s->timer);
+  c->scope = s->parent;
+  free(s);
+}
+
 void la_scope_abandon_to(la_coro *c, la_scope *outer) {
-  for (; c->scope != outer; c->scope = c->scope->parent)
-    la_timer_cancel(&la_rt->ex->timers, &c->scope->timer);
+  while (c->scope != outer) pop(c);
 }
 
 static la_scope *enter(lua_State *L, la_coro *c, uint64_t deadline, bool shield) {
-  la_scope *s = lua_newuserdatauv(L, sizeof *s, 0);
-  *s = (la_scope){.parent = c->scope, .coro = c, .deadline = deadline, .shield = shield};
+  la_scope *s = malloc(sizeof *s);
+  if (s == NULL) {
+    luaL_error(L, "not enough memory");
+    return NULL;
+  }
+  *s = (la_scope){.parent = c->scope, .deadline = deadline, .shield = shield};
   if (deadline <= la_executor_now(la_rt->ex))
     s->cancelled = true;
   else if (deadline != LA_TIMER_NEVER)
@@ -51,15 +62,15 @@ static la_scope *enter(lua_State *L, la_coro *c, uint64_t deadline, bool shield)
   return s;
 }
 
-/* The scope is at index 1, the handler at 2, behind them the results or the error. */
+/* The handler is at index 1, behind it the results or the error. The scope is the innermost:
+** those inside of it have been left, or their thread was closed. */
 static int leave(lua_State *L, int status, lua_KContext k) {
   la_scope *s = (la_scope *)k;
-  la_coro *c = s->coro;
+  la_coro *c = la_rt->current;
   bool failed = status != LUA_OK && status != LUA_YIELD;
   bool mine = failed && la_scope_target(c) == s && la_is_cancelled(L, -1);
-  la_timer_cancel(&la_rt->ex->timers, &s->timer);
-  c->scope = s->parent;
-  if (!failed) return lua_gettop(L) - 2;
+  pop(c);
+  if (!failed) return lua_gettop(L) - 1;
   if (!mine) return la_rethrow(L);
   lua_pushnil(L);
   la_push_error(L, &(la_error_info){.code = "ETIMEDOUT",
@@ -73,10 +84,10 @@ int la_scope_call(lua_State *L, int nargs, uint64_t deadline, bool shield) {
   int first = lua_gettop(L) - nargs;
   la_scope *s = enter(L, c, deadline, shield);
   lua_pushcfunction(L, la_traceback_handler);
-  lua_rotate(L, first, 2);
+  lua_insert(L, first);
   if (first > 1) { /* what stood below the function is not a result */
     lua_rotate(L, 1, -(first - 1));
     lua_pop(L, first - 1);
   }
-  return leave(L, lua_pcallk(L, nargs, LUA_MULTRET, 2, (lua_KContext)s, leave), (lua_KContext)s);
+  return leave(L, lua_pcallk(L, nargs, LUA_MULTRET, 1, (lua_KContext)s, leave), (lua_KContext)s);
 }

@@ -11,11 +11,10 @@
 
 #include "bridge/coro.h"
 
-/* A userdata on the stack of the coroutine that called, thus alive as long as its
-** frame. While the call runs it is on the coroutine's stack of scopes. */
+/* While the call runs it is on the coroutine's stack of scopes, which owns it: the frame of the
+** call may go without a word, when somebody closes the Lua thread. */
 struct la_scope {
   la_scope *parent;
-  la_coro *coro;
   uint64_t deadline; /* LA_TIMER_NEVER for none */
   la_timer timer;
   bool shield;    /* cancellation from outside does not pass */

@@ -13,8 +13,8 @@ char la_error_handler_key, la_task_names_key, la_task_metatable_key;
 enum { UV_VALUE = 1, UV_ARGS = 2, MAX_ARGS = 250 };
 enum { FAILURE_ERROR = 1, FAILURE_RECORD = 2 }; /* in the table of a failure */
 
-la_coro *la_task_object_coro(const la_task_object *o) {
-  return (la_coro *)(void *)la_task_future(o->task);
+la_coro *la_task_coro(la_task *t) {
+  return la_task_is_member(t) ? NULL : (la_coro *)(void *)la_task_future(t);
 }
 
 void la_task_object_push(lua_State *L, la_runtime *rt, la_task *t) {
@@ -36,8 +36,10 @@ static bool load_call(la_coro *c) {
   for (int i = 0; i < n; i++) lua_getiuservalue(store, object, UV_ARGS + i);
   bool loaded = la_coro_load(c, store, n);
   lua_settop(store, object);
-  lua_pushnil(store); /* the Task shall not keep what its function captured */
-  lua_setiuservalue(store, object, UV_VALUE);
+  for (int i = 0; i <= n; i++) { /* the Task shall not keep what they captured */
+    lua_pushnil(store);
+    lua_setiuservalue(store, object, UV_VALUE + i);
+  }
   lua_settop(store, LA_STORE_TOP);
   return loaded;
 }
@@ -260,14 +262,19 @@ la_task_object *la_task_object_spawn(lua_State *L, la_runtime *rt, int nargs, in
   o->task = t;
   o->outcome = LA_OUTCOME_NONE;
   la_task_spawn(t);
+  if (rt->ending) la_task_cancel(t);
   return o;
 }
 
 /* ---- failures that nobody awaits -----------------------------------------------------*/
 
-static lua_Integer failed_id(lua_State *L, int i) {
+/* Who failed: the Task at index i, or what stood for none. */
+static void print_failed(lua_State *L, int i) {
   const la_task_object *o = lua_touserdata(L, i);
-  return o != NULL ? la_task_object_id(o) : 0;
+  if (o != NULL)
+    fprintf(stderr, "lua_async: task %lld failed: ", (long long)la_task_object_id(o));
+  else
+    fputs("lua_async: a coroutine failed as it was given up: ", stderr);
 }
 
 static const char *plain_text(lua_State *L, int i) {
@@ -282,8 +289,8 @@ static int report(lua_State *L) {
     return 0;
   }
   la_push_report(L, 1, 2);
-  fprintf(stderr, "lua_async: task %lld failed: %s\n", (long long)failed_id(L, 3),
-          lua_tostring(L, -1));
+  print_failed(L, 3);
+  fprintf(stderr, "%s\n", lua_tostring(L, -1));
   fflush(stderr);
   return 0;
 }
@@ -297,8 +304,8 @@ void la_report_failure(lua_State *L) {
   if (lua_pcall(L, 3, 0, 0) != LUA_OK) {
     const char *why = plain_text(L, -1), *what = plain_text(L, first);
     const char *where = lua_type(L, first + 1) == LUA_TSTRING ? lua_tostring(L, first + 1) : "";
-    fprintf(stderr, "lua_async: task %lld failed: %s\n%s\nand telling so failed: %s\n",
-            (long long)failed_id(L, first + 2), what, where, why);
+    print_failed(L, first + 2);
+    fprintf(stderr, "%s\n%s\nand telling so failed: %s\n", what, where, why);
     fflush(stderr);
   }
   lua_settop(L, first - 1);

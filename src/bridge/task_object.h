@@ -6,7 +6,7 @@
 ** finaliser. User values:
 **             waiting to start    running    done      failed
 **   1         the function        -          result    the error
-**   2, 3, …   arguments           arguments  -         -
+**   2, 3, …   arguments           -          -         -
 ** More than one result: 1 is a table of them with their count at "n". A failure: 1 is a
 ** table of the error and its traceback.
 */
@@ -67,8 +67,8 @@ int la_task_object_results(lua_State *L, int i);
 ** has the traceback appended, since nobody after us can. Other values stay as they are. */
 int la_task_object_return(lua_State *L, int i);
 
-/* The coroutine of one that has not ended. */
-la_coro *la_task_object_coro(const la_task_object *o);
+/* The coroutine behind a task that has not ended; NULL for a member of a group. */
+la_coro *la_task_coro(la_task *t);
 
 /* The Task object of a task that has not ended. */
 void la_task_object_push(lua_State *L, la_runtime *rt, la_task *t);

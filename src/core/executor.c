@@ -84,6 +84,15 @@ void la_executor_schedule(la_executor *ex, la_task *t) {
     push_ready(ex, t);
 }
 
+/* Once nothing may wake a task any more, a run that is parked has to see that it waits in
+** vain. */
+void la_executor_keep_alive(la_executor *ex, int change) {
+  long old = atomic_fetch_add_explicit(&ex->external, change, memory_order_acq_rel);
+  if (old + change != 0 || is_owner(ex)) return;
+  if (enter(ex)) ex->parker.vt->unpark(ex->parker.self);
+  leave(ex);
+}
+
 /* ---- the memory of tasks ------------------------------------------------------*/
 
 /* After `closing` the tasks that are left count up from minus their number, which

@@ -116,9 +116,7 @@ static inline void la_executor_advance(la_executor *ex, uint64_t t) {
 
 /* Counts (+1, -1) what may wake a task from outside unseen by the parker: while
 ** there is any, a run in which every task waits is no deadlock. Any thread. */
-static inline void la_executor_keep_alive(la_executor *ex, int change) {
-  atomic_fetch_add_explicit(&ex->external, change, memory_order_acq_rel);
-}
+void la_executor_keep_alive(la_executor *ex, int change);
 
 /* ---- for task.c ---------------------------------------------------------------*/
 

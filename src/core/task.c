@@ -125,6 +125,10 @@ static void join_drop(la_future *f) {
 
 static const la_future_vtable join_vtable = {join_poll, join_drop, "task", NULL};
 
+const la_task *la_join_task(const la_future *f) {
+  return f->vt == &join_vtable ? ((const la_join *)(const void *)f)->task : NULL;
+}
+
 void la_join_init(la_join *j, la_task *t) {
   la_task_ref(t);
   *j = (la_join){.base = {&join_vtable}, .task = t};

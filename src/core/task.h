@@ -131,6 +131,9 @@ struct la_join {
   la_waker waker;
 };
 
+/* The task that a future waits for; NULL for one that is no join. */
+const la_task *la_join_task(const la_future *f);
+
 /* Takes a reference of its own. Dropping a join does not cancel the task. */
 void la_join_init(la_join *j, la_task *t);
 

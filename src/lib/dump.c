@@ -14,12 +14,14 @@ const char *la_task_state(const la_runtime *rt, const la_task *t) {
 static void add_awaited(lua_State *L, const la_coro *c) {
   if (!la_coro_awaits(c)) {
     lua_pushliteral(L, "");
-  } else if (strcmp(c->inner->vt->name, "task") == 0) {
-    const la_join *j = la_container(c->inner, la_join, base);
-    lua_pushfstring(L, ", waits for task %I", (lua_Integer)j->task->id);
-  } else {
-    lua_pushfstring(L, ", waits for %s", c->inner->vt->name);
+    return;
   }
+  const la_task *t = la_join_task(c->inner);
+  const char *name = c->inner->vt->name;
+  if (t != NULL)
+    lua_pushfstring(L, ", waits for task %I", (lua_Integer)t->id);
+  else
+    lua_pushfstring(L, ", waits for %s", name != NULL ? name : "a future");
 }
 
 /* Pushes the block of one task. */

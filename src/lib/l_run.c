@@ -54,6 +54,7 @@ static int run_tasks(lua_State *L) {
     lua_replace(L, -2);
   }
   la_task_unref(rt->root);
+  rt->ending = true;
   cancel_all(rt->ex);
   la_executor_run(rt->ex, NULL);
   return 2;
