@@ -97,7 +97,7 @@ tsan: $(TESTS:%=build/tsan/tests/%) build/tsan/lua_async.so $(EXAMPLES:%=build/t
 
 valgrind: all core-test ## the tests under valgrind
 	@for t in $(filter-out %_memory,$(TESTS:%=build/release/tests/%)); do echo "$$t"; \
-	  valgrind -q --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=9 $$t || exit 1; done
+	  LA_UNDER_VALGRIND=1 timeout 900 valgrind -q --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=9 $$t || exit 1; done
 	@sh tools/busted valgrind
 
 torture: build/torture/lua_async.so $(EXAMPLES:%=build/torture/examples/%.so) build/asan/lua_async.so $(EXAMPLES:%=build/asan/examples/%.so) ## every allocation failing in turn; a full GC at every step

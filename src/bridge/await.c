@@ -52,7 +52,7 @@ la_coro *la_await_coro(lua_State *L) {
 static int finish_now(lua_State *L, la_coro *c, la_finish finish) {
   c->flags |= LA_CORO_SPENT;
   int n = finish != NULL ? finish(L, c->inner) : 0;
-  la_coro_drop_inner(c);
+  if (c->inner != NULL) la_coro_drop_inner(c);
   return n;
 }
 

@@ -216,7 +216,7 @@ static void push_record(lua_State *L, const la_coro *c, int field) {
   else
     lua_pushnil(store);
   lua_xmove(store, L, 1);
-  lua_settop(store, LA_STORE_TOP);
+  lua_pop(store, 1);
 }
 
 void la_coro_push_traceback(lua_State *L, const la_coro *c) { push_record(L, c, RECORD_TRACEBACK); }

@@ -5,6 +5,7 @@
 
 #include "bridge/await.h"
 #include "bridge/error.h"
+#include "bridge/nursery.h"
 #include "bridge/traceback.h"
 
 char la_scope_root;
@@ -30,29 +31,39 @@ static void arm(la_scope *s, la_context *cx) {
 
 void la_scope_rewake(la_coro *c, la_context *cx) {
   for (la_scope *s = c->scope; s != NULL; s = s->parent) {
+    if (s->waker.vt != NULL && !la_waker_will_wake(&s->waker, cx->waker)) {
+      la_waker_drop(s->waker);
+      s->waker = la_waker_clone(cx->waker);
+    }
     if (la_timer_idle(&s->timer) || la_waker_will_wake(&s->timer.waker, cx->waker)) continue;
     la_timer_cancel(&la_rt->ex->timers, &s->timer);
     arm(s, cx);
   }
 }
 
-static void pop(la_coro *c) {
+void la_scope_leave(la_coro *c) {
   la_scope *s = c->scope;
   la_timer_cancel(&la_rt->ex->timers, &s->timer);
+  if (s->waker.vt != NULL) la_waker_drop(s->waker);
   c->scope = s->parent;
   free(s);
 }
 
-void la_scope_abandon_to(la_coro *c, la_scope *outer) {
-  while (c->scope != outer) pop(c);
+void la_scope_cancel(la_scope *s) {
+  s->cancelled = true;
+  la_waker_wake_by_ref(&s->waker);
 }
 
-static la_scope *enter(lua_State *L, la_coro *c, uint64_t deadline, bool shield) {
-  la_scope *s = malloc(sizeof *s);
-  if (s == NULL) {
-    luaL_error(L, "not enough memory");
-    return NULL;
+void la_scope_abandon_to(la_coro *c, la_scope *outer) {
+  while (c->scope != outer) {
+    if (c->scope->nursery != NULL) la_nursery_abandon(c->scope->nursery);
+    la_scope_leave(c);
   }
+}
+
+la_scope *la_scope_enter(la_coro *c, uint64_t deadline, bool shield) {
+  la_scope *s = malloc(sizeof *s);
+  if (s == NULL) return NULL;
   *s = (la_scope){.parent = c->scope, .deadline = deadline, .shield = shield};
   if (deadline <= la_executor_now(la_rt->ex))
     s->cancelled = true;
@@ -69,7 +80,7 @@ static int leave(lua_State *L, int status, lua_KContext k) {
   la_coro *c = la_rt->current;
   bool failed = status != LUA_OK && status != LUA_YIELD;
   bool mine = failed && la_scope_target(c) == s && la_is_cancelled(L, -1);
-  pop(c);
+  la_scope_leave(c);
   if (!failed) return lua_gettop(L) - 1;
   if (!mine) return la_rethrow(L);
   lua_pushnil(L);
@@ -82,7 +93,8 @@ static int leave(lua_State *L, int status, lua_KContext k) {
 int la_scope_call(lua_State *L, int nargs, uint64_t deadline, bool shield) {
   la_coro *c = la_await_context(L);
   int first = lua_gettop(L) - nargs;
-  la_scope *s = enter(L, c, deadline, shield);
+  la_scope *s = la_scope_enter(c, deadline, shield);
+  if (s == NULL) return luaL_error(L, "not enough memory");
   lua_pushcfunction(L, la_traceback_handler);
   lua_insert(L, first);
   if (first > 1) { /* what stood below the function is not a result */

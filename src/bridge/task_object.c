@@ -156,7 +156,7 @@ static void keep_unusual(lua_State *L, la_coro *c, bool report) {
   } else { /* no memory for the results: no room to say so either */
     o->outcome = (unsigned char)outcome;
     o->ended_id = id;
-    lua_settop(la_rt->store, LA_STORE_TOP);
+    lua_pop(la_rt->store, 1);
   }
 }
 
@@ -166,6 +166,9 @@ static void end(la_task_object *o, la_outcome outcome) {
   o->ended_id = id;
 }
 
+/* Its failure is somebody's: of who called run, of the scope around it. */
+static bool is_expected(la_task *t);
+
 static void task_finished(la_task *t, bool dropped) {
   la_runtime *rt = la_rt;
   la_coro *c = (la_coro *)(void *)la_task_future(t);
@@ -173,20 +176,46 @@ static void task_finished(la_task *t, bool dropped) {
   if (dropped) {
     end(o, LA_OUTCOME_CANCELLED);
   } else if ((c->flags & LA_CORO_FAILED) != 0 || c->values > 1) {
-    keep_unusual(rt->running, c, t->joins == NULL && t != rt->root);
+    keep_unusual(rt->running, c, t->joins == NULL && !is_expected(t));
   } else if (c->values == 0) {
     end(o, LA_OUTCOME_EMPTY);
   } else {
     la_owner_push(rt, c->slot);
     la_coro_take(c, rt->store);
     lua_setiuservalue(rt->store, -2, UV_VALUE);
-    lua_settop(rt->store, LA_STORE_TOP);
+    lua_pop(rt->store, 1);
     end(o, LA_OUTCOME_ONE);
   }
   la_owner_remove(rt, c->slot);
 }
 
 static const la_task_class task_class = {task_finished, true, sizeof(la_coro)};
+
+/* ---- children of a nursery -----------------------------------------------------------*/
+
+typedef struct child {
+  la_coro coro;
+  la_nursery_child in;
+} child;
+
+static la_nursery_child *child_of(la_task *t) { return &((child *)(void *)la_task_future(t))->in; }
+
+/* The first that fails is the nursery's, which raises its error. */
+static void child_finished(la_task *t, bool dropped) {
+  la_runtime *rt = la_rt;
+  la_coro *c = (la_coro *)(void *)la_task_future(t);
+  la_task_object *o = c->owner;
+  la_owner_push(rt, c->slot); /* for as long as `o` is looked at */
+  task_finished(t, dropped);
+  la_nursery_child_over(child_of(t), o->outcome >= LA_OUTCOME_FAILED, rt);
+  lua_pop(rt->store, 1);
+}
+
+static const la_task_class child_class = {child_finished, true, sizeof(child)};
+
+static bool is_expected(la_task *t) {
+  return t == la_rt->root || (t->cls == &child_class && la_nursery_takes_failure(child_of(t)));
+}
 
 la_task *la_task_current(const la_runtime *rt) {
   la_task *t = rt->ex->current;
@@ -236,7 +265,7 @@ int la_task_object_return(lua_State *L, int i) {
 /* ---- spawning ----------------------------------------------------------------------*/
 
 la_task_object *la_task_object_spawn(lua_State *L, la_runtime *rt, int nargs, int level, int owners,
-                                     int metatable) {
+                                     int metatable, la_nursery *nursery) {
   if (nargs > MAX_ARGS) luaL_error(L, "too many arguments for a task: pass them in a table");
   int base = lua_gettop(L) - nargs;
   la_task_object *o = lua_newuserdatauv(L, sizeof *o, UV_ARGS - 1 + nargs);
@@ -250,7 +279,7 @@ la_task_object *la_task_object_spawn(lua_State *L, la_runtime *rt, int nargs, in
   for (int i = nargs; i >= 0; i--) lua_setiuservalue(L, base, UV_VALUE + i);
   lua_pushvalue(L, base);
   int slot = la_owner_add(L, rt, owners);
-  la_task *t = la_task_new(rt->ex, &task_class);
+  la_task *t = la_task_new(rt->ex, nursery != NULL ? &child_class : &task_class);
   if (t == NULL) {
     la_owner_remove(rt, slot);
     luaL_error(L, "not enough memory");
@@ -262,6 +291,7 @@ la_task_object *la_task_object_spawn(lua_State *L, la_runtime *rt, int nargs, in
   o->task = t;
   o->outcome = LA_OUTCOME_NONE;
   la_task_spawn(t);
+  if (nursery != NULL) la_nursery_add(nursery, child_of(t), t);
   if (rt->ending) la_task_cancel(t);
   return o;
 }

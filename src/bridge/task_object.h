@@ -14,6 +14,7 @@
 #define LA_BRIDGE_TASK_OBJECT_H
 
 #include "bridge/coro.h"
+#include "bridge/nursery.h"
 
 #define LA_TASK_NAME "lua_async.Task"
 
@@ -45,12 +46,13 @@ static inline lua_Integer la_task_object_id(const la_task_object *o) {
   return la_task_object_ended(o) ? o->ended_id : (lua_Integer)o->task->id;
 }
 
-/* Pops a function and its `nargs` arguments, and pushes the Task of their call.
+/* Pops a function and its `nargs` arguments, and pushes the Task of their call, a child of
+** `nursery` unless that is NULL.
 ** `owners` and `metatable` are the indices of those on L (la_owners_push,
 ** la_task_metatable_key); `level` of its call stack is where it is spawned. Raises for
 ** want of memory. */
 la_task_object *la_task_object_spawn(lua_State *L, la_runtime *rt, int nargs, int level, int owners,
-                                     int metatable);
+                                     int metatable, la_nursery *nursery);
 
 /* Raises unless the task may be awaited here: of this run, and not the one that runs. */
 void la_task_object_check(lua_State *L, const la_task_object *o);

@@ -45,7 +45,7 @@ static int run_tasks(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &la_task_metatable_key);
   la_owners_push(L);
   lua_rotate(L, 2, 2); /* the state, metatable, owners, function, arguments */
-  rt->root = la_task_object_spawn(L, rt, lua_gettop(L) - 4, 2, 3, 2)->task;
+  rt->root = la_task_object_spawn(L, rt, lua_gettop(L) - 4, 2, 3, 2, NULL)->task;
   la_task_ref(rt->root);
   lua_pushnil(L);
   la_run_end end = la_executor_run(rt->ex, rt->root);

@@ -97,7 +97,7 @@ static int spawn(lua_State *L) {
   la_runtime *rt = la_rt;
   if (rt == NULL || rt->running != L) rt = la_runtime_check(L, "async.spawn");
   if (!lua_isfunction(L, 1)) la_push_callable(L, 1);
-  la_task_object_spawn(L, rt, lua_gettop(L) - 1, 1, lua_upvalueindex(1), lua_upvalueindex(2));
+  la_task_object_spawn(L, rt, lua_gettop(L) - 1, 1, lua_upvalueindex(1), lua_upvalueindex(2), NULL);
   return 1;
 }
 

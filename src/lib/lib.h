@@ -15,6 +15,7 @@ void la_open_future(lua_State *L);
 void la_open_time(lua_State *L);
 void la_open_coroutine(lua_State *L);
 void la_open_compose(lua_State *L);
+void la_open_scope(lua_State *L);
 void la_open_net(lua_State *L);
 void la_open_fs(lua_State *L);
 
