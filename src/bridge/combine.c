@@ -184,6 +184,16 @@ la_combined *la_combine(lua_State *L, int arms, lua_Integer count, bool select) 
   return all;
 }
 
+la_arm_info la_arm_of(la_task *member) {
+  arm *a = (arm *)(void *)la_task_future(member);
+  la_arm_info info = {.in = a->member.group != NULL ? a->in : NULL, .index = a->index};
+  if (a->is_task)
+    info.waits_for = &a->u.task.join.base;
+  else if (a->u.future.o != NULL && (info.coro = la_future_object_coro(a->u.future.o)) == NULL)
+    info.waits_for = a->u.future.o->f;
+  return info;
+}
+
 /* ---- the output ---------------------------------------------------------------------*/
 
 int la_combined_take(lua_State *L, int arms, lua_Integer i) {
