@@ -205,6 +205,21 @@ static void take_foreign(la_executor *ex) {
 
 /* ---- turns --------------------------------------------------------------------*/
 
+/* Fisher and Yates' shuffle of the ready list; without memory it stays as it is. */
+static void shuffle(la_executor *ex) {
+  size_t n = 0;
+  for (la_mpsc_node *i = ex->ready; i != &ex->ready_end; i = i->next) n++;
+  la_task **tasks = n > 1 ? malloc(n * sizeof *tasks) : NULL;
+  if (tasks == NULL) return;
+  for (size_t i = 0; i < n; i++) tasks[i] = pop_ready(ex);
+  for (; n > 0; n--) {
+    size_t k = la_random_below(&ex->random, n);
+    push_ready(ex, tasks[k]);
+    tasks[k] = tasks[n - 1];
+  }
+  free(tasks);
+}
+
 /* The tasks that were ready when the turn began are polled before the reactor is
 ** asked again, unless they take too long; tasks that wake one another go on for
 ** LA_TURN_POLLS polls, since a look at the reactor costs a system call. */
@@ -212,6 +227,7 @@ bool la_executor_turn(la_executor *ex) {
   uint64_t start = la_executor_real_time(ex);
   la_timer_queue_advance(&ex->timers, la_clock_time(&ex->clock, start));
   take_foreign(ex);
+  if (ex->shuffled) shuffle(ex);
   la_mpsc_node **generation = ex->ready_tail;
   bool all = none_ready(ex);
   unsigned polls = 0;
@@ -221,7 +237,7 @@ bool la_executor_turn(la_executor *ex) {
     run_task(ex, t);
     polls++;
     if (ex->stop) break;
-    if (all && polls >= LA_TURN_POLLS) break;
+    if (all && (polls >= LA_TURN_POLLS || ex->shuffled)) break;
     if (polls % CLOCK_EVERY == 0 && la_executor_real_time(ex) - start > LA_TURN_NS) break;
   }
   return !none_ready(ex);

@@ -62,6 +62,7 @@ struct la_executor {
   la_timer_queue timers;
   la_clock clock;
   la_random random;
+  bool shuffled; /* each turn polls what was ready in a random order */
   la_list live;
   size_t live_count;
   uint64_t next_id;
@@ -90,6 +91,13 @@ la_run_end la_executor_run(la_executor *ex, la_task *task);
 
 /* One turn: timers that are due, then tasks. True while some are ready. */
 bool la_executor_turn(la_executor *ex);
+
+/* From here on random choices, and the order in which tasks that are ready are polled, follow
+** from the seed: for tests that shall not depend on the order of tasks. */
+static inline void la_executor_seed(la_executor *ex, uint64_t seed) {
+  ex->random.state = seed;
+  ex->shuffled = true;
+}
 
 /* The time outside, and the time that timers and tasks go by. */
 static inline uint64_t la_executor_real_time(const la_executor *ex) {

@@ -9,20 +9,55 @@ enum { KEYS = 1, ARMS, COMBINATION };
 
 /* ---- arms --------------------------------------------------------------------------*/
 
+static bool is_callable(lua_State *L, int i) {
+  if (lua_isfunction(L, i)) return true;
+  if (luaL_getmetafield(L, i, "__call") == LUA_TNIL) return false;
+  lua_pop(L, 1);
+  return true;
+}
+
 /* Pops a value; puts the Future or Task that it is, or a Future of its call, into the table
 ** of arms. `arg` is the argument it came from. */
 static void add_arm(lua_State *L, int arms, lua_Integer i, int arg) {
   if (luaL_testudata(L, -1, LA_FUTURE_NAME) == NULL &&
       luaL_testudata(L, -1, LA_TASK_NAME) == NULL) {
-    if (!lua_isfunction(L, -1) && luaL_getmetafield(L, -1, "__call") == LUA_TNIL)
+    if (!is_callable(L, -1))
       luaL_argerror(L, arg,
                     lua_pushfstring(L, "function, Future or Task expected to run, got %s",
                                     luaL_typename(L, -1)));
-    else if (!lua_isfunction(L, -1))
-      lua_pop(L, 1);
     la_future_object_call(L, 0);
   }
   lua_rawseti(L, arms, i);
+}
+
+/* Numbers before strings before what cannot be compared. */
+static bool before(lua_State *L, int a, int b) {
+  int ta = lua_type(L, a), tb = lua_type(L, b);
+  if (ta != tb) return ta == LUA_TNUMBER || (ta == LUA_TSTRING && tb != LUA_TNUMBER);
+  return (ta == LUA_TNUMBER || ta == LUA_TSTRING) && lua_compare(L, a, b, LUA_OPLT);
+}
+
+static void swap(lua_State *L, int t, lua_Integer i, lua_Integer k) {
+  lua_rawgeti(L, t, i);
+  lua_rawgeti(L, t, k);
+  lua_rawseti(L, t, i);
+  lua_rawseti(L, t, k);
+}
+
+/* The order of keys in a table is another in each process; under a seed it shall not matter.
+** By insertion, which is short for lists. */
+static void sort_arms(lua_State *L, lua_Integer n) {
+  for (lua_Integer i = 2; i <= n; i++) {
+    for (lua_Integer k = i; k > 1; k--) {
+      lua_rawgeti(L, KEYS, k - 1);
+      lua_rawgeti(L, KEYS, k);
+      bool done = !before(L, -1, -2);
+      lua_pop(L, 2);
+      if (done) break;
+      swap(L, KEYS, k - 1, k);
+      swap(L, ARMS, k - 1, k);
+    }
+  }
 }
 
 /* The table at index 1 becomes its keys, and the arms. Returns how many. */
@@ -39,6 +74,7 @@ static lua_Integer arms_of_table(lua_State *L) {
     lua_rawseti(L, 2, n);
   }
   lua_remove(L, 1);
+  if (la_rt != NULL && la_rt->ex->shuffled) sort_arms(L, n);
   return n;
 }
 
@@ -54,10 +90,7 @@ static lua_Integer arms_of_arguments(lua_State *L) {
 }
 
 static bool is_plain_table(lua_State *L, int i) {
-  if (lua_type(L, i) != LUA_TTABLE) return false;
-  if (luaL_getmetafield(L, i, "__call") == LUA_TNIL) return true;
-  lua_pop(L, 1);
-  return false;
+  return lua_type(L, i) == LUA_TTABLE && !is_callable(L, i);
 }
 
 static int await_all(lua_State *L, lua_Integer n, bool select, la_finish finish) {
