@@ -136,7 +136,51 @@ function Task:status() end
 ---@return lua_async.Task
 function Task:name(s) end
 
+---A function that runs `f` in a runtime of its own with a paused clock, for tests.
+---@param f fun(...)
+---@return fun(...)
+function async.test(f) end
+
 -- ---- composition ----------------------------------------------------------------------
+
+---Waits; the first value of each, in order, or for a table a table of them.
+---@param ... lua_async.Awaitable|table<any, lua_async.Awaitable>
+---@return any ...
+function async.join(...) end
+
+---Waits; the key of the first that is ready, and its values. The others are dropped.
+---@param arms table<any, lua_async.Awaitable>
+---@return any key
+---@return any ...
+function async.select(arms) end
+
+---Waits; the results of `f(scope, ...)` when all tasks of the scope have ended.
+---@param f fun(scope: lua_async.Scope, ...): ...
+---@param ... any
+---@return any ...
+function async.scope(f, ...) end
+
+---@class lua_async.Scope
+local Scope = {}
+
+---Starts a task that ends before the scope does.
+---@param f lua_async.Awaitable
+---@param ... any
+---@return lua_async.Task
+function Scope:spawn(f, ...) end
+
+---@return boolean cancelled
+function Scope:cancel() end
+
+---@class lua_async.MapOptions
+---@field limit? integer so many at once at the most
+
+---Waits; the first value of `f` for each item, in order.
+---@param source any[]|fun(): ...
+---@param f fun(...): any
+---@param options? lua_async.MapOptions
+---@return any[]
+function async.map(source, f, options) end
 
 ---Waits; the results of `f(...)`, or nil and an error with the code "ETIMEDOUT".
 ---@param s number seconds
@@ -233,6 +277,28 @@ function async.time.advance(s) end
 ---Lets a paused clock run on.
 ---@return boolean changed
 function async.time.resume() end
+
+---@class lua_async.IntervalOptions
+---@field missed? "skip"|"burst"|"delay"
+
+---@class lua_async.Interval
+---@overload fun(): number?, integer?
+local Interval = {}
+
+---An iterator of ticks: the time each was due, and how many were missed.
+---@param s number seconds
+---@param options? lua_async.IntervalOptions
+---@return lua_async.Interval
+---@return nil
+---@return nil
+---@return lua_async.Interval
+function async.time.interval(s, options) end
+
+---The next tick is a period from now.
+function Interval:reset() end
+
+---No tick comes any more.
+function Interval:close() end
 
 ---`async.timeout`.
 ---@param s number seconds
