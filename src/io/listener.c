@@ -246,7 +246,10 @@ static la_poll accept_poll(la_future *f, la_context *cx) {
     int err = l->ready ? 0 : start_listening(l);
     return err == 0 ? LA_PENDING : finish(a, err);
   }
-  if (!la_budget_take(cx)) return LA_PENDING;
+  if (!la_budget_take(cx)) {
+    wait_turn(a, cx);
+    return LA_PENDING;
+  }
   int err = next_stream(l, &a->stream);
   if (err == 0) l->backoff_ns = 0;
   if (err == UV_EAGAIN || out_of_something(err)) {

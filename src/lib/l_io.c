@@ -40,6 +40,12 @@ void *la_io_collect(la_io_object *o) {
   return self;
 }
 
+static bool is_closed(const la_io_object *o) { return !o->cls->is_open(o->self); }
+
+int la_io_cut(const la_io_object *o, int status) {
+  return status == UV_EBADF && is_closed(o) ? UV_ECANCELED : status;
+}
+
 /* ---- reading -----------------------------------------------------------------------*/
 
 /* One read: the reader's future, and the mark that somebody reads. */
@@ -80,7 +86,7 @@ static void begin_read(la_io_object *o, la_reader *rd, bool chop, void *room, la
 }
 
 static int push_failure(lua_State *L, read_future *r, const char *op) {
-  int n = la_fail(L, r->rd->status, op);
+  int n = la_fail(L, la_io_cut(r->o, r->rd->status), op);
   if (r->rd->status == UV_ENOBUFS) {
     lua_pushliteral(L, "more bytes than the limit came without the delimiter: read some of them, "
                        "or raise the limit");
@@ -129,6 +135,7 @@ static int read_begin(lua_State *L, void *room, la_future **f) {
   la_reader *rd = check_reader(L, o);
   if (lua_gettop(L) > 2)
     return luaL_error(L, "a future of read takes one format: use a function for more");
+  if (is_closed(o)) return la_fail(L, UV_EBADF, "read");
   return begin_format(L, o, rd, room, f);
 }
 
@@ -215,7 +222,9 @@ static int io_read(lua_State *L) {
   if (count <= 1) return la_operate(L, &read_operation);
   luaL_argcheck(L, count < 200, 3, "too many formats");
   luaL_checkstack(L, count + LUA_MINSTACK, "too many formats");
-  check_reader(L, la_io_check(L));
+  la_io_object *o = la_io_check(L);
+  check_reader(L, o);
+  if (is_closed(o)) return la_fail(L, UV_EBADF, "read");
   return read_next(L, 1, count);
 }
 
@@ -223,6 +232,7 @@ static int read_exact_begin(lua_State *L, void *room, la_future **f) {
   la_io_object *o = la_io_check(L);
   size_t n = check_count(L, 2);
   la_reader *rd = check_reader(L, o);
+  if (is_closed(o)) return la_fail(L, UV_EBADF, "read_exact");
   la_reader_exact(rd, n);
   begin_read(o, rd, false, room, f);
   return 0;
@@ -254,6 +264,7 @@ static int read_until_begin(lua_State *L, void *room, la_future **f) {
   luaL_argcheck(L, len <= UINT32_MAX, 2, "the delimiter is too long");
   if (!lua_isnoneornil(L, 3)) max = check_count(L, 3);
   la_reader *rd = check_reader(L, o);
+  if (is_closed(o)) return la_fail(L, UV_EBADF, "read_until");
   la_reader_until(rd, delimiter, len, max);
   begin_read(o, rd, false, room, f);
   return 0;
@@ -320,13 +331,20 @@ static const char *one_string(lua_State *L, size_t *len) {
   return lua_tolstring(L, 2, len);
 }
 
+static int fail_write(lua_State *L, int status, size_t done) {
+  int n = la_fail(L, status, "write");
+  lua_pushinteger(L, (lua_Integer)done);
+  lua_setfield(L, -2, "partial");
+  return n;
+}
+
 static int write_begin(lua_State *L, void *room, la_future **f) {
   size_t len;
   la_io_object *o = la_io_check(L);
   const char *data = one_string(L, &len);
   la_io_check_writer(L, o);
+  if (is_closed(o)) return fail_write(L, UV_EBADF, 0);
   if (len == 0) {
-    if (!o->cls->is_open(o->self)) return la_fail(L, UV_EBADF, "write");
     lua_settop(L, 1);
     return 1;
   }
@@ -345,10 +363,7 @@ static int write_finish(lua_State *L, la_future *f) {
     lua_pushvalue(L, 1);
     return 1;
   }
-  int n = la_fail(L, w->writer.status, "write");
-  lua_pushinteger(L, (lua_Integer)w->writer.done);
-  lua_setfield(L, -2, "partial");
-  return n;
+  return fail_write(L, la_io_cut(w->o, w->writer.status), w->writer.done);
 }
 
 static const la_operation write_operation = {"write", write_begin, write_finish};

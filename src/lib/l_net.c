@@ -140,6 +140,7 @@ static int shutdown_begin(lua_State *L, void *room, la_future **f) {
   la_io_object *o = check_conn(L);
   luaL_checkoption(L, 2, "send", halves);
   la_io_check_writer(L, o);
+  if (!conn_is_open(o->self)) return la_fail(L, UV_EBADF, "shutdown");
   shutdown_future *s = room;
   s->base.vt = &shutdown_vtable;
   s->o = o;
@@ -150,7 +151,8 @@ static int shutdown_begin(lua_State *L, void *room, la_future **f) {
 }
 
 static int shutdown_finish(lua_State *L, la_future *f) {
-  return set_result(L, ((shutdown_future *)(void *)f)->inner.status, "shutdown");
+  const shutdown_future *s = (const shutdown_future *)(const void *)f;
+  return set_result(L, la_io_cut(s->o, s->inner.status), "shutdown");
 }
 
 static const la_operation shutdown_operation = {"shutdown", shutdown_begin, shutdown_finish};
