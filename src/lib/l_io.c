@@ -154,11 +154,12 @@ static bool push_result(lua_State *L, read_future *r) {
   la_reader *rd = r->rd;
   size_t len;
   const char *s = la_reader_span(rd, &len);
-  if (rd->status != 0 && rd->status != UV_EOF) {
+  bool too_long = rd->kind == LA_READ_NUMBER && rd->status == UV_ENOBUFS;
+  if (rd->status != 0 && rd->status != UV_EOF && !too_long) {
     push_failure(L, r, "read");
     return false;
   }
-  if (rd->status == UV_EOF) {
+  if (rd->status == UV_EOF || too_long) {
     lua_pushnil(L);
   } else if (rd->kind == LA_READ_NUMBER) {
     push_number(L, rd);
@@ -181,7 +182,10 @@ static const la_operation read_operation = {"read", read_begin, read_finish};
 ** taken, so that a cancelled one loses none. */
 static int part_begin(lua_State *L, void *room, la_future **f) {
   la_io_object *o = la_io_check(L);
-  return begin_format(L, o, o->cls->reader(o->self), room, f);
+  la_reader *rd = o->cls->reader(o->self);
+  int n = begin_format(L, o, rd, room, f);
+  la_reader_gather(rd);
+  return n;
 }
 
 static int part_finish(lua_State *L, la_future *f) {
