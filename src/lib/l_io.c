@@ -5,6 +5,8 @@
 /* Longest line, numeral or delimited piece that is collected without being asked to. */
 #define DEFAULT_MAX ((size_t)PTRDIFF_MAX)
 
+enum { MAX_FORMATS = 250 }; /* as liolib's MAXARGLINE: with the stream, upvalues of a function */
+
 la_io_object *la_io_check(lua_State *L) {
   la_io_object *o = lua_touserdata(L, 1);
   if (o != NULL && lua_getmetatable(L, 1)) {
@@ -104,29 +106,38 @@ static size_t check_count(lua_State *L, int arg) {
   return (size_t)n;
 }
 
+/* The format at `arg`: 0 for a count, or its letter. Raises when it is none. */
+static char check_format(lua_State *L, int arg) {
+  if (lua_isnoneornil(L, arg)) return 'l';
+  if (lua_type(L, arg) == LUA_TNUMBER) {
+    check_count(L, arg);
+    return 0;
+  }
+  const char *format = luaL_checkstring(L, arg);
+  if (*format == '*') format++; /* as io.read, which forgives it */
+  luaL_argcheck(L, *format != '\0' && strchr("lLan", *format) != NULL, arg,
+                "invalid format: \"l\", \"L\", \"n\", \"a\" or a count");
+  return *format;
+}
+
+/* All of those from index 2 on, before any of them is read; returns how many. */
+static int check_formats(lua_State *L) {
+  int top = lua_gettop(L);
+  for (int i = 2; i <= top; i++) check_format(L, i);
+  luaL_argcheck(L, top - 1 <= MAX_FORMATS, MAX_FORMATS + 2, "too many formats");
+  return top - 1;
+}
+
 /* Begins the read that the format at index 2 asks for. */
 static int begin_format(lua_State *L, la_io_object *o, la_reader *rd, void *room, la_future **f) {
-  bool chop = false;
-  if (lua_isnoneornil(L, 2)) {
-    la_reader_line(rd, DEFAULT_MAX);
-    chop = true;
-  } else if (lua_type(L, 2) == LUA_TNUMBER) {
-    la_reader_some(rd, check_count(L, 2));
-  } else {
-    const char *format = luaL_checkstring(L, 2);
-    if (*format == '*') format++; /* as io.read, which forgives it */
-    switch (*format) {
-    case 'l':
-      la_reader_line(rd, DEFAULT_MAX);
-      chop = true;
-      break;
-    case 'L': la_reader_line(rd, DEFAULT_MAX); break;
-    case 'a': la_reader_all(rd, DEFAULT_MAX); break;
-    case 'n': la_reader_number(rd); break;
-    default: return luaL_argerror(L, 2, "invalid format: \"l\", \"L\", \"n\", \"a\" or a count");
-    }
+  char format = check_format(L, 2);
+  switch (format) {
+  case 0: la_reader_some(rd, check_count(L, 2)); break;
+  case 'a': la_reader_all(rd, DEFAULT_MAX); break;
+  case 'n': la_reader_number(rd); break;
+  default: la_reader_line(rd, DEFAULT_MAX);
   }
-  begin_read(o, rd, chop, room, f);
+  begin_read(o, rd, format == 'l', room, f);
   return 0;
 }
 
@@ -224,7 +235,7 @@ static int read_more(lua_State *L, int status, lua_KContext k) {
 static int io_read(lua_State *L) {
   int count = lua_gettop(L) - 1;
   if (count <= 1) return la_operate(L, &read_operation);
-  luaL_argcheck(L, count < 200, 3, "too many formats");
+  check_formats(L);
   luaL_checkstack(L, count + LUA_MINSTACK, "too many formats");
   la_io_object *o = la_io_check(L);
   check_reader(L, o);
@@ -289,18 +300,21 @@ static const la_operation read_until_operation = {"read_until", read_until_begin
                                                   read_until_finish};
 static int io_read_until(lua_State *L) { return la_operate(L, &read_until_operation); }
 
-/* Upvalues: the object and the format. Called by `for` with two values of no use. */
+/* Upvalues: how many formats, the object, and they. Called by `for` with two values of no
+** use. */
 static int lines_next(lua_State *L) {
+  int count = (int)lua_tointeger(L, lua_upvalueindex(1));
   lua_settop(L, 0);
-  lua_pushvalue(L, lua_upvalueindex(1));
-  lua_pushvalue(L, lua_upvalueindex(2));
-  return la_operate(L, &read_operation);
+  luaL_checkstack(L, count + 1, "too many formats");
+  for (int i = 0; i <= count; i++) lua_pushvalue(L, lua_upvalueindex(2 + i));
+  return io_read(L);
 }
 
 static int io_lines(lua_State *L) {
   la_io_check(L);
-  lua_settop(L, 2);
-  lua_pushcclosure(L, lines_next, 2);
+  lua_pushinteger(L, check_formats(L));
+  lua_insert(L, 1);
+  lua_pushcclosure(L, lines_next, lua_gettop(L));
   return 1;
 }
 
