@@ -62,7 +62,7 @@ describe("formats", function()
       f:seek("set")
       local seen = {}
       for word, n in f:lines(3, "n", 1) do seen[#seen + 1] = word .. tostring(n) end
-      assert.same({ "one1", "two2", "3\nfnil" }, seen)
+      assert.same({ "one1", "two2", "3\nfnil", "ournil" }, seen)
     end)
   end)
 end)
