@@ -20,8 +20,8 @@ typedef enum la_job_kind {
   LA_JOB_WRITE, /* len bytes of buf */
   LA_JOB_SYNC,
   LA_JOB_TRUNCATE,
-  LA_JOB_STAT, /* -> buf, a uv_stat_t */
-  LA_JOB_READ_AT,
+  LA_JOB_STAT,    /* -> buf, a uv_stat_t */
+  LA_JOB_READ_AT, /* up to len bytes -> buf, which it allocates */
   LA_JOB_WRITE_AT,
   LA_JOB_CLOSE /* writes len bytes of buf first */
 } la_job_kind;

@@ -79,7 +79,7 @@ static int begin(la_file *f, la_file_op *op) {
   case LA_FILE_STAT: err = start(f, op, LA_JOB_STAT, sizeof(uv_stat_t)); break;
   case LA_FILE_READ_AT:
     if (op->len == 0) return 0;
-    err = start(f, op, LA_JOB_READ_AT, op->len);
+    err = start(f, op, LA_JOB_READ_AT, 0); /* has its memory from the job */
     break;
   case LA_FILE_WRITE_AT:
     if (op->len == 0) return 0;

@@ -52,6 +52,8 @@ static ssize_t run(la_work *work) {
   }
   op->file->fd = fd;
   op->file->flags = file_flags(op->flags, st.st_mode);
+  if ((op->flags & O_APPEND) && (op->flags & O_ACCMODE) == O_WRONLY)
+    op->file->position = st.st_size; /* as fopen(3): "a" begins at the end, "a+" does not */
   return 0;
 }
 
