@@ -10,7 +10,8 @@
 **
 ** A regular file keeps its position itself (pread, pwrite): reading and writing may follow
 ** each other freely. Others (terminals, FIFOs, devices) are read and written as they come,
-** and a read that waits there occupies a thread of the pool.
+** and a read that waits there occupies a thread of the pool, until the file is closed. A
+** FIFO is open to be read at once, and to be written when somebody reads it.
 **
 ** A write error that no write can report any more is reported once by the next flush,
 ** seek, sync or close. A file that is dropped without being closed is flushed and closed

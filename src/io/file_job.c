@@ -9,7 +9,8 @@
 
 static ssize_t job_read(la_file_job *j) {
   if (j->flags & LA_FILE_SEEKS) return la_posix_pread_all(j->fd, j->buf, j->len, j->at);
-  return la_posix_read(j->fd, j->buf, j->len);
+  int err = la_posix_wait_readable(j->fd, &j->work.unwanted);
+  return err != 0 ? err : la_posix_read(j->fd, j->buf, j->len);
 }
 
 /* After an append the position is the end of the file, wherever others moved it. */

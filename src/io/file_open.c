@@ -43,7 +43,7 @@ static int file_flags(int flags, mode_t mode) {
 static ssize_t run(la_work *work) {
   la_file_open *op = la_container(work, la_file_open, work);
   struct stat st;
-  int fd = la_posix_open(op->path, op->flags, op->mode);
+  int fd = la_posix_open_patiently(op->path, op->flags, op->mode, &work->unwanted);
   if (fd < 0) return fd;
   int err = fstat(fd, &st) != 0 ? la_posix_errno() : S_ISDIR(st.st_mode) ? UV_EISDIR : 0;
   if (err != 0) {

@@ -24,12 +24,15 @@ static int grow_to(la_fs_read_file *op, size_t size) {
 
 /* Asks for one byte more than is expected, so that one read both gets all and sees, by
 ** coming short of that byte, that it is all. Any other short read means nothing: the system
-** reads no more than 2 GiB at once. `regular`: `size` is what it is expected to have. */
-static int read_all(la_fs_read_file *op, int fd, size_t size, bool regular) {
+** reads no more than 2 GiB at once. `regular`: `size` is what it is expected to have;
+** `waits`: a FIFO or the like, where the other end may take its time. */
+static int read_all(la_fs_read_file *op, int fd, size_t size, bool regular, bool waits) {
   for (;;) {
     int err = grow_to(op, size + 1);
     if (err != 0) return err;
     while (op->len < size + 1) {
+      err = waits ? la_posix_wait_readable(fd, &op->work.unwanted) : 0;
+      if (err != 0) return err;
       ssize_t n = la_posix_read(fd, op->data + op->len, size + 1 - op->len);
       if (n < 0) return (int)n;
       op->len += (size_t)n;
@@ -44,13 +47,15 @@ static int read_all(la_fs_read_file *op, int fd, size_t size, bool regular) {
 static ssize_t read_file(la_work *work) {
   la_fs_read_file *op = la_container(work, la_fs_read_file, work);
   struct stat st;
-  int fd = la_posix_open(op->path, O_RDONLY, 0);
+  int fd = la_posix_open_patiently(op->path, O_RDONLY, 0, &work->unwanted);
   if (fd < 0) return fd;
   int err = fstat(fd, &st) != 0 ? la_posix_errno() : 0;
   if (err == 0 && S_ISDIR(st.st_mode)) err = UV_EISDIR;
   bool regular = err == 0 && S_ISREG(st.st_mode) && st.st_size > 0;
   if (regular && (uint64_t)st.st_size > op->max) err = UV_EFBIG;
-  if (err == 0) err = read_all(op, fd, regular ? (size_t)st.st_size : UNKNOWN_SIZE, regular);
+  if (err == 0)
+    err = read_all(op, fd, regular ? (size_t)st.st_size : UNKNOWN_SIZE, regular,
+                   !S_ISREG(st.st_mode));
   close(fd);
   return err;
 }
@@ -78,9 +83,8 @@ la_fs_read_file *la_fs_read_file_new(la_reactor *r, const char *path, size_t max
 /* ---- write_file -------------------------------------------------------------------*/
 
 static int write_plain(la_fs_write_file *op) {
-  int fd =
-      la_posix_open(op->path, O_WRONLY | O_CREAT | (op->how == LA_FS_APPEND ? O_APPEND : O_TRUNC),
-                    op->mode);
+  int flags = O_WRONLY | O_CREAT | (op->how == LA_FS_APPEND ? O_APPEND : O_TRUNC);
+  int fd = la_posix_open_patiently(op->path, flags, op->mode, &op->work.unwanted);
   if (fd < 0) return fd;
   int err = la_posix_write_all(fd, op->data, op->len, &op->done);
   int closed = la_posix_close(fd);
