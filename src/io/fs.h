@@ -64,8 +64,8 @@ typedef struct la_fs_dir {
 
 la_fs_dir *la_fs_dir_new(la_reactor *r, const char *path);
 
-/* The entry at *at (start with 0), moving it on; NULL at the end. */
-const char *la_fs_dir_next(const la_fs_dir *d, size_t *at, char *type);
+/* The entry at *at (start with 0) of such entries, moving it on; NULL at the end. */
+const char *la_fs_dir_next(const char *entries, size_t bytes, size_t *at, char *type);
 
 /* What changes a path and returns nothing. */
 typedef struct la_fs_change {

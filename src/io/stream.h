@@ -72,7 +72,6 @@ la_poll la_stream_poll_shutdown(la_stream *s, la_context *cx, int *status);
 ** harmless. The descriptor is closed at once. */
 static inline void la_stream_close(la_stream *s) { la_handle_close(&s->handle); }
 
-static inline void la_stream_ref(la_stream *s) { la_handle_ref(&s->handle); }
 /* The last one closes and frees it. No read or write may be pending. */
 static inline void la_stream_unref(la_stream *s) { la_handle_unref(&s->handle); }
 
