@@ -5,11 +5,11 @@ local support = require "spec.support"
 describe("formats", function()
   local path
   before_each(function()
-    path = support.folder() .. "/f"
+    path = os.tmpname()
     local f <close> = assert(io.open(path, "w"))
     f:write("one 1\ntwo 2\n3\nfour")
   end)
-  after_each(support.clean)
+  after_each(function() os.remove(path) end)
 
   local function open(f)
     support.run(function()

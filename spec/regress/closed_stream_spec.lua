@@ -26,8 +26,6 @@ local function refused(stream)
 end
 
 describe("a closed stream", function()
-  after_each(support.clean)
-
   it("gives nothing of what a connection had read ahead", function()
     support.run(function()
       local a, b = support.pair()
@@ -40,7 +38,7 @@ describe("a closed stream", function()
   end)
 
   it("gives nothing of what a file had read ahead", function()
-    local path = support.folder() .. "/f"
+    local path = os.tmpname()
     support.run(function()
       assert(async.fs.write_file(path, "a\nb\n1 2 c\nd"))
       local f = assert(async.fs.open(path, "r+"))
@@ -48,6 +46,7 @@ describe("a closed stream", function()
       f:close()
       refused(f)
     end)
+    os.remove(path)
   end)
 
   it("ends what merely waits for its next turn with ECANCELED", function()
@@ -75,6 +74,41 @@ describe("a closed stream", function()
           closed = true
         end)
         reader:await()
+      end
+      assert.equal(1, cut)
+    end)
+  end)
+end)
+
+describe("a closed listener", function()
+  it("ends what merely waits for its next turn with ECANCELED", function()
+    support.run(function()
+      local cut = 0
+      for n = 110, 135 do
+        local l = assert(async.net.listen("127.0.0.1", 0))
+        local a, b = support.pair()
+        local _ <close> = support.closing(l, a, b)
+        b:write(("x"):rep(200))
+        assert.equal("x", a:read(1))
+        local client <close> = assert(async.net.connect("127.0.0.1", select(2, l:address())))
+        local probe = async.spawn(l.accept, l) -- so that the listener knows what there is
+        local first <close> = assert(probe:await())
+        local another <close> = assert(async.net.connect("127.0.0.1", select(2, l:address())))
+        local closed = false
+        local task = async.spawn(function()
+          for _ = 1, n do a:read(1) end
+          if closed then return end
+          local conn, err = l:accept()
+          if conn then conn:close() return end
+          cut = cut + 1
+          assert.equal("ECANCELED", err.code)
+        end)
+        async.spawn(function()
+          l:close()
+          closed = true
+        end)
+        task:await()
+        assert.is_truthy(client and first and another)
       end
       assert.equal(1, cut)
     end)
