@@ -10,7 +10,7 @@ local function busy(at_end)
     local function guard()
       return setmetatable({}, { __close = function() closed = closed + 1 end })
     end
-    local path = os.tmpname()
+    local path = %q
     async.run(function()
       local listener = assert(async.net.listen("127.0.0.1", 0))
       local _, port = listener:address()
@@ -43,12 +43,14 @@ local function busy(at_end)
       %s
     end)
     os.remove(path)
-  ]]):format(at_end)
+  ]]):format(support.folder() .. "/f", at_end)
 end
 
 local HOST = "build/spec/host"
 
 describe("the end in the middle #process", function()
+  after_each(support.clean)
+
   it("os.exit(code, true) in a task closes the state, and the process ends with its code", function()
     for _, where in ipairs { "os.exit(7, true)", "async.spawn(os.exit, 7, true):await()",
                              "pcall(os.exit, 7, true)", "async.timeout(10, os.exit, 7, true)",

@@ -335,10 +335,10 @@ function Stream:read_exact(n) end
 ---@return lua_async.Error?
 function Stream:read_until(delimiter, max) end
 
----An iterator of `read(format)`.
----@param format? lua_async.Format
----@return fun(): string | number | nil, lua_async.Error?
-function Stream:lines(format) end
+---An iterator of `read(...)`.
+---@param ... lua_async.Format
+---@return fun(): string | number | nil, ...
+function Stream:lines(...) end
 
 ---Waits until all of it is accepted.
 ---@param ... string | number
@@ -374,7 +374,7 @@ async.net = {}
 ---@field keepalive? integer of what it accepts; seconds, 0 for none (the default)
 
 ---Waits; a connection to the first address of `host` that answers.
----@param host string name or numeric address
+---@param host string name or numeric address, not empty
 ---@param port integer
 ---@param options? lua_async.ConnectOptions
 ---@return lua_async.Connection?
@@ -465,7 +465,7 @@ async.fs = {}
 ---@field max? integer more bytes than that are "EFBIG"
 
 ---@class lua_async.WriteFileOptions
----@field atomic? boolean the old content or the new, whatever happens
+---@field atomic? boolean the old content or the new, whatever happens; regular files only
 ---@field append? boolean
 ---@field mode? integer permissions of a new file, default 0666 less the umask
 
