@@ -189,7 +189,7 @@ describe("an option", function()
         end
       end
     end)
-    assert.equal(15, count)
+    assert.equal(17, count)
   end)
 
   it("that is unknown raises", function()
