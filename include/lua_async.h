@@ -22,7 +22,7 @@ extern "C" {
 
 /* The ABI below. A larger minor adds functions at the end of `la_api`. */
 #define LA_ABI_MAJOR 1
-#define LA_ABI_MINOR 0
+#define LA_ABI_MINOR 1
 
 typedef struct lua_State lua_State;
 
@@ -146,6 +146,14 @@ typedef struct la_api {
   la_waker (*check_waker)(lua_State *L, int arg);
   /* Pushes a Waker object that owns `w`. Takes `w` over in every case. */
   void (*push_waker)(lua_State *L, la_waker w);
+  /* Since 1.1. A future that is ready when all `n` futures are (join), or the first is
+  ** (select: *winner is its index then, and must live until then; n > 0). Each is polled by
+  ** its own wakes alone. Takes the futures over, not the array. Their outputs are to be read
+  ** from them in `finish`: those of a join, and the winner of a select, are dropped with the
+  ** combination, the losers before it is ready. A cancelled one drops or unwinds them all.
+  ** Raises outside of a run, and for want of memory; the futures have been dropped then. */
+  la_future *(*join)(lua_State *L, la_future *const *futures, size_t n);
+  la_future *(*select)(lua_State *L, la_future *const *futures, size_t n, size_t *winner);
 } la_api;
 
 /* The runtime's functions for the Lua state of L, loading lua_async when it is

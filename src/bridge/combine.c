@@ -8,7 +8,6 @@
 typedef struct arm {
   la_member member;
   la_combined *in;
-  lua_Integer index;
   int pin; /* in the table of owners; 0: none */
   bool is_task;
   union {
@@ -60,7 +59,7 @@ static bool arm_over(la_member *m, bool ready) {
   arm *a = la_container(m, arm, member);
   if (m->group == NULL || !ready || a->in->first != 0) return false;
   if (!a->in->select && !failed(a)) return false;
-  a->in->first = a->index;
+  a->in->first = (lua_Integer)m->index + 1;
   return true;
 }
 
@@ -97,14 +96,13 @@ static const la_future_vtable select_vtable = {combined_poll, combined_drop, "se
 
 /* `pin` is given back when it fails. */
 static arm *new_arm(lua_State *L, la_combined *all, lua_Integer i, int pin) {
-  arm *a = (arm *)(void *)la_member_new(&all->group, &arm_class);
+  arm *a = (arm *)(void *)la_member_new(&all->group, &arm_class, (size_t)i - 1);
   if (a == NULL) {
     if (pin != 0) la_owner_remove(la_rt, pin);
     luaL_error(L, "not enough memory");
     return NULL;
   }
   a->in = all;
-  a->index = i;
   a->pin = pin;
   a->is_task = false;
   return a;
@@ -176,7 +174,7 @@ la_combined *la_combine(lua_State *L, int arms, lua_Integer count, bool select) 
   lua_pushvalue(L, -2);
   lua_pushvalue(L, arms);
   la_owners_push(L);
-  la_group_init(&all->group, la_rt->ex);
+  la_group_init(&all->group, la_rt->ex, all->base.vt->name);
   if (lua_pcall(L, 3, 0, 0) != LUA_OK) {
     la_group_drop(&all->group);
     lua_error(L);
@@ -185,9 +183,12 @@ la_combined *la_combine(lua_State *L, int arms, lua_Integer count, bool select) 
 }
 
 la_arm_info la_arm_of(la_task *member) {
-  arm *a = (arm *)(void *)la_task_future(member);
-  la_arm_info info = {.in = a->member.group != NULL ? a->in : NULL, .index = a->index};
-  if (a->is_task)
+  la_member *m = (la_member *)(void *)la_task_future(member);
+  const arm *a = (const arm *)(const void *)m;
+  la_arm_info info = {NULL, NULL};
+  if (m->cls != &arm_class)
+    info.waits_for = m->f;
+  else if (a->is_task)
     info.waits_for = &a->u.task.join.base;
   else if (a->u.future.o != NULL && (info.coro = la_future_object_coro(a->u.future.o)) == NULL)
     info.waits_for = a->u.future.o->f;

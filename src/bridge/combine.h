@@ -25,10 +25,8 @@ typedef struct la_combined {
 ** what was started, when an arm cannot be awaited. */
 la_combined *la_combine(lua_State *L, int arms, lua_Integer count, bool select);
 
-/* What async.dump shows of a member of a group. */
+/* What a member of a group does: an arm, or a future of a combination in C. */
 typedef struct la_arm_info {
-  const la_combined *in; /* NULL: the combination is gone */
-  lua_Integer index;
   const la_future *waits_for; /* a Task's join, a C future; NULL when it is a coroutine */
   const la_coro *coro;        /* of a function; NULL for another arm */
 } la_arm_info;

@@ -45,19 +45,21 @@ void la_member_finished(la_task *t, bool dropped) {
 
 /* ---- the group ----------------------------------------------------------------------*/
 
-void la_group_init(la_group *g, la_executor *ex) {
-  *g = (la_group){.ex = ex, .owner = ex->current};
+void la_group_init(la_group *g, la_executor *ex, const char *name) {
+  *g = (la_group){.ex = ex, .name = name, .owner = ex->current};
   la_list_init(&g->members);
   if (g->owner != NULL) la_task_ref(g->owner);
 }
 
-la_member *la_member_new(la_group *g, const la_group_class *cls) {
+la_member *la_member_new(la_group *g, const la_group_class *cls, size_t index) {
   la_task *t = la_task_new(g->ex, &cls->task);
   if (t == NULL) return NULL;
   la_member *m = (la_member *)(void *)la_task_future(t);
-  *m = (la_member){.base = {&member_vtable}, .cls = cls};
+  *m = (la_member){.base = {&member_vtable}, .cls = cls, .index = index};
   return m;
 }
+
+void la_member_discard(la_member *m) { la_task_discard(task_of(m)); }
 
 void la_member_start(la_member *m, la_group *g, la_future *f) {
   m->group = g;

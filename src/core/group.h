@@ -32,13 +32,15 @@ struct la_member {
   la_group *group; /* NULL once the group is gone, in the middle of this member's poll */
   const la_group_class *cls;
   la_future *f; /* what it runs */
+  size_t index; /* 0, 1, 2, …: its maker's number for it */
   la_node node; /* in the group, while it is not over */
   bool ready, unwinding;
 };
 
 struct la_group {
   la_executor *ex;
-  la_task *owner; /* whose poll made the group, a reference; NULL: nobody's */
+  const char *name; /* what async.dump calls it; static */
+  la_task *owner;   /* whose poll made the group, a reference; NULL: nobody's */
   la_list members;
   size_t count;  /* members that are not over */
   size_t enough; /* whoever waits is woken when so many are left */
@@ -51,11 +53,14 @@ struct la_group {
 void la_member_finished(la_task *t, bool dropped);
 
 /* la_group_drop is its end, in any case. */
-void la_group_init(la_group *g, la_executor *ex);
+void la_group_init(la_group *g, la_executor *ex, const char *name);
 
 /* Room for a member of this class, of which the caller fills in what is behind la_member.
 ** NULL: no memory. */
-la_member *la_member_new(la_group *g, const la_group_class *cls);
+la_member *la_member_new(la_group *g, const la_group_class *cls, size_t index);
+
+/* Gives back one that was not started. */
+void la_member_discard(la_member *m);
 
 /* Puts it into the group; it is polled in the next turn. */
 void la_member_start(la_member *m, la_group *g, la_future *f);

@@ -69,8 +69,9 @@ static void push_task(lua_State *L, la_runtime *rt, la_task *t) {
 /* Pushes what an arm is part of: "task 3, arm 2 of join", or of an arm in turn. */
 static void push_arm_title(lua_State *L, la_runtime *rt, la_task *t) {
   int base = lua_gettop(L);
-  la_arm_info arm = la_arm_of(t);
-  la_task *owner = arm.in != NULL ? arm.in->group.owner : NULL;
+  const la_group *g = la_task_group(t);
+  la_task *owner = g != NULL ? g->owner : NULL;
+  const la_member *m = (const la_member *)(const void *)la_task_future(t);
   luaL_checkstack(L, LUA_MINSTACK, "async.dump");
   if (owner == NULL || la_task_has(owner, LA_TASK_COMPLETE))
     lua_pushliteral(L, "nobody's");
@@ -78,7 +79,8 @@ static void push_arm_title(lua_State *L, la_runtime *rt, la_task *t) {
     push_arm_title(L, rt, owner);
   else
     push_title(L, rt, owner);
-  lua_pushfstring(L, ", arm %I of %s", arm.index, arm.in != NULL ? arm.in->base.vt->name : "?");
+  lua_pushfstring(L, ", arm %I of %s", (lua_Integer)m->index + 1,
+                  g != NULL ? g->name : "what is gone");
   lua_concat(L, lua_gettop(L) - base);
 }
 
