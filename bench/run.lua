@@ -38,6 +38,8 @@ local function echo(load)
   return server("lua5.4 bench/echo.lua lua_async %d", load), server(out .. "/echo %d", load)
 end
 
+local function compose(work) return field("per_op_ns", lua("compose", work)) end
+
 local function row(work, unit, reach, ours, base)
   return { work = work, unit = unit, reach = reach, ours = ours, base = base }
 end
@@ -59,11 +61,16 @@ local conn, connc = echo("conn %d 50 64 2")
 local rows = {
   row("spawn and finish a task", "ns", nil, field("per_op_ns", lua("spawn", "batch 1000000")),
     floor("spawn 1000000")),
+  row("the same, floor with a Task object", "ns", nil, field("per_op_ns", lua("spawn", "batch 1000000")),
+    floor("tasks 1000000")),
   row("yield", "ns", 1.5, field("per_op_ns", lua("switch", "1000000")), floor("switch 1000000")),
   row("sleep, 200,000 tasks", "ns", 1.1, field("per_op_ns", lua("timers", "200000")),
     floor("timers 200000")),
   row("memory of a sleeping task", "B", nil, field("bytes_per", lua("parked", "200000")),
     floor("parked 200000")),
+  row("join of 10,000 / bare awaits", "ns", 2, compose("join"), compose("awaits")),
+  row("select of 100 / bare awaits", "ns", 2, compose("select"), compose("awaits")),
+  row("timeout around a call / the call", "ns", nil, compose("timeout"), compose("call")),
   row("echo, 50 x 64 B", "us", 1.10, echo50, echo50c),
   row("echo, 1,000 x 64 B", "us", 1.10, echo1k, echo1kc),
   row("echo, 50 x 64 KiB", "us", 1.20, echo64, echo64c),

@@ -1,6 +1,8 @@
 /*
 ** floor: what Lua's own C API costs an executor that does nothing else.
 **   floor spawn N    N tasks, 1,000 at a time, on threads that are used again
+**   floor tasks N    the same with what the contract asks of a Task: an object of a class that
+**                    outlives it, the line it was spawned at, and a body under lua_pcallk
 **   floor switch N   two coroutines yield N times each
 **   floor timers N   N coroutines sleep 1 to 1,000 ms in a list for each millisecond
 **   floor parked N   the same, sleeping for good: the memory of each
@@ -69,6 +71,62 @@ static void spawn(lua_State *L, long n) {
   }
 }
 
+/* Upvalues: the metatable, what keeps the objects alive. The function to run is argument 1. */
+static int l_spawn(lua_State *L) {
+  static int slot;
+  lua_Debug ar;
+  int *object = lua_newuserdatauv(L, 16, 1);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_setmetatable(L, -2);
+  if (lua_getstack(L, 1, &ar) && lua_getinfo(L, "Sl", &ar)) *object = ar.currentline;
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, 1);
+  lua_pushvalue(L, -1);
+  lua_rawseti(L, lua_upvalueindex(2), slot++ % BATCH + 1);
+  return 1;
+}
+
+static int handler(lua_State *L) { return lua_gettop(L) > 0 ? 1 : 0; }
+
+static int body_over(lua_State *L, int status, lua_KContext k) {
+  (void)status;
+  (void)k;
+  return lua_gettop(L) - 1;
+}
+
+static int body(lua_State *L) {
+  return body_over(L, lua_pcallk(L, 0, LUA_MULTRET, 1, 0, body_over), 0);
+}
+
+static void tasks(lua_State *L, long n) {
+  lua_newtable(L);
+  lua_newtable(L);
+  int owners = lua_gettop(L);
+  lua_pushvalue(L, -2);
+  lua_pushvalue(L, owners);
+  lua_pushcclosure(L, l_spawn, 2);
+  lua_setglobal(L, "spawn");
+  lua_State *co = lua_newthread(L);
+  for (long r = 0; r < n / BATCH; r++) {
+    lua_getglobal(L, "spawn_all");
+    lua_pushinteger(L, BATCH);
+    lua_call(L, 1, 0);
+    for (int i = 1; i <= BATCH; i++) {
+      lua_pushcfunction(co, body);
+      lua_pushcfunction(co, handler);
+      lua_rawgeti(L, owners, i);
+      lua_getiuservalue(L, -1, 1);
+      lua_xmove(L, co, 1);
+      resume(L, co, 2, LUA_OK);
+      lua_pushnil(L);
+      lua_setiuservalue(L, -2, 1);
+      lua_pop(L, 1);
+      lua_pushnil(L);
+      lua_rawseti(L, owners, i);
+    }
+  }
+}
+
 static void switch_two(lua_State *L, long n) {
   lua_State *t[2] = {lua_newthread(L), lua_newthread(L)};
   for (int i = 0; i < 2; i++) {
@@ -112,15 +170,20 @@ int main(int argc, char **argv) {
   lua_gc(L, LUA_GCGEN, 0, 0); /* as the lua5.4 program */
   lua_register(L, "yield", l_yield);
   lua_register(L, "sleep", l_sleep);
-  if (luaL_dostring(L, "count = 0 local yield, sleep = yield, sleep\n"
-                       "function task() count = count + 1 end\n"
-                       "function spin(n) for _ = 1, n do yield() end count = count + n end\n"
-                       "function nap(ms) sleep(ms) count = count + 1 end"))
+  if (luaL_dostring(
+          L,
+          "count = 0 local yield, sleep = yield, sleep\n"
+          "function task() count = count + 1 end\n"
+          "function spawn_all(n) local spawn, task = spawn, task for _ = 1, n do spawn(task) end end\n"
+          "function spin(n) for _ = 1, n do yield() end count = count + n end\n"
+          "function nap(ms) sleep(ms) count = count + 1 end"))
     return 1;
   lua_gc(L, LUA_GCCOLLECT);
   double start = cpu_ns(), before = rss();
   if (strcmp(argv[1], "spawn") == 0)
     spawn(L, n);
+  else if (strcmp(argv[1], "tasks") == 0)
+    tasks(L, n);
   else if (strcmp(argv[1], "switch") == 0)
     switch_two(L, n), n *= 2;
   else
