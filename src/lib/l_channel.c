@@ -1,9 +1,9 @@
 /*
 ** async.sync.channel and oneshot.
 **
-** A channel is a userdata of its own, seen by nobody, with the ring of values as its user
-** value; senders and receivers have it as theirs. A oneshot is a channel for one value, whose
-** sender closes with it.
+** A channel is a userdata of its own, seen by nobody; senders and receivers have it as a user
+** value, and beside it the table that is the ring of values, which is thus one step away. A
+** oneshot is a channel for one value, whose sender closes with it.
 */
 #include <math.h>
 
@@ -21,7 +21,7 @@ typedef struct end_object { /* a sender or a receiver */
   bool sent; /* a oneshot's */
 } end_object;
 
-enum { UV_RING = 1, UV_CHANNEL = 1, RING_FIRST = 4 };
+enum { UV_RING = 1, UV_CHANNEL, RING_FIRST = 4 };
 
 static void no_close(void *object) { (void)object; }
 static void channel_end(void *object) { la_channel_end(&((channel_object *)object)->c); }
@@ -41,35 +41,39 @@ static const la_sync_class oneshot_sender_class = {"lua_async.OneshotSender", se
 
 /* ---- the ring ------------------------------------------------------------------------*/
 
-/* Pushes the ring of the channel of the object at index 1. */
-static inline void push_ring(lua_State *L) {
-  lua_getiuservalue(L, 1, UV_CHANNEL);
-  lua_getiuservalue(L, -1, UV_RING);
-}
+static inline void push_ring(lua_State *L) { lua_getiuservalue(L, 1, UV_RING); }
 
-/* A ring of twice the slots. Raises for want of memory, with everything as it was. */
+/* Twice the slots. They are filled with `false` in order, so that the table has them in its
+** array; then the part of the ring up to the old end goes to the new end. Raises for want of
+** memory, at the first of them if at all, with everything as it was. */
 static void grow(lua_State *L, la_channel *c) {
   uint32_t size = c->size == 0 ? RING_FIRST : c->size * 2;
   if (c->capacity != 0 && size > c->capacity) size = c->capacity;
-  lua_getiuservalue(L, 1, UV_CHANNEL);
-  lua_getiuservalue(L, -1, UV_RING);
-  lua_createtable(L, (int)size, 0);
-  for (uint32_t i = 0; i < c->count; i++) {
-    lua_rawgeti(L, -2, (c->head + i) % c->size + 1);
+  push_ring(L);
+  for (uint32_t i = c->size; i < size; i++) {
+    lua_pushboolean(L, 0);
     lua_rawseti(L, -2, i + 1);
   }
-  lua_setiuservalue(L, -3, UV_RING);
-  lua_pop(L, 2);
-  c->head = 0;
+  uint32_t by = size - c->size;
+  for (uint32_t i = c->size; c->head != 0 && i > c->head; i--) {
+    lua_rawgeti(L, -1, i);
+    lua_rawseti(L, -2, i + by);
+    lua_pushboolean(L, 0);
+    lua_rawseti(L, -2, i);
+  }
+  if (c->head != 0) c->head += by;
   c->size = size;
+  lua_pop(L, 1);
 }
 
 /* Puts the value at index 2, for which space has been acquired and a slot is free. */
-static inline void put(lua_State *L, la_channel *c) {
+static inline int put(lua_State *L, la_channel *c) {
   push_ring(L);
   lua_pushvalue(L, 2);
   lua_rawseti(L, -2, la_channel_slot(c) + 1);
   la_channel_put(c);
+  lua_pushboolean(L, 1);
+  return 1;
 }
 
 /* Pushes the oldest value, and forgets it if that frees anything. */
@@ -77,7 +81,7 @@ static inline int take(lua_State *L, la_channel *c) {
   push_ring(L);
   uint32_t slot = la_channel_take(c) + 1;
   if (lua_rawgeti(L, -1, slot) >= LUA_TSTRING) {
-    lua_pushnil(L);
+    lua_pushboolean(L, 0);
     lua_rawseti(L, -3, slot);
   }
   return 1;
@@ -91,20 +95,20 @@ static inline int refuse_send(lua_State *L, const end_object *tx) {
   return tx->c->receivers == 0 ? la_sync_fail_pipe(L, "send") : 0;
 }
 
+/* Sends what can be sent at once; 0 when it has to wait. */
+static inline int send_now(lua_State *L, la_channel *c) {
+  if (!la_semaphore_can(&c->space, 1)) return 0;
+  if (la_channel_full(c)) grow(L, c); /* a finaliser may run */
+  return la_semaphore_can(&c->space, 1) && la_sync_proceed() ? (c->space.permits--, put(L, c)) : 0;
+}
+
 static int send_begin(lua_State *L, void *room, la_future **f) {
   end_object *tx = la_sync_check(L, 1, &sender_class);
-  la_channel *c = tx->c;
   la_sync_check_value(L, 2);
-  if (tx->head.closed || c->receivers == 0) return refuse_send(L, tx);
-  if (la_semaphore_can(&c->space, 1)) {
-    if (la_channel_full(c)) grow(L, c);
-    if (la_sync_proceed() && la_semaphore_try(&c->space, 1)) {
-      put(L, c);
-      lua_pushboolean(L, 1);
-      return 1;
-    }
-  }
-  la_channel_send_init(room, c, tx);
+  int n = refuse_send(L, tx);
+  if (n == 0) n = send_now(L, tx->c);
+  if (n != 0) return n;
+  la_channel_send_init(room, tx->c, tx);
   *f = &((la_acquire *)room)->q.base;
   return 0;
 }
@@ -116,13 +120,20 @@ static int send_finish(lua_State *L, la_future *f) {
   if (tx->head.closed) return la_sync_fail_meanwhile(L, "send");
   if (la_channel_full(tx->c)) grow(L, tx->c);
   la_acquire_take(a);
-  put(L, tx->c);
-  lua_pushboolean(L, 1);
-  return 1;
+  return put(L, tx->c);
 }
 
 static const la_operation send_operation = {"channel.send", send_begin, send_finish};
-static int l_send(lua_State *L) { return la_operate(L, &send_operation); }
+
+static int l_send(lua_State *L) {
+  if (la_sync_direct(L)) {
+    end_object *tx = la_sync_check(L, 1, &sender_class);
+    la_sync_check_value(L, 2);
+    int n = !tx->head.closed && tx->c->receivers != 0 ? send_now(L, tx->c) : 0;
+    if (n != 0) return n;
+  }
+  return la_operate(L, &send_operation);
+}
 
 static int try_send(lua_State *L) {
   end_object *tx = la_sync_check(L, 1, &sender_class);
@@ -131,22 +142,24 @@ static int try_send(lua_State *L) {
   if (n != 0) return n;
   if (la_semaphore_can(&tx->c->space, 1) && la_channel_full(tx->c)) grow(L, tx->c);
   if (!la_semaphore_try(&tx->c->space, 1)) return la_sync_fail_again(L, "try_send");
-  put(L, tx->c);
-  lua_pushboolean(L, 1);
-  return 1;
+  return put(L, tx->c);
 }
 
 /* ---- recv ----------------------------------------------------------------------------*/
 
+/* Receives what is there; 0 when it has to wait. */
+static inline int recv_now(lua_State *L, la_channel *c) {
+  if (!la_semaphore_can(&c->items, 1) || !la_sync_proceed()) return 0;
+  c->items.permits--;
+  return take(L, c);
+}
+
 static int recv_begin(lua_State *L, void *room, la_future **f) {
   end_object *rx = la_sync_check(L, 1, &receiver_class);
-  la_channel *c = rx->c;
   if (rx->head.closed) return la_sync_fail_closed(L, "recv");
-  if (la_semaphore_can(&c->items, 1) && la_sync_proceed()) {
-    c->items.permits--;
-    return take(L, c);
-  }
-  la_channel_recv_init(room, c, rx);
+  int n = recv_now(L, rx->c);
+  if (n != 0) return n;
+  la_channel_recv_init(room, rx->c, rx);
   *f = &((la_acquire *)room)->q.base;
   return 0;
 }
@@ -160,7 +173,15 @@ static int recv_finish(lua_State *L, la_future *f) {
 }
 
 static const la_operation recv_operation = {"channel.recv", recv_begin, recv_finish};
-static int l_recv(lua_State *L) { return la_operate(L, &recv_operation); }
+
+static int l_recv(lua_State *L) {
+  if (la_sync_direct(L)) {
+    end_object *rx = la_sync_check(L, 1, &receiver_class);
+    int n = rx->head.closed ? 0 : recv_now(L, rx->c);
+    if (n != 0) return n;
+  }
+  return la_operate(L, &recv_operation);
+}
 
 static int try_recv(lua_State *L) {
   end_object *rx = la_sync_check(L, 1, &receiver_class);
@@ -173,23 +194,24 @@ static int try_recv(lua_State *L) {
 
 /* ---- making --------------------------------------------------------------------------*/
 
-/* Pushes another end of the channel at index `channel`. */
+/* Pushes another end of the channel at index `channel`, whose ring is next to it. */
 static void push_end(lua_State *L, int channel, const la_sync_class *cls) {
-  end_object *e = la_sync_new(L, cls, sizeof *e, 1);
+  end_object *e = la_sync_new(L, cls, sizeof *e, 2);
   e->c = &((channel_object *)lua_touserdata(L, channel))->c;
   lua_pushvalue(L, channel);
   lua_setiuservalue(L, -2, UV_CHANNEL);
+  lua_pushvalue(L, channel + 1);
+  lua_setiuservalue(L, -2, UV_RING);
   la_sync_made(L, cls);
 }
 
 /* Pushes a channel and its two ends. */
 static int push_channel(lua_State *L, uint32_t capacity, const la_sync_class *sender) {
-  channel_object *o = la_sync_new(L, &channel_class, sizeof *o, 1);
+  channel_object *o = la_sync_new(L, &channel_class, sizeof *o, 0);
   la_channel_init(&o->c, capacity);
   la_sync_made(L, &channel_class);
   int channel = lua_gettop(L);
   lua_newtable(L);
-  lua_setiuservalue(L, channel, UV_RING);
   push_end(L, channel, sender);
   push_end(L, channel, &receiver_class);
   return 2;
@@ -205,8 +227,10 @@ static int oneshot(lua_State *L) { return push_channel(L, 1, &oneshot_sender_cla
 
 static int push_clone(lua_State *L, const la_sync_class *cls, uint32_t *count, bool closed) {
   if (closed) return la_sync_fail_closed(L, "clone");
+  lua_settop(L, 1);
   lua_getiuservalue(L, 1, UV_CHANNEL);
-  push_end(L, lua_gettop(L), cls);
+  push_ring(L);
+  push_end(L, 2, cls);
   ++*count;
   return 1;
 }

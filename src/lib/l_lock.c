@@ -63,13 +63,15 @@ static bool try_hold(lua_State *L, la_lock_object *o, uint32_t permits) {
   return true;
 }
 
+/* The guard of a lock that is free, for a task that can go on at once. */
+static inline bool lock_now(lua_State *L, la_lock_object *o, uint32_t permits) {
+  return *la_rt->cx->budget != 0 && try_hold(L, o, permits) && la_sync_proceed();
+}
+
 int la_lock_begin(lua_State *L, la_lock_object *o, uint32_t permits, const char *op, void *room,
                   la_future **f) {
   if (o->head.closed) return la_sync_fail_closed(L, op);
-  if (*la_rt->cx->budget != 0 && try_hold(L, o, permits)) {
-    la_sync_proceed();
-    return 1;
-  }
+  if (lock_now(L, o, permits)) return 1;
   if (o->head.cls != &semaphore_class && !la_semaphore_can(&o->lock.s, permits) &&
       la_lock_held_by(&o->lock, la_sync_holder()))
     return luaL_error(L, "deadlock: the task waits for a lock that it holds itself: let go of it "
@@ -149,7 +151,14 @@ static int acquire_begin(lua_State *L, void *room, la_future **f) {
 static int acquire_finish(lua_State *L, la_future *f) { return la_lock_finish(L, f, "acquire"); }
 
 static const la_operation acquire_operation = {"semaphore.acquire", acquire_begin, acquire_finish};
-static int acquire(lua_State *L) { return la_operate(L, &acquire_operation); }
+
+static int acquire(lua_State *L) {
+  if (la_sync_direct(L)) {
+    la_lock_object *o = check_semaphore(L);
+    if (!o->head.closed && lock_now(L, o, count_or_one(L))) return 1;
+  }
+  return la_operate(L, &acquire_operation);
+}
 
 static int try_acquire(lua_State *L) {
   la_lock_object *o = check_semaphore(L);
@@ -194,7 +203,15 @@ static int lock_begin(lua_State *L, void *room, la_future **f) {
 static int lock_finish(lua_State *L, la_future *f) { return la_lock_finish(L, f, "lock"); }
 
 static const la_operation lock_operation = {"mutex.lock", lock_begin, lock_finish};
-static int lock(lua_State *L) { return la_operate(L, &lock_operation); }
+
+static int lock(lua_State *L) {
+  if (la_sync_direct(L)) {
+    la_lock_object *o = check_mutex(L);
+    if (!o->head.closed && lock_now(L, o, 1)) return 1;
+  }
+  return la_operate(L, &lock_operation);
+}
+
 static int mutex_try_lock(lua_State *L) { return try_lock(L, check_mutex(L), 1, "try_lock"); }
 
 static int with_called(lua_State *L, int status, lua_KContext k) {

@@ -12,7 +12,7 @@ const char la_sync_tag = 0;
 void *la_sync_new(lua_State *L, const la_sync_class *cls, size_t size, int uservalues) {
   la_sync_object *o = lua_newuserdatauv(L, size, uservalues);
   memset(o, 0, size);
-  *o = (la_sync_object){&la_sync_tag, cls, false};
+  *o = (la_sync_object){cls, &la_sync_tag, false};
   return o;
 }
 

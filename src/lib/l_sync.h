@@ -18,8 +18,8 @@ typedef struct la_sync_class {
 } la_sync_class;
 
 typedef struct la_sync_object {
-  const void *tag; /* &la_sync_tag */
   const la_sync_class *cls;
+  const void *tag; /* &la_sync_tag */
   bool closed;
 } la_sync_object;
 
@@ -28,7 +28,7 @@ extern const char la_sync_tag;
 /* The object of that class at index `arg`; raises when it is none. */
 static inline void *la_sync_check(lua_State *L, int arg, const la_sync_class *cls) {
   la_sync_object *o = lua_touserdata(L, arg);
-  if (o == NULL || lua_rawlen(L, arg) < sizeof *o || o->tag != &la_sync_tag || o->cls != cls)
+  if (o == NULL || lua_rawlen(L, arg) < sizeof *o || o->cls != cls)
     luaL_typeerror(L, arg, cls->name);
   return o;
 }
@@ -51,6 +51,17 @@ static inline bool la_sync_proceed(void) {
   if (*budget == 0) return false;
   --*budget;
   return true;
+}
+
+/* An operation that need not wait may go about it directly, and is spared la_operate; so it
+** also succeeds where it could not wait. False in doubt: there are scopes to ask, something is
+** left to be dropped. */
+static inline bool la_sync_direct(lua_State *L) {
+  const la_runtime *rt = la_rt;
+  const la_coro *c = rt != NULL && rt->running == L ? rt->current : NULL;
+  if (c == NULL || c->inner != NULL || c->scope != NULL || (c->flags & LA_CORO_TASK) == 0)
+    return false;
+  return !la_task_has(rt->ex->current, LA_TASK_CANCELLED);
 }
 
 /* Who is running, for la_lock. */
