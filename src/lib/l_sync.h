@@ -54,13 +54,12 @@ static inline bool la_sync_proceed(void) {
 }
 
 /* An operation that need not wait may go about it directly, and is spared la_operate; so it
-** also succeeds where it could not wait. False in doubt: there are scopes to ask, something is
-** left to be dropped. */
-static inline bool la_sync_direct(lua_State *L) {
+** also succeeds where it could not wait. False when it is due to raise, or in doubt. */
+static inline bool la_sync_direct(const lua_State *L) {
   const la_runtime *rt = la_rt;
   const la_coro *c = rt != NULL && rt->running == L ? rt->current : NULL;
-  if (c == NULL || c->inner != NULL || c->scope != NULL || (c->flags & LA_CORO_TASK) == 0)
-    return false;
+  if (c == NULL || c->inner != NULL) return false;
+  if (c->scope != NULL || (c->flags & LA_CORO_TASK) == 0) return !la_coro_cancelled(c);
   return !la_task_has(rt->ex->current, LA_TASK_CANCELLED);
 }
 
