@@ -62,9 +62,11 @@ static inline uint32_t la_channel_slot(const la_channel *c) {
 /* Puts back what a loan is due, after anything that gave space back. */
 void la_channel_settle(la_channel *c);
 
-/* The value is in la_channel_slot; a permit of space has been taken for it. */
+/* The value is in la_channel_slot; a permit of space has been taken for it. With a debt and
+** nobody in line, that permit was the loan of one who gave up: it stays, as an item. */
 static inline void la_channel_put(la_channel *c) {
   c->count++;
+  if (c->debt != 0 && la_list_empty(&c->items.line)) c->debt--;
   la_semaphore_release(&c->items, 1);
   if (c->debt != 0) la_channel_settle(c);
 }
