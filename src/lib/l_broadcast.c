@@ -102,8 +102,7 @@ static int sender_subscribe(lua_State *L) {
 
 static int fail_lost(lua_State *L, uint64_t lost) {
   int n = la_sync_fail(L, UV_EOVERFLOW, "recv", NULL);
-  lua_pushfstring(L, "%I lost: they came faster than they were received",
-                  (lua_Integer)lost);
+  lua_pushfstring(L, "%I lost: they came faster than they were received", (lua_Integer)lost);
   lua_setfield(L, -2, "message");
   lua_pushinteger(L, (lua_Integer)lost);
   lua_setfield(L, -2, "lost");

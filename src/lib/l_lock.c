@@ -8,6 +8,8 @@
 */
 #include "lib/l_lock.h"
 
+#include <string.h>
+
 #include "lib/l_future.h"
 
 enum { UV_LOCK = 1 };
@@ -68,23 +70,28 @@ static inline bool lock_now(lua_State *L, la_lock_object *o, uint32_t permits) {
   return *la_rt->cx->budget != 0 && try_hold(L, o, permits) && la_sync_proceed();
 }
 
-int la_lock_begin(lua_State *L, la_lock_object *o, uint32_t permits, const char *op, void *room,
-                  la_future **f) {
-  if (o->head.closed) return la_sync_fail_closed(L, op);
+static const char *op_of(const la_future_vtable *wait) { return strchr(wait->name, '.') + 1; }
+
+int la_lock_begin(lua_State *L, la_lock_object *o, uint32_t permits, const la_future_vtable *wait,
+                  void *room, la_future **f) {
+  if (o->head.closed) return la_sync_fail_closed(L, op_of(wait));
   if (lock_now(L, o, permits)) return 1;
   if (o->head.cls != &semaphore_class && !la_semaphore_can(&o->lock.s, permits) &&
       la_lock_held_by(&o->lock, la_sync_holder()))
     return luaL_error(L, "deadlock: the task waits for a lock that it holds itself: let go of it "
                          "first, or pass the guard on");
-  la_acquire_init(room, &o->lock.s, permits, NULL);
-  *f = &((la_acquire *)room)->q.base;
+  la_acquire *a = room;
+  la_acquire_init(a, &o->lock.s, permits, NULL);
+  a->q.base.vt = wait;
+  *f = &a->q.base;
   return 0;
 }
 
-int la_lock_finish(lua_State *L, la_future *f, const char *op) {
+int la_lock_finish(lua_State *L, la_future *f) {
   la_acquire *a = la_acquire_of(f);
   la_lock_object *o = lua_touserdata(L, 1);
-  if (a->q.state != LA_QUEUED_HELD || o->head.closed) return la_sync_fail_meanwhile(L, op);
+  if (a->q.state != LA_QUEUED_HELD || o->head.closed)
+    return la_sync_fail_meanwhile(L, op_of(f->vt));
   guard *g = push_guard(L, o);
   la_acquire_take(a);
   la_hold_begin(&g->hold, &o->lock, a->q.count, la_sync_holder());
@@ -101,9 +108,9 @@ static int try_lock(lua_State *L, la_lock_object *o, uint32_t permits, const cha
 /* Lets go, and is at hand for the next. */
 static int close_variable(lua_State *L) {
   guard *g = lua_touserdata(L, 1);
-  bool is = g != NULL && lua_rawlen(L, 1) == sizeof *g && g->head.tag == &la_sync_tag;
-  luaL_argexpected(L, is && (g->head.cls == &guard_class || g->head.cls == &permit_class), 1,
-                   "guard");
+  bool is = g != NULL && lua_rawlen(L, 1) == sizeof *g;
+  if (!is || (g->head.cls != &guard_class && g->head.cls != &permit_class))
+    return luaL_typeerror(L, 1, "guard");
   la_hold_end(&g->hold);
   g->head.closed = true;
   lua_getiuservalue(L, 1, UV_LOCK);
@@ -143,14 +150,14 @@ static int semaphore(lua_State *L) {
   return 1;
 }
 
+static const la_future_vtable acquire_wait = LA_LOCK_WAIT("semaphore.acquire");
+
 static int acquire_begin(lua_State *L, void *room, la_future **f) {
   la_lock_object *o = check_semaphore(L);
-  return la_lock_begin(L, o, count_or_one(L), "acquire", room, f);
+  return la_lock_begin(L, o, count_or_one(L), &acquire_wait, room, f);
 }
 
-static int acquire_finish(lua_State *L, la_future *f) { return la_lock_finish(L, f, "acquire"); }
-
-static const la_operation acquire_operation = {"semaphore.acquire", acquire_begin, acquire_finish};
+static const la_operation acquire_operation = {"semaphore.acquire", acquire_begin, la_lock_finish};
 
 static int acquire(lua_State *L) {
   if (la_sync_direct(L)) {
@@ -196,13 +203,13 @@ static int mutex(lua_State *L) {
   return 1;
 }
 
+static const la_future_vtable lock_wait = LA_LOCK_WAIT("mutex.lock");
+
 static int lock_begin(lua_State *L, void *room, la_future **f) {
-  return la_lock_begin(L, check_mutex(L), 1, "lock", room, f);
+  return la_lock_begin(L, check_mutex(L), 1, &lock_wait, room, f);
 }
 
-static int lock_finish(lua_State *L, la_future *f) { return la_lock_finish(L, f, "lock"); }
-
-static const la_operation lock_operation = {"mutex.lock", lock_begin, lock_finish};
+static const la_operation lock_operation = {"mutex.lock", lock_begin, la_lock_finish};
 
 static int lock(lua_State *L) {
   if (la_sync_direct(L)) {
@@ -251,19 +258,20 @@ static int rwlock(lua_State *L) {
   return 1;
 }
 
+static const la_future_vtable read_wait = LA_LOCK_WAIT("rwlock.read");
+
 static int read_begin(lua_State *L, void *room, la_future **f) {
-  return la_lock_begin(L, check_rwlock(L), 1, "read", room, f);
+  return la_lock_begin(L, check_rwlock(L), 1, &read_wait, room, f);
 }
+
+static const la_future_vtable write_wait = LA_LOCK_WAIT("rwlock.write");
 
 static int write_begin(lua_State *L, void *room, la_future **f) {
-  return la_lock_begin(L, check_rwlock(L), LA_LOCK_WRITE, "write", room, f);
+  return la_lock_begin(L, check_rwlock(L), LA_LOCK_WRITE, &write_wait, room, f);
 }
 
-static int read_finish(lua_State *L, la_future *f) { return la_lock_finish(L, f, "read"); }
-static int write_finish(lua_State *L, la_future *f) { return la_lock_finish(L, f, "write"); }
-
-static const la_operation read_operation = {"rwlock.read", read_begin, read_finish};
-static const la_operation write_operation = {"rwlock.write", write_begin, write_finish};
+static const la_operation read_operation = {"rwlock.read", read_begin, la_lock_finish};
+static const la_operation write_operation = {"rwlock.write", write_begin, la_lock_finish};
 static int l_read(lua_State *L) { return la_operate(L, &read_operation); }
 static int l_write(lua_State *L) { return la_operate(L, &write_operation); }
 static int try_read(lua_State *L) { return try_lock(L, check_rwlock(L), 1, "try_read"); }

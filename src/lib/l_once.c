@@ -16,13 +16,13 @@ static const la_sync_class once_class = {"lua_async.Once", once_close, once_end}
 
 static once_object *check_once(lua_State *L) { return la_sync_check(L, 1, &once_class); }
 
+static const la_future_vtable once_wait = LA_LOCK_WAIT("once.call");
+
 static int enter_begin(lua_State *L, void *room, la_future **f) {
-  return la_lock_begin(L, &check_once(L)->base, 1, "once", room, f);
+  return la_lock_begin(L, &check_once(L)->base, 1, &once_wait, room, f);
 }
 
-static int enter_finish(lua_State *L, la_future *f) { return la_lock_finish(L, f, "once"); }
-
-static const la_operation enter_operation = {"once", enter_begin, enter_finish};
+static const la_operation enter_operation = {"once", enter_begin, la_lock_finish};
 static int enter(lua_State *L) { return la_operate(L, &enter_operation); }
 
 static int push_results(lua_State *L, const once_object *o) {

@@ -55,7 +55,7 @@ static void arrival_drop(la_future *f) {
   la_queued_leave(&a->q);
 }
 
-static const la_future_vtable arrival_vtable = {arrival_poll, arrival_drop, "barrier", NULL};
+static const la_future_vtable arrival_vtable = {arrival_poll, arrival_drop, "barrier.wait", NULL};
 
 void la_arrival_init(la_arrival *a, la_barrier *b) {
   la_queued_init(&a->q, &arrival_vtable, 0);

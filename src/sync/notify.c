@@ -67,7 +67,7 @@ bool la_notified_take(la_notified *w) {
   return true;
 }
 
-static const la_future_vtable notified_vtable = {notified_poll, notified_drop, "notify", NULL};
+static const la_future_vtable notified_vtable = {notified_poll, notified_drop, "notify.wait", NULL};
 
 void la_notified_init(la_notified *w, la_notify *n) {
   la_queued_init(&w->q, &notified_vtable, ALL);
