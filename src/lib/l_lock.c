@@ -3,8 +3,7 @@
 **
 ** What is held is a guard (a permit, of a semaphore): a userdata with the lock as its user
 ** value. One whose `<close>` variable has gone is used again for the next hold, since making
-** a userdata with a finaliser costs five times what locking does; it waits in the lock's user
-** value, and leaves that while it holds, so that one that is lost is still collected.
+** a userdata with a finaliser costs more than all the rest. The lock finds it in a weak table.
 */
 #include "lib/l_lock.h"
 
@@ -14,9 +13,12 @@
 
 enum { UV_LOCK = 1 };
 
+static const char weak_key;
+
 typedef struct guard {
   la_sync_object head;
   la_hold hold;
+  bool spare; /* its <close> variable has gone: it can be used again */
 } guard;
 
 static void lock_close(void *object) { la_semaphore_close(&((la_lock_object *)object)->lock.s); }
@@ -39,22 +41,41 @@ la_lock_object *la_lock_new(lua_State *L, const la_sync_class *cls, uint32_t per
   return o;
 }
 
-/* Pushes a guard that holds nothing, for the lock at index 1: the spare one, or a new one. */
-static guard *push_guard(lua_State *L, const la_lock_object *o) {
-  const la_sync_class *cls = o->head.cls == &semaphore_class ? &permit_class : &guard_class;
-  if (lua_getiuservalue(L, 1, LA_LOCK_UV_SPARE) == LUA_TUSERDATA) {
-    lua_pushnil(L);
-    lua_setiuservalue(L, 1, LA_LOCK_UV_SPARE);
-    guard *g = lua_touserdata(L, -1);
-    g->head.closed = false;
-    return g;
-  }
+/* Pushes the table of the lock at index 1 where the guard is that can be used again. It does
+** not keep it: a guard that is lost while it holds has to be collected. */
+static void push_spares(lua_State *L) {
+  if (lua_getiuservalue(L, 1, LA_LOCK_UV_SPARE) == LUA_TTABLE) return;
   lua_pop(L, 1);
+  lua_createtable(L, 1, 0);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &weak_key);
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, -1);
+  lua_setiuservalue(L, 1, LA_LOCK_UV_SPARE);
+}
+
+static guard *new_guard(lua_State *L, const la_lock_object *o) {
+  const la_sync_class *cls = o->head.cls == &semaphore_class ? &permit_class : &guard_class;
+  push_spares(L);
   guard *g = la_sync_new(L, cls, sizeof *g, 1);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, UV_LOCK);
   la_sync_made(L, cls);
+  lua_pushvalue(L, -1);
+  lua_rawseti(L, -3, 1);
   return g;
+}
+
+/* Pushes a guard that holds nothing, for the lock at index 1. */
+static inline guard *push_guard(lua_State *L, const la_lock_object *o) {
+  if (lua_getiuservalue(L, 1, LA_LOCK_UV_SPARE) == LUA_TTABLE &&
+      lua_rawgeti(L, -1, 1) == LUA_TUSERDATA) {
+    guard *g = lua_touserdata(L, -1);
+    if (g->spare) {
+      g->spare = g->head.closed = false;
+      return g;
+    }
+  }
+  return new_guard(L, o);
 }
 
 static bool try_hold(lua_State *L, la_lock_object *o, uint32_t permits) {
@@ -112,10 +133,7 @@ static int close_variable(lua_State *L) {
   if (!is || (g->head.cls != &guard_class && g->head.cls != &permit_class))
     return luaL_typeerror(L, 1, "guard");
   la_hold_end(&g->hold);
-  g->head.closed = true;
-  lua_getiuservalue(L, 1, UV_LOCK);
-  lua_pushvalue(L, 1);
-  lua_setiuservalue(L, -2, LA_LOCK_UV_SPARE);
+  g->head.closed = g->spare = true;
   return 0;
 }
 
@@ -315,5 +333,9 @@ void la_open_locks(lua_State *L) {
   la_sync_class_open(L, &permit_class, guard_meta, permit);
   la_sync_class_open(L, &guard_class, guard_meta, guard_methods);
   la_operations_add(L, operations);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "v");
+  lua_setfield(L, -2, "__mode");
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &weak_key);
   luaL_setfuncs(L, functions, 0);
 }

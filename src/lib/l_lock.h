@@ -4,7 +4,7 @@
 
 #include "lib/l_sync.h"
 
-/* First in each of them; user value 1 is for the guard that is at hand. */
+/* First in each of them; user value 1 is for the guard that is used again. */
 typedef struct la_lock_object {
   la_sync_object head;
   la_lock lock;
