@@ -15,16 +15,17 @@ local sync = async.sync
 local function channel(capacity)
   return function()
     local tx, rx = sync.channel(capacity)
-    local sum = 0
     local consumer = async.spawn(function()
+      local sum = 0
       for v in rx do sum = sum + v end
+      return sum
     end)
     local producer = async.spawn(function()
       for i = 1, n do tx:send(i) end
       tx:close()
     end)
     producer:await()
-    consumer:await()
+    local sum = consumer:await()
     assert(sum == n * (n + 1) // 2, "messages are missing")
   end
 end

@@ -98,8 +98,10 @@ static inline int refuse_send(lua_State *L, const end_object *tx) {
 /* Sends what can be sent at once; 0 when it has to wait. */
 static inline int send_now(lua_State *L, la_channel *c) {
   if (!la_semaphore_can(&c->space, 1)) return 0;
-  if (la_channel_full(c)) grow(L, c); /* a finaliser may run */
-  return la_semaphore_can(&c->space, 1) && la_sync_proceed() ? (c->space.permits--, put(L, c)) : 0;
+  if (la_channel_full(c)) grow(L, c);
+  if (!la_sync_proceed()) return 0;
+  c->space.permits--;
+  return put(L, c);
 }
 
 static int send_begin(lua_State *L, void *room, la_future **f) {

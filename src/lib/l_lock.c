@@ -88,7 +88,7 @@ static bool try_hold(lua_State *L, la_lock_object *o, uint32_t permits) {
 
 /* The guard of a lock that is free, for a task that can go on at once. */
 static inline bool lock_now(lua_State *L, la_lock_object *o, uint32_t permits) {
-  return *la_rt->cx->budget != 0 && try_hold(L, o, permits) && la_sync_proceed();
+  return la_rt->ex->budget != 0 && try_hold(L, o, permits) && la_sync_proceed();
 }
 
 static const char *op_of(const la_future_vtable *wait) { return strchr(wait->name, '.') + 1; }

@@ -47,7 +47,7 @@ int la_sync_close(lua_State *L);
 
 /* Takes one operation from the budget of the task that runs. False: it must wait a turn. */
 static inline bool la_sync_proceed(void) {
-  unsigned *budget = la_rt->cx->budget;
+  unsigned *budget = &la_rt->ex->budget; /* what the contexts of its tasks point to */
   if (*budget == 0) return false;
   --*budget;
   return true;
@@ -60,7 +60,7 @@ static inline bool la_sync_direct(const lua_State *L) {
   const la_coro *c = rt != NULL && rt->running == L ? rt->current : NULL;
   if (c == NULL || c->inner != NULL) return false;
   if (c->scope != NULL || (c->flags & LA_CORO_TASK) == 0) return !la_coro_cancelled(c);
-  return !la_task_has(rt->ex->current, LA_TASK_CANCELLED);
+  return !la_task_has((const la_task *)(const void *)c - 1, LA_TASK_CANCELLED);
 }
 
 /* Who is running, for la_lock. */
