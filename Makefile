@@ -36,7 +36,7 @@ EXAMPLES := $(basename $(notdir $(wildcard examples/c/*.c)))
 GC_SPECS := $(addprefix spec/,run_spec.lua cancel_spec.lua future_spec.lua coroutine_spec.lua regress)
 
 # limits_spec asks for more than libtsan's shadow memory can follow.
-TSAN_SPECS := $(filter-out %/limits_spec.lua,$(wildcard spec/*_spec.lua)) spec/regress
+TSAN_SPECS := $(filter-out %/limits_spec.lua,$(wildcard spec/*_spec.lua))
 
 .PHONY: all build examples run test core-test lua-test lint asan tsan valgrind torture bench install clean help
 all: build examples
@@ -94,10 +94,11 @@ asan: $(TESTS:%=build/asan/tests/%) build/asan/lua_async.so $(EXAMPLES:%=build/a
 tsan: $(TESTS:%=build/tsan/tests/%) build/tsan/lua_async.so $(EXAMPLES:%=build/tsan/examples/%.so) ## the tests under TSan
 	@for t in $(TESTS:%=build/tsan/tests/%); do echo "$$t"; timeout 600 $$t || exit 1; done
 	@sh tools/busted tsan $(TSAN_SPECS)
+	@sh tools/busted tsan spec/regress
 
 valgrind: all core-test ## the tests under valgrind
 	@for t in $(filter-out %_memory,$(TESTS:%=build/release/tests/%)); do echo "$$t"; \
-	  valgrind -q --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=9 $$t || exit 1; done
+	  LA_UNDER_VALGRIND=1 timeout 900 valgrind -q --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=9 $$t || exit 1; done
 	@sh tools/busted valgrind
 
 torture: build/torture/lua_async.so $(EXAMPLES:%=build/torture/examples/%.so) build/asan/lua_async.so $(EXAMPLES:%=build/asan/examples/%.so) ## every allocation failing in turn; a full GC at every step

@@ -22,7 +22,7 @@ extern "C" {
 
 /* The ABI below. A larger minor adds functions at the end of `la_api`. */
 #define LA_ABI_MAJOR 1
-#define LA_ABI_MINOR 0
+#define LA_ABI_MINOR 1
 
 typedef struct lua_State lua_State;
 
@@ -97,13 +97,19 @@ typedef struct la_future la_future;
 ** drop before LA_READY is the cancellation of the work.
 **
 ** `cancel` may be null. It is for a future that cannot end at once, since what it
-** runs has to unwind: it is called before a cancelling drop and returns nonzero if
-** it is to be polled on until it is ready; it is dropped then. */
+** runs has to unwind: it is called before a cancelling drop, maybe more than once, and
+** answers whether that drop has to wait. */
+typedef enum la_cancel {
+  LA_CANCEL_DROP = 0,   /* drop it now */
+  LA_CANCEL_UNWIND = 1, /* poll it on until it is ready; then drop it, its output is nobody's */
+  LA_CANCEL_FINISH = 2  /* its output is certain already: poll it on, and take that */
+} la_cancel;
+
 typedef struct la_future_vtable {
   la_poll (*poll)(la_future *self, la_context *cx);
   void (*drop)(la_future *self);
-  const char *name; /* what a waiting task shows in async.dump(); static */
-  int (*cancel)(la_future *self);
+  const char *name; /* what a waiting task shows in async.dump(); static, may be null */
+  la_cancel (*cancel)(la_future *self);
 } la_future_vtable;
 
 struct la_future {
@@ -140,19 +146,29 @@ typedef struct la_api {
   la_waker (*check_waker)(lua_State *L, int arg);
   /* Pushes a Waker object that owns `w`. Takes `w` over in every case. */
   void (*push_waker)(lua_State *L, la_waker w);
+  /* Since 1.1. A future that is ready when all `n` futures are (join), or the first is
+  ** (select: *winner is its index then, and must live until then; n > 0). Each is polled by
+  ** its own wakes alone. Takes the futures over, not the array. Their outputs are to be read
+  ** from them in `finish`: those of a join, and the winner of a select, are dropped with the
+  ** combination, the losers before it is ready. A cancelled one drops or unwinds them all.
+  ** Raises outside of a run, and for want of memory; the futures have been dropped then. */
+  la_future *(*join)(lua_State *L, la_future *const *futures, size_t n);
+  la_future *(*select)(lua_State *L, la_future *const *futures, size_t n, size_t *winner);
 } la_api;
 
 /* The runtime's functions for the Lua state of L, loading lua_async when it is
-** not. Raises when its version does not serve this header. Defined
+** not; L's stack is as before. Raises when its version does not serve this header. Defined
 ** as a macro over Lua's own API, so include lua.h and lauxlib.h before using it. */
 #define LA_API_KEY "lua_async.api"
 #define la_import(L)                                                                               \
   (lua_getglobal((L), "require"), lua_pushliteral((L), "lua_async"), lua_call((L), 1, 0),          \
    lua_getfield((L), LUA_REGISTRYINDEX, LA_API_KEY),                                               \
-   la_api_check((L), (const la_api *)lua_touserdata((L), -1), luaL_error))
+   la_api_check((L), (const la_api *)lua_touserdata((L), -1), luaL_error, lua_settop))
 
 static inline const la_api *la_api_check(lua_State *L, const la_api *api,
-                                         int (*raise)(lua_State *, const char *, ...)) {
+                                         int (*raise)(lua_State *, const char *, ...),
+                                         void (*settop)(lua_State *, int)) {
+  settop(L, -2);
   if (api == NULL || api->major != LA_ABI_MAJOR || (int)(api->minor - LA_ABI_MINOR) < 0)
     raise(L,
           "lua_async %d.%d or a newer minor version is needed: install it again, or rebuild "

@@ -1,5 +1,6 @@
 -- async.coroutine: an await passes through; and where one cannot wait.
 local async = require "lua_async"
+local support = require "spec.support"
 local run, sleep = async.run, async.sleep
 
 describe("async.coroutine", function()
@@ -74,17 +75,19 @@ describe("async.coroutine", function()
   it("resumed by a stranger while it waits, waits on", function()
     run(function()
       local co
+      local gate = support.gate()
       local t = async.spawn(function()
-        co = async.coroutine.create(function() sleep(0.01) return "slept" end)
+        co = async.coroutine.create(function() gate.wait() return "waited" end)
         return select(2, async.coroutine.resume(co))
       end)
       local mine
-      local u = async.spawn(function() mine = coroutine.running() sleep(0.01) return "own" end)
+      local u = async.spawn(function() mine = coroutine.running() gate.wait() return "own" end)
       async.yield()
       assert.is_true(coroutine.resume(co))
       assert.is_true(async.coroutine.resume(co))
       assert.is_true(coroutine.resume(mine))
-      assert.equal("slept", t:await())
+      gate.open()
+      assert.equal("waited", t:await())
       assert.equal("own", u:await())
     end)
   end)

@@ -1,7 +1,7 @@
 -- The examples, run as their readers run them.
 local async = require "lua_async"
 
-local LIMIT = 30 -- seconds
+local LIMIT = 180 -- seconds, where only a hang is to be found
 
 local function command(name, ...)
   local words = { "timeout", LIMIT, "lua5.4", "examples/" .. name .. ".lua" }
@@ -60,7 +60,9 @@ C, as a lazy future: 1000
   end)
 
   it("delay_future is woken by another thread", function()
-    expect("delay_future", [[
+    -- Its times are short: on a machine that stands still for a tenth of a second it tells
+    -- another story, so it may try again.
+    local want, out, status = [[
 polled by task 2: starts the thread
 polled by task 1: replaces the waker
 Timer Complete!
@@ -69,16 +71,31 @@ the ticker went on: true
 polled by task 1: starts the thread
 given up before it was ready
 nil	ETIMEDOUT
-]])
+]]
+    for _ = 1, 5 do
+      out, status = example("delay_future")
+      assert.equal(0, status)
+      if out == want then break end
+    end
+    assert.equal(want, out)
   end)
 
-  it("get_two_pages takes half the time when both are under way at once", function()
+  it("get_two_pages fetches the second before it has the first when they are joined", function()
     local out, status = example("get_two_pages")
     assert.equal(0, status)
-    local first = tonumber(out:match("one after the other: Content from /one; Content from /two; ([%d.]+) s"))
-    local second = tonumber(out:match("joined: Content from /one; Content from /two; ([%d.]+) s"))
-    assert.is_true(first >= 0.4)
-    assert.is_true(second >= 0.2 and second < first)
+    local times = {}
+    out = out:gsub("([%d.]+) s\n", function(s) times[#times + 1] = tonumber(s) return "? s\n" end)
+    assert.equal([[
+fetching /one
+got page 1
+fetching /two
+got page 2
+one after the other: Content from /one; Content from /two; ? s
+fetching /one
+fetching /two
+joined: Content from /one; Content from /two; ? s
+]], out)
+    assert.is_true(times[1] >= 0.4 and times[2] >= 0.2)
   end)
 
   it("async_block captures a variable", function()

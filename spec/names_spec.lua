@@ -70,6 +70,8 @@ local function public_names()
       add_methods(set, "Waker", cx:waker())
       return "ready"
     end))
+    async.scope(function(scope) add_methods(set, "Scope", scope) end)
+    add_methods(set, "Interval", (async.time.interval(1)))
     local listener <close> = assert(async.net.listen("127.0.0.1", 0))
     add_methods(set, "Listener", listener)
     local conn <close> = assert(async.net.connect(listener:address()))
@@ -131,7 +133,7 @@ end
 local receivers = {
   task = { "Task" }, fut = { "Future" }, cx = { "Context" }, waker = { "Waker" },
   listener = { "Listener" }, conn = { "Connection" }, file = { "File" },
-  stream = { "Connection", "File" }, stat = { "Stat" }, err = { "Error" },
+  scope = { "Scope" }, interval = { "Interval" }, stream = { "Connection", "File" }, stat = { "Stat" }, err = { "Error" },
   tx = { "Sender" }, rx = { "Receiver" }, oneshot_tx = { "OneshotSender" },
   broadcast_tx = { "BroadcastSender" }, broadcast_rx = { "BroadcastReceiver" },
   watch_tx = { "WatchSender" }, watch_rx = { "WatchReceiver" },
@@ -200,6 +202,8 @@ describe("an option", function()
     OpenOptions = function(o) async.fs.open("LICENSE", "r", o) end,
     ReadFileOptions = function(o) async.fs.read_file("LICENSE", o) end,
     WriteFileOptions = function(o) async.fs.write_file("/no/such/file", "", o) end,
+    MapOptions = function(o) async.map({}, print, o) end,
+    IntervalOptions = function(o) async.time.interval(1, o) end,
     MkdirOptions = function(o) async.fs.mkdir("/no/such/file", o) end,
   }
 
@@ -218,7 +222,7 @@ describe("an option", function()
         end
       end
     end)
-    assert.equal(15, count)
+    assert.equal(17, count)
   end)
 
   it("that is unknown raises", function()

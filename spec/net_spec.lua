@@ -311,8 +311,9 @@ describe("a listener", function()
           conn:close()
         end)
       end
-      async.sleep(0.05)
-      assert.is_true(made >= 1 and made < 8, tostring(made))
+      while made == 0 do async.sleep(0.001) end
+      async.sleep(0.05) -- for those who should not come
+      assert.is_true(made < 8, tostring(made))
     end)
   end)
 
@@ -337,7 +338,7 @@ describe("a listener", function()
       local listener <close> = assert(net.listen("127.0.0.1", 0))
       assert.equal("Listener (127.0.0.1 port " .. select(2, listener:address()) .. ")",
         tostring(listener))
-      assert.equal("lua_async.Listener", getmetatable(listener).__name)
+      assert.equal("lua_async.Listener", debug.getmetatable(listener).__name)
     end)
   end)
 end)

@@ -10,7 +10,7 @@ local function busy(at_end)
     local function guard()
       return setmetatable({}, { __close = function() closed = closed + 1 end })
     end
-    local path = os.tmpname()
+    local path = %q
     async.run(function()
       local listener = assert(async.net.listen("127.0.0.1", 0))
       local _, port = listener:address()
@@ -43,28 +43,30 @@ local function busy(at_end)
       %s
     end)
     os.remove(path)
-  ]]):format(at_end)
+  ]]):format(support.folder() .. "/f", at_end)
 end
 
 local HOST = "build/spec/host"
 
 describe("the end in the middle #process", function()
+  after_each(support.clean)
+
   it("os.exit(code, true) in a task closes the state, and the process ends with its code", function()
     for _, where in ipairs { "os.exit(7, true)", "async.spawn(os.exit, 7, true):await()",
                              "pcall(os.exit, 7, true)", "async.timeout(10, os.exit, 7, true)",
                              "table.sort({ 1, 2 }, function() os.exit(7, true) end)",
                              "async.coroutine.wrap(function() os.exit(7, true) end)()",
                              "local _ <close> = setmetatable({}, { __close = function() os.exit(7, true) end })" } do
-      local text, code = support.child(busy(where), { seconds = 30 })
+      local text, code = support.child(busy(where))
       assert.equal(7, code, where .. ": " .. text)
       assert.equal("", text)
     end
   end)
 
   it("os.exit(code, false) in a task ends at once", function()
-    local text, code = support.child(busy "os.exit(5, false)", { seconds = 30 })
+    local text, code = support.child(busy "os.exit(5, false)")
     assert.equal(5, code, text)
-    text, code = support.child(busy "os.exit(true)", { seconds = 30 })
+    text, code = support.child(busy "os.exit(true)")
     assert.equal(0, code, text)
   end)
 
@@ -73,7 +75,7 @@ describe("the end in the middle #process", function()
       setmetatable(_G, { __gc = function() io.stderr:write(closed, " closed\n") end })
       async.spawn(print, "never begun")
       error "in main"
-    ]]), { seconds = 30 })
+    ]]))
     assert.equal(1, code, text)
     assert.matches("in main", text)
     assert.matches("spawned at", text)
@@ -82,10 +84,10 @@ describe("the end in the middle #process", function()
   end)
 
   it("a state may be closed by the program that embeds it, from inside of a task", function()
-    support.child_ok(busy "close_now()", { with = HOST .. " close", seconds = 30 })
-    support.child_ok(busy "async.spawn(close_now):await()", { with = HOST .. " close", seconds = 30 })
+    support.child_ok(busy "close_now()", { with = HOST .. " close" })
+    support.child_ok(busy "async.spawn(close_now):await()", { with = HOST .. " close" })
     support.child_ok(busy "pcall(string.gsub, 'x', 'x', function() close_now() end)",
-      { with = HOST .. " close", seconds = 30 })
+      { with = HOST .. " close" })
   end)
 
   it("a state may be closed while a coroutine that held a run's values is suspended", function()
@@ -105,7 +107,7 @@ describe("the end in the middle #process", function()
       end)
       kept[#kept]:wake()
       coroutine.yield() -- to the host, which closes
-    ]], { with = HOST .. " close", seconds = 30 })
+    ]], { with = HOST .. " close" })
   end)
 
   it("a run inside of a coroutine that is never resumed ends with its state", function()
@@ -117,14 +119,14 @@ describe("the end in the middle #process", function()
       end)
       co()
       coroutine.yield()
-    ]], { with = HOST .. " close", seconds = 30 })
+    ]], { with = HOST .. " close" })
   end)
 end)
 
 describe("several Lua states #process", function()
   it("run side by side on threads of their own", function()
     local f <close> = assert(io.open("spec/support/threads.lua"))
-    support.child_ok(f:read("a"), { with = HOST .. " threads 8", seconds = 60 })
+    support.child_ok(f:read("a"), { with = HOST .. " threads 8" })
   end)
 
   it("one inside of the other on one thread: each has its own runtime", function()
@@ -143,6 +145,6 @@ describe("several Lua states #process", function()
         async.sleep(0)
       end)
       print "ok"
-    ]], { seconds = 30 })
+    ]])
   end)
 end)

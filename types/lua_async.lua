@@ -137,7 +137,51 @@ function Task:status() end
 ---@return lua_async.Task
 function Task:name(s) end
 
+---A function that runs `f` in a runtime of its own with a paused clock, for tests.
+---@param f fun(...)
+---@return fun(...)
+function async.test(f) end
+
 -- ---- composition ----------------------------------------------------------------------
+
+---Waits; the first value of each, in order, or for a table a table of them.
+---@param ... lua_async.Awaitable|table<any, lua_async.Awaitable>
+---@return any ...
+function async.join(...) end
+
+---Waits; the key of the first that is ready, and its values. The others are dropped.
+---@param arms table<any, lua_async.Awaitable>
+---@return any key
+---@return any ...
+function async.select(arms) end
+
+---Waits; the results of `f(scope, ...)` when all tasks of the scope have ended.
+---@param f fun(scope: lua_async.Scope, ...): ...
+---@param ... any
+---@return any ...
+function async.scope(f, ...) end
+
+---@class lua_async.Scope
+local Scope = {}
+
+---Starts a task that ends before the scope does.
+---@param f lua_async.Awaitable
+---@param ... any
+---@return lua_async.Task
+function Scope:spawn(f, ...) end
+
+---@return boolean cancelled
+function Scope:cancel() end
+
+---@class lua_async.MapOptions
+---@field limit? integer so many at once at the most
+
+---Waits; the first value of `f` for each item, in order.
+---@param source any[]|fun(): ...
+---@param f fun(...): any
+---@param options? lua_async.MapOptions
+---@return any[]
+function async.map(source, f, options) end
 
 ---Waits; the results of `f(...)`, or nil and an error with the code "ETIMEDOUT".
 ---@param s number seconds
@@ -234,6 +278,28 @@ function async.time.advance(s) end
 ---Lets a paused clock run on.
 ---@return boolean changed
 function async.time.resume() end
+
+---@class lua_async.IntervalOptions
+---@field missed? "skip"|"burst"|"delay"
+
+---@class lua_async.Interval
+---@overload fun(): number?, integer?
+local Interval = {}
+
+---An iterator of ticks: the time each was due, and how many were missed.
+---@param s number seconds
+---@param options? lua_async.IntervalOptions
+---@return lua_async.Interval
+---@return nil
+---@return nil
+---@return lua_async.Interval
+function async.time.interval(s, options) end
+
+---The next tick is a period from now.
+function Interval:reset() end
+
+---No tick comes any more.
+function Interval:close() end
 
 ---`async.timeout`.
 ---@param s number seconds
@@ -591,10 +657,10 @@ function Stream:read_exact(n) end
 ---@return lua_async.Error?
 function Stream:read_until(delimiter, max) end
 
----An iterator of `read(format)`.
----@param format? lua_async.Format
----@return fun(): string | number | nil, lua_async.Error?
-function Stream:lines(format) end
+---An iterator of `read(...)`.
+---@param ... lua_async.Format
+---@return fun(): string | number | nil, ...
+function Stream:lines(...) end
 
 ---Waits until all of it is accepted.
 ---@param ... string | number
@@ -630,7 +696,7 @@ async.net = {}
 ---@field keepalive? integer of what it accepts; seconds, 0 for none (the default)
 
 ---Waits; a connection to the first address of `host` that answers.
----@param host string name or numeric address
+---@param host string name or numeric address, not empty
 ---@param port integer
 ---@param options? lua_async.ConnectOptions
 ---@return lua_async.Connection?
@@ -721,7 +787,7 @@ async.fs = {}
 ---@field max? integer more bytes than that are "EFBIG"
 
 ---@class lua_async.WriteFileOptions
----@field atomic? boolean the old content or the new, whatever happens
+---@field atomic? boolean the old content or the new, whatever happens; regular files only
 ---@field append? boolean
 ---@field mode? integer permissions of a new file, default 0666 less the umask
 

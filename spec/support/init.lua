@@ -19,7 +19,7 @@ support.sys = load_sys()
 async.run(function() async.fs.stat("/") end)
 
 -- async.run(f, ...) that fails instead of hanging.
-local LIMIT = 30
+local LIMIT = 120
 function support.run(f, ...)
   return async.run(function(...)
     local limit = async.now() + LIMIT
@@ -34,6 +34,43 @@ function support.fds()
   collectgarbage()
   collectgarbage()
   return support.sys.fds()
+end
+
+-- A place to wait at: every wait() of a task lasts until another calls open(). For an order
+-- that no load of the machine changes.
+function support.gate()
+  local opened, wakers = false, {}
+  local gate = {}
+  function gate.wait()
+    return async.await(async.poll_fn(function(cx)
+      if opened then return "ready" end
+      wakers[#wakers + 1] = cx:waker()
+      return "pending"
+    end))
+  end
+  function gate.open()
+    opened = true
+    for _, waker in ipairs(wakers) do waker:wake() end
+    wakers = {}
+  end
+  return gate
+end
+
+-- Waits until the reader of `conn` has taken from the system what was sent on `fd`, its peer.
+function support.taken(fd, conn)
+  local own = support.sys.socket(select(2, conn:address()), select(2, conn:peer()))
+  while select(2, support.sys.queued(fd)) > 0 or support.sys.queued(own) > 0 do async.sleep(0.001) end
+end
+
+-- Waits until `count()` stands still, or is `most`: a writer whose peer does not read.
+function support.still(count, most)
+  local last, same = count(), 0
+  while same < 5 and last < most do
+    async.sleep(0.02)
+    same = count() == last and same + 1 or 0
+    last = count()
+  end
+  return last
 end
 
 -- A fresh folder under $TMPDIR or /tmp; support.clean removes all that were made.
@@ -62,7 +99,7 @@ function support.child(program, opts)
     "local async = require 'lua_async'\n", program)
   f:close()
   local _, _, code = os.execute(("%s timeout -k 5 %d %s %s %s >%s 2>&1 </dev/null"):format(
-    opts.before or "", opts.seconds or 120, opts.under or "", opts.with or "lua5.4", file, out))
+    opts.before or "", opts.seconds or 300, opts.under or "", opts.with or "lua5.4", file, out))
   local o <close> = assert(io.open(out))
   local text = o:read("a")
   os.remove(file)

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -143,16 +144,31 @@ static int sys_socket(lua_State *L) {
   return 1;
 }
 
-/* The number of open descriptors. */
-static int sys_fds(lua_State *L) {
-  DIR *d = opendir("/proc/self/fd");
-  int n = -3; /* ".", "..", and the folder's own */
-  if (d == NULL) return raise(L, "/proc/self/fd");
+/* queued(fd) -> bytes that arrived and are not read, bytes sent that the peer's system has not */
+static int sys_queued(lua_State *L) {
+  int in = 0, out = 0;
+  if (ioctl(fd_at(L, 1), FIONREAD, &in) != 0 || ioctl(fd_at(L, 1), TIOCOUTQ, &out) != 0)
+    return raise(L, "ioctl");
+  lua_pushinteger(L, in);
+  lua_pushinteger(L, out);
+  return 2;
+}
+
+static int count_entries(lua_State *L, const char *folder, int others) {
+  DIR *d = opendir(folder);
+  int n = -others;
+  if (d == NULL) return raise(L, folder);
   while (readdir(d) != NULL) n++;
   closedir(d);
   lua_pushinteger(L, n);
   return 1;
 }
+
+/* The number of open descriptors: without ".", "..", and the folder's own. */
+static int sys_fds(lua_State *L) { return count_entries(L, "/proc/self/fd", 3); }
+
+/* The number of threads. */
+static int sys_threads(lua_State *L) { return count_entries(L, "/proc/self/task", 2); }
 
 /* Resident bytes. */
 static int sys_rss(lua_State *L) {
@@ -231,14 +247,29 @@ static int sys_nested(lua_State *L) {
 }
 
 __attribute__((visibility("default"))) int luaopen_sys(lua_State *L) {
-  static const luaL_Reg functions[] =
-      {{"listen", sys_listen},   {"connect", sys_connect},   {"accept", sys_accept},
-       {"send", sys_send},       {"recv", sys_recv},         {"close", sys_close},
-       {"reset", sys_reset},     {"shutdown", sys_shutdown}, {"sockopt", sys_sockopt},
-       {"socket", sys_socket},   {"fds", sys_fds},           {"rss", sys_rss},
-       {"cpu", sys_cpu},         {"nofile", sys_nofile},     {"dup", sys_dup},
-       {"symlink", sys_symlink}, {"mkfifo", sys_mkfifo},     {"block", sys_block},
-       {"nested", sys_nested},   {"root", sys_root},         {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"listen", sys_listen},
+                                       {"connect", sys_connect},
+                                       {"accept", sys_accept},
+                                       {"send", sys_send},
+                                       {"recv", sys_recv},
+                                       {"close", sys_close},
+                                       {"reset", sys_reset},
+                                       {"shutdown", sys_shutdown},
+                                       {"sockopt", sys_sockopt},
+                                       {"socket", sys_socket},
+                                       {"fds", sys_fds},
+                                       {"rss", sys_rss},
+                                       {"cpu", sys_cpu},
+                                       {"nofile", sys_nofile},
+                                       {"dup", sys_dup},
+                                       {"symlink", sys_symlink},
+                                       {"mkfifo", sys_mkfifo},
+                                       {"block", sys_block},
+                                       {"nested", sys_nested},
+                                       {"root", sys_root},
+                                       {"queued", sys_queued},
+                                       {"threads", sys_threads},
+                                       {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;
 }

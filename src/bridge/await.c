@@ -3,6 +3,7 @@
 #include <lauxlib.h>
 
 #include "bridge/error.h"
+#include "core/future.h"
 
 static char operations_key;
 
@@ -15,7 +16,8 @@ static int cannot_wait(lua_State *L) {
                          "async.run");
   if (rt->running != L && lua_isyieldable(L))
     return luaL_error(L, "cannot wait inside a plain coroutine, which hides the task: make it with "
-                         "async.coroutine.wrap (or create) instead");
+                         "async.coroutine.wrap (or create) instead, and do not resume it inside a "
+                         "call that cannot be suspended, such as table.sort or string.gsub");
   if (rt->current == NULL)
     return luaL_error(L, "cannot wait here, outside of any task (a poll or drop function, an "
                          "on_error handler): async.spawn a task that does");
@@ -50,22 +52,27 @@ la_coro *la_await_coro(lua_State *L) {
 static int finish_now(lua_State *L, la_coro *c, la_finish finish) {
   c->flags |= LA_CORO_SPENT;
   int n = finish != NULL ? finish(L, c->inner) : 0;
-  la_coro_drop_inner(c);
+  if (c->inner != NULL) la_coro_drop_inner(c);
   return n;
 }
 
-static int resumed(lua_State *L, int status, lua_KContext k) {
+/* The coroutine that the executor has resumed; raises when that was for a cancellation.
+** NULL: someone resumed this thread behind the executor's back, and it waits on. */
+static la_coro *awoken(lua_State *L) {
   la_runtime *rt = la_rt;
-  (void)status;
   la_coro *c = rt != NULL && rt->running == L ? rt->current : NULL;
-  /* Someone resumed this thread behind the executor's back: it waits on. */
-  if (c == NULL || (!la_coro_awaits(c) && (c->flags & LA_CORO_INTERRUPT) == 0))
-    return lua_yieldk(L, 0, k, resumed);
+  if (c == NULL || (!la_coro_awaits(c) && (c->flags & LA_CORO_INTERRUPT) == 0)) return NULL;
   if ((c->flags & LA_CORO_INTERRUPT) != 0) {
     c->flags &= ~(unsigned)LA_CORO_INTERRUPT;
-    return la_raise_cancelled(L);
+    la_raise_cancelled(L);
   }
-  return finish_now(L, c, (la_finish)k);
+  return c;
+}
+
+static int resumed(lua_State *L, int status, lua_KContext k) {
+  (void)status;
+  la_coro *c = awoken(L);
+  return c != NULL ? finish_now(L, c, (la_finish)k) : lua_yieldk(L, 0, k, resumed);
 }
 
 static int await_inner(lua_State *L, la_coro *c, la_finish finish) {
@@ -78,11 +85,26 @@ int la_await_future(lua_State *L, la_coro *c, la_future *f, la_finish finish) {
   return await_inner(L, c, finish);
 }
 
+/* The results of what was over as it began, on top of the stack, after others had a turn. They
+** are never lost: a cancellation is raised at the next await. */
+static int given(lua_State *L, int status, lua_KContext n) {
+  la_runtime *rt = la_rt;
+  (void)status;
+  la_coro *c = rt != NULL && rt->running == L ? rt->current : NULL;
+  if (c == NULL || !la_coro_awaits(c)) return lua_yieldk(L, 0, n, given);
+  la_coro_drop_inner(c);
+  return (int)n;
+}
+
+/* What is over as it begins costs budget, too: without it, others go first. */
 int la_operate(lua_State *L, const la_operation *op) {
   la_coro *c = la_await_coro(L);
   la_future *f = NULL;
   int n = op->begin(L, &c->room, &f);
-  return f == NULL ? n : la_await_future(L, c, f, op->finish);
+  if (f != NULL) return la_await_future(L, c, f, op->finish);
+  if (la_budget_take(la_rt->cx)) return n;
+  la_coro_set_inner(c, &la_ready, false);
+  return lua_yieldk(L, 0, n, given);
 }
 
 /* ---- operations ------------------------------------------------------------------*/

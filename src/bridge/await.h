@@ -13,7 +13,9 @@ la_coro *la_await_coro(lua_State *L);
 /* The same, without looking at cancellation. */
 la_coro *la_await_context(lua_State *L);
 
-/* Suspends until `f` is ready, then returns what `finish` pushed; `f` is dropped.
+/* Suspends until `f` is ready, then returns what `finish` pushed; `f` is dropped, at the next
+** await when `finish` raises: one that lives on L's stack has to be dropped (la_coro_drop_inner)
+** by its `finish` itself, before that can raise.
 ** `c` is what la_await_coro just returned. A tail call of a lua_CFunction, whose
 ** own stack `finish` finds as it was. */
 int la_await_future(lua_State *L, la_coro *c, la_future *f, la_finish finish);

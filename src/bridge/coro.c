@@ -5,7 +5,9 @@
 #include "bridge/compat.h"
 #include "bridge/error.h"
 #include "bridge/scope.h"
+#include "bridge/task_object.h"
 #include "bridge/traceback.h"
+#include "core/future.h"
 
 void la_coro_init(la_coro *c, const la_future_vtable *vt, void *owner, int slot) {
   c->base.vt = vt;
@@ -45,6 +47,14 @@ void la_coro_drop_inner(la_coro *c) {
   la_future_drop(f);
 }
 
+void la_coro_thread_closed(la_coro *c) {
+  if (!la_coro_awaits(c)) return;
+  la_coro_drop_inner(c);
+  la_coro_set_inner(c, &la_ready, false);
+  c->flags |= LA_CORO_SPENT;
+  if ((c->flags & LA_CORO_TASK) != 0) la_executor_schedule(la_rt->ex, (la_task *)(void *)c - 1);
+}
+
 /* ---- the body -------------------------------------------------------------------*/
 
 /* Its stack: the message handler, then the results or the error. */
@@ -64,14 +74,29 @@ static int body(lua_State *L) {
 
 /* A plain coroutine.yield in a task would wait for a resume that never comes. It
 ** cannot raise by itself any more, so the next instruction does. */
+static const char stray_yield[] = "coroutine.yield in a task, outside of any coroutine: to give "
+                                  "the others a turn call async.yield()";
+
 static void raise_stray_yield(lua_State *L, lua_Debug *ar) {
   (void)ar;
   lua_sethook(L, NULL, 0, 0);
   luaL_where(L, 0); /* a hook has no frame of its own */
-  lua_pushliteral(L, "coroutine.yield in a task, outside of any coroutine: to give the others a "
-                     "turn call async.yield()");
+  lua_pushstring(L, stray_yield);
   lua_concat(L, 2);
   lua_error(L);
+}
+
+/* Called protected, for a task that was over before it could raise. */
+static int push_stray_yield(lua_State *L) {
+  lua_pushstring(L, stray_yield);
+  return 1;
+}
+
+static int stray_yield_error(lua_State *co, int results) {
+  lua_pop(co, results);
+  lua_pushcfunction(co, push_stray_yield);
+  lua_pcall(co, 0, 1, 0);
+  return LUA_ERRRUN;
 }
 
 static la_poll run(la_coro *c, la_context *cx, int nargs) {
@@ -94,6 +119,11 @@ static la_poll run(la_coro *c, la_context *cx, int nargs) {
     lua_sethook(c->co, raise_stray_yield, LUA_MASKCOUNT, 1);
     nargs = 0;
   } while (true);
+  if (status == LUA_OK) n -= LA_THREAD_GUARD;    /* lua_resume counts all that is on the stack */
+  if (lua_gethook(c->co) == raise_stray_yield) { /* no instruction has come after it */
+    lua_sethook(c->co, NULL, 0, 0);
+    if (status == LUA_OK) status = stray_yield_error(c->co, n);
+  }
   c->flags |= LA_CORO_ENDED;
   c->values = status == LUA_OK ? n : 1;
   if (status != LUA_OK) c->flags |= LA_CORO_FAILED | LA_CORO_BROKEN;
@@ -121,10 +151,10 @@ void la_coro_fail(la_coro *c) { c->flags |= LA_CORO_FAILED | LA_CORO_BROKEN; }
 /* Ready as soon as the inner future may be dropped. */
 static la_poll unwind_inner(la_coro *c, la_context *cx) {
   if ((c->flags & LA_CORO_UNWINDING) != 0) return LA_PENDING;
-  c->flags |= LA_CORO_UNWINDING;
-  int (*cancel)(la_future *) = c->inner->vt->cancel;
-  if (cancel == NULL || !cancel(c->inner)) return LA_READY;
-  return la_future_poll(c->inner, cx);
+  la_cancel (*cancel)(la_future *) = c->inner->vt->cancel;
+  la_cancel how = cancel != NULL ? cancel(c->inner) : LA_CANCEL_DROP;
+  if (how != LA_CANCEL_FINISH) c->flags |= LA_CORO_UNWINDING;
+  return how == LA_CANCEL_DROP ? LA_READY : la_future_poll(c->inner, cx);
 }
 
 la_poll la_coro_poll(la_coro *c, la_context *cx) {
@@ -137,7 +167,9 @@ la_poll la_coro_poll(la_coro *c, la_context *cx) {
     return LA_READY;
   }
   if (c->scope != NULL) la_scope_rewake(c, cx);
-  la_poll r = la_future_poll(c->inner, cx);
+  bool unwinding = (c->flags & LA_CORO_UNWINDING) != 0;
+  bool dropped = (c->flags & LA_CORO_CANCELLED) != 0 && !unwinding && la_coro_cancelled(c);
+  la_poll r = dropped ? LA_PENDING : la_future_poll(c->inner, cx);
   if (r == LA_PENDING && la_coro_cancelled(c)) r = unwind_inner(c, cx);
   if (r == LA_PENDING) return LA_PENDING;
   if ((c->flags & LA_CORO_UNWINDING) != 0) {
@@ -184,7 +216,7 @@ static void push_record(lua_State *L, const la_coro *c, int field) {
   else
     lua_pushnil(store);
   lua_xmove(store, L, 1);
-  lua_settop(store, LA_STORE_TOP);
+  lua_pop(store, 1);
 }
 
 void la_coro_push_traceback(lua_State *L, const la_coro *c) { push_record(L, c, RECORD_TRACEBACK); }
@@ -197,6 +229,23 @@ bool la_coro_has_traceback(lua_State *L, const la_coro *c, int error) {
   return has;
 }
 
+/* Its <close> variables run, in nobody's name; what they raise has nobody else to be told. */
+static void close_suspended(la_runtime *rt, const la_coro *c, lua_State *co) {
+  la_coro *current = rt->current;
+  lua_State *L = rt->running;
+  rt->current = NULL;
+  rt->closing = true;
+  int status = la_close_thread(co, L);
+  rt->closing = false;
+  rt->current = current;
+  if (status == LUA_OK || (c->flags & LA_CORO_BROKEN) != 0 || !lua_checkstack(L, LUA_MINSTACK))
+    return;
+  lua_xmove(co, L, 1);
+  lua_pushnil(L);
+  lua_pushnil(L);
+  la_report_failure(L);
+}
+
 void la_coro_drop(la_coro *c) {
   la_runtime *rt = la_rt;
   if (c->inner != NULL) la_coro_drop_inner(c);
@@ -207,6 +256,6 @@ void la_coro_drop(la_coro *c) {
   c->co = NULL;
   bool ended = (c->flags & (LA_CORO_ENDED | LA_CORO_BROKEN)) == LA_CORO_ENDED ||
                (c->flags & LA_CORO_BEGUN) == 0;
-  if (!ended) la_close_thread(co, rt->running);
+  if (!ended) close_suspended(rt, c, co);
   la_thread_give(rt, co, c->anchor, ended);
 }

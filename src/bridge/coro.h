@@ -7,9 +7,10 @@
 ** lua_pcallk, so that an error (and cancellation is one) unwinds its <close>
 ** variables where they may await.
 **
-** Cancelled, the inner future is polled once more (what is ready is not lost),
-** dropped if it is pending, and the error is raised at the await. A coroutine that
-** was never started is ready at once.
+** When its task is cancelled, the inner future is polled once more (what is ready is not
+** lost), dropped if it is pending, and the error is raised at the await. When it is a child
+** whose output nobody wants any more, that last poll is left out, so that what the inner
+** future was about to be given goes to others. One that was never started is ready at once.
 */
 #ifndef LA_BRIDGE_CORO_H
 #define LA_BRIDGE_CORO_H
@@ -82,6 +83,10 @@ int la_coro_take(la_coro *c, lua_State *to);
 /* The future's drop: gives the thread back. One that is suspended is closed first:
 ** its <close> variables run, but cannot await. */
 void la_coro_drop(la_coro *c);
+
+/* Somebody has closed the Lua thread in which it waits: what it waited for is dropped, and it
+** is resumed, to find out. */
+void la_coro_thread_closed(la_coro *c);
 
 /* It is suspended in an await. */
 static inline bool la_coro_awaits(const la_coro *c) {

@@ -3,7 +3,9 @@
 #include <lauxlib.h>
 #include <stdlib.h>
 
+#include "bridge/error.h"
 #include "bridge/poll_fn.h"
+#include "bridge/task_object.h"
 #include "bridge/traceback.h"
 
 enum { UV_FUNCTION = 1, UV_ARGS = 2, MAX_ARGS = 250 };
@@ -18,6 +20,7 @@ static la_future_object *make(lua_State *L, la_future_kind kind, int uservalues)
   o->rt = NULL;
   o->awaiter = NULL;
   o->nargs = 0;
+  o->polling = false;
   o->started = (la_node){NULL, NULL};
   o->kind = (unsigned char)kind;
   o->state = LA_FUTURE_NEW;
@@ -77,9 +80,9 @@ static void child_drop(la_future *f) {
   free(c);
 }
 
-static int child_cancel(la_future *f) {
+static la_cancel child_cancel(la_future *f) {
   ((la_coro *)(void *)f)->flags |= LA_CORO_CANCELLED;
-  return 1;
+  return LA_CANCEL_UNWIND;
 }
 
 static const la_future_vtable child_vtable = {child_poll, child_drop, "future", child_cancel};
@@ -89,9 +92,9 @@ static void push_call(lua_State *L, int i, int nargs) {
   for (int k = 0; k <= nargs; k++) lua_getiuservalue(L, i, UV_FUNCTION + k);
 }
 
-static void start_call(lua_State *L, int i, la_future_object *o) {
+static void start_call(lua_State *L, int i, la_future_object *o, la_runtime *rt) {
   push_call(L, i, o->nargs);
-  int slot = la_slot_take(&o->rt->slots);
+  int slot = la_slot_take(&rt->slots);
   la_coro *c = slot != 0 ? malloc(sizeof *c) : NULL;
   if (c != NULL) {
     la_coro_init(c, &child_vtable, o, slot);
@@ -101,24 +104,41 @@ static void start_call(lua_State *L, int i, la_future_object *o) {
     }
   }
   free(c);
-  if (slot != 0) la_slot_give(&o->rt->slots, slot);
+  if (slot != 0) la_slot_give(&rt->slots, slot);
   luaL_error(L, "not enough memory");
 }
 
 /* (Future) with its arguments as the rest of the stack, where `begin` finds them
-** when the Future is out of the way. */
+** when the Future is out of the way. What `begin` has left there, a future may refer to: it
+** goes back into the Future, what is more than the arguments as a table in place of the
+** function. */
 static int begin_operation(lua_State *L) {
   la_future_object *o = lua_touserdata(L, 1);
+  int self = lua_upvalueindex(1), n = o->nargs;
   lua_remove(L, 1);
-  return o->op->begin(L, &o->room, &o->f);
+  int results = o->op->begin(L, &o->room, &o->f);
+  if (o->f == NULL) return results;
+  int more = lua_gettop(L) - n;
+  for (int i = 1; i <= n && i <= n + more; i++) {
+    lua_pushvalue(L, i);
+    lua_setiuservalue(L, self, UV_FUNCTION + i);
+  }
+  if (more > 0) {
+    lua_createtable(L, more, 0);
+    lua_insert(L, n + 1);
+    for (int i = more; i >= 1; i--) lua_rawseti(L, n + 1, i);
+    lua_setiuservalue(L, self, UV_FUNCTION);
+  }
+  return 0;
 }
 
 /* The results of an operation that was over at once stand in for its arguments. */
 static void start_operation(lua_State *L, int i, la_future_object *o) {
   int top = lua_gettop(L);
-  lua_pushcfunction(L, begin_operation);
-  lua_pushvalue(L, i);
   luaL_checkstack(L, o->nargs + LUA_MINSTACK, "too many arguments");
+  lua_pushvalue(L, i);
+  lua_pushcclosure(L, begin_operation, 1);
+  lua_pushvalue(L, i);
   for (int k = 1; k <= o->nargs; k++) lua_getiuservalue(L, i, UV_FUNCTION + k);
   lua_call(L, o->nargs + 1, LUA_MULTRET);
   int n = lua_gettop(L) - top;
@@ -143,13 +163,14 @@ static void start_poll_fn(lua_State *L, int i, la_future_object *o) {
 }
 
 static void start(lua_State *L, int i, la_future_object *o) {
-  o->rt = la_runtime_check(L, "polling a future");
+  la_runtime *rt = la_runtime_check(L, "polling a future");
   switch ((la_future_kind)o->kind) {
-  case LA_KIND_CALL: start_call(L, i, o); break;
+  case LA_KIND_CALL: start_call(L, i, o, rt); break;
   case LA_KIND_OPERATION: start_operation(L, i, o); break;
   case LA_KIND_POLL_FN: start_poll_fn(L, i, o); break;
   case LA_KIND_C: break;
   }
+  o->rt = rt;
   if (o->state == LA_FUTURE_NEW) o->state = LA_FUTURE_STARTED;
   la_list_push(&o->rt->futures, &o->started);
 }
@@ -159,14 +180,23 @@ static void start(lua_State *L, int i, la_future_object *o) {
 static void check_usable(lua_State *L, const la_future_object *o) {
   if (o->state == LA_FUTURE_OVER)
     luaL_error(L, "this future has finished, or was given up: make a new one");
+  if (o->polling) luaL_error(L, "this future is being polled already: it cannot wait for itself");
   if (o->rt != NULL && o->rt != la_runtime_of(L))
     luaL_error(L, "this future belongs to another run");
 }
 
+static void check_unawaited(lua_State *L, const la_future_object *o) {
+  check_usable(L, o);
+  if (o->awaiter != NULL)
+    luaL_error(L, "somebody awaits this future already: one at a time may await or poll it");
+}
+
 /* While another module's future is pending, it may be woken by what we cannot see. */
 static la_poll poll_started(la_future_object *o, la_context *cx) {
+  o->polling = true;
   la_poll r = la_future_poll(o->f, cx);
-  if (r == LA_READY) o->state = LA_FUTURE_READY;
+  o->polling = false;
+  if (r == LA_READY && o->state == LA_FUTURE_STARTED) o->state = LA_FUTURE_READY;
   bool counted = o->nargs != 0, pending = r == LA_PENDING;
   if (o->kind == LA_KIND_C && counted != pending) {
     o->nargs = pending;
@@ -176,11 +206,33 @@ static la_poll poll_started(la_future_object *o, la_context *cx) {
 }
 
 la_poll la_future_object_poll(lua_State *L, int i, la_context *cx) {
+  return la_future_object_poll_started(la_future_object_prepare(L, i), cx);
+}
+
+la_future_object *la_future_object_prepare(lua_State *L, int i) {
   la_future_object *o = lua_touserdata(L, i);
-  check_usable(L, o);
+  check_unawaited(L, o);
   if (o->state == LA_FUTURE_NEW) start(L, lua_absindex(L, i), o);
-  if (o->state == LA_FUTURE_READY) return LA_READY;
-  return poll_started(o, cx);
+  return o;
+}
+
+la_poll la_future_object_poll_started(la_future_object *o, la_context *cx) {
+  return o->state != LA_FUTURE_STARTED ? LA_READY : poll_started(o, cx);
+}
+
+la_cancel la_future_object_cancel(la_future_object *o) {
+  if (o->f == NULL || o->f->vt->cancel == NULL) return LA_CANCEL_DROP;
+  return o->f->vt->cancel(o->f);
+}
+
+la_coro *la_future_object_coro(const la_future_object *o) {
+  return o->kind == LA_KIND_CALL ? (la_coro *)(void *)o->f : NULL;
+}
+
+bool la_future_object_failed(const la_future_object *o) {
+  if (o->f == NULL) return false;
+  if (o->kind == LA_KIND_CALL) return (((la_coro *)(void *)o->f)->flags & LA_CORO_FAILED) != 0;
+  return o->kind == LA_KIND_POLL_FN && la_container(o->f, la_poll_fn, base)->failed;
 }
 
 static void free_future(la_future_object *o) {
@@ -247,6 +299,14 @@ static int finish_operation(lua_State *L) {
   return o->op->finish != NULL ? o->op->finish(L, o->f) : 0;
 }
 
+/* The output of a C future: it is dropped, whether that could be pushed or not. */
+static int take_protected(lua_State *L, la_future_object *o, int nargs) {
+  int top = lua_gettop(L) - nargs - 1;
+  int status = lua_pcall(L, nargs, LUA_MULTRET, 0);
+  la_future_object_drop(o);
+  return status == LUA_OK ? lua_gettop(L) - top : lua_error(L);
+}
+
 static int take_operation(lua_State *L, int i, la_future_object *o) {
   int top = lua_gettop(L);
   if (o->f == NULL) {
@@ -261,22 +321,53 @@ static int take_operation(lua_State *L, int i, la_future_object *o) {
   lua_pushvalue(L, i);
   luaL_checkstack(L, o->nargs + LUA_MINSTACK, "too many arguments");
   for (int k = 1; k <= o->nargs; k++) lua_getiuservalue(L, i, UV_FUNCTION + k);
-  lua_call(L, o->nargs + 1, LUA_MULTRET);
-  la_future_object_drop(o);
-  return lua_gettop(L) - top;
+  return take_protected(L, o, o->nargs + 1);
+}
+
+static int finish_c(lua_State *L) {
+  la_future_object *o = lua_touserdata(L, 1);
+  return o->finish(L, o->f);
 }
 
 int la_future_object_take(lua_State *L, int i) {
   la_future_object *o = lua_touserdata(L, i);
+  i = lua_absindex(L, i);
+  if (o->state != LA_FUTURE_READY) check_usable(L, o);
   switch ((la_future_kind)o->kind) {
   case LA_KIND_CALL: return take_call(L, o);
   case LA_KIND_POLL_FN: return take_poll_fn(L, o);
-  case LA_KIND_OPERATION: return take_operation(L, lua_absindex(L, i), o);
-  default: break;
+  case LA_KIND_OPERATION: return take_operation(L, i, o);
+  case LA_KIND_C: break;
   }
-  int n = o->finish != NULL ? o->finish(L, o->f) : 0;
-  la_future_object_drop(o);
-  return n;
+  if (o->finish == NULL) {
+    la_future_object_drop(o);
+    return 0;
+  }
+  lua_pushcfunction(L, finish_c);
+  lua_pushvalue(L, i);
+  return take_protected(L, o, 1);
+}
+
+void la_future_object_report(lua_State *L, int i) {
+  la_future_object *o = lua_touserdata(L, i);
+  if (o->kind == LA_KIND_CALL)
+    la_coro_take((la_coro *)(void *)o->f, L);
+  else
+    la_poll_fn_take(la_container(o->f, la_poll_fn, base), L);
+  if (la_is_cancelled(L, -1)) {
+    lua_pop(L, 1);
+    return;
+  }
+  if (o->kind == LA_KIND_CALL)
+    la_coro_push_traceback(L, (la_coro *)(void *)o->f);
+  else
+    lua_pushnil(L);
+  la_task *t = la_task_current(o->rt);
+  if (t != NULL)
+    la_task_object_push(L, o->rt, t);
+  else
+    lua_pushnil(L);
+  la_report_failure(L);
 }
 
 /* ---- awaiting ------------------------------------------------------------------------*/
@@ -290,7 +381,7 @@ typedef struct borrowed {
 
 static la_poll borrowed_poll(la_future *f, la_context *cx) {
   la_future_object *o = ((borrowed *)(void *)f)->o;
-  return o->state == LA_FUTURE_READY ? LA_READY : poll_started(o, cx);
+  return o == NULL ? LA_READY : la_future_object_poll_started(o, cx);
 }
 
 static void borrowed_drop(la_future *f) {
@@ -300,9 +391,9 @@ static void borrowed_drop(la_future *f) {
   la_future_object_drop(o);
 }
 
-static int borrowed_cancel(la_future *f) {
+static la_cancel borrowed_cancel(la_future *f) {
   la_future_object *o = ((borrowed *)(void *)f)->o;
-  return o->f->vt->cancel != NULL && o->f->vt->cancel(o->f);
+  return o == NULL ? LA_CANCEL_DROP : la_future_object_cancel(o);
 }
 
 static const la_future_vtable borrowed_vtable = {borrowed_poll, borrowed_drop, "future",
@@ -322,8 +413,7 @@ static int called(lua_State *L, int status, lua_KContext k) {
 int la_future_object_await(lua_State *L) {
   la_future_object *o = lua_touserdata(L, 1);
   la_coro *c = la_await_coro(L);
-  check_usable(L, o);
-  if (o->awaiter != NULL) return luaL_error(L, "another task awaits this future already");
+  check_unawaited(L, o);
   if (o->state == LA_FUTURE_NEW && o->kind <= LA_KIND_OPERATION) {
     int n = o->nargs;
     push_call(L, 1, n);

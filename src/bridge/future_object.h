@@ -38,6 +38,7 @@ struct la_future_object {
   la_future_object **awaiter; /* where who awaits it keeps its address; NULL for nobody */
   int nargs;
   unsigned char kind, state;
+  bool polling; /* its poll is under way */
   la_room room;
 };
 
@@ -54,9 +55,22 @@ void la_api_push_future(lua_State *L, la_future *f, la_finish finish);
 ** over already, and for want of memory. */
 la_poll la_future_object_poll(lua_State *L, int i, la_context *cx);
 
+/* For those who poll it without Lua. `prepare` raises as `poll` does, and when somebody
+** awaits it; it is STARTED after it, or READY. Then the other two may be called. */
+la_future_object *la_future_object_prepare(lua_State *L, int i);
+la_poll la_future_object_poll_started(la_future_object *o, la_context *cx);
+la_cancel la_future_object_cancel(la_future_object *o);
+
+/* One that is READY: its output is an error. */
+bool la_future_object_failed(const la_future_object *o);
+
 /* Pushes the output of one that is READY and returns the number of values, or
 ** raises its error. It is over then. */
 int la_future_object_take(lua_State *L, int i);
+
+/* Reports the error of one that is READY and failed, unless it is cancellation; it is to be
+** dropped after that. */
+void la_future_object_report(lua_State *L, int i);
 
 /* Gives it up; nothing when it is over. */
 void la_future_object_drop(la_future_object *o);
@@ -67,6 +81,9 @@ void la_future_object_collect(la_future_object *o);
 
 /* Gives up all that were started in `rt`, as it ends. */
 void la_future_objects_drop_all(la_runtime *rt);
+
+/* The coroutine of a call that was started; NULL for another kind of Future. */
+la_coro *la_future_object_coro(const la_future_object *o);
 
 /* Awaits the Future at index 1, the only value on L's stack: a tail call. */
 int la_future_object_await(lua_State *L);

@@ -6,7 +6,7 @@
 
 #include "bridge/compat.h"
 
-enum { POLL = 1, DROP = 2, CONTEXT = 3 };
+enum { POLL = LA_THREAD_GUARD + 1, DROP, CONTEXT };
 
 /* Calls the function below the n arguments on top of the future's own thread, which
 ** keeps what is beneath; lua_resume counts that among the results. */
@@ -16,7 +16,9 @@ static int call(la_poll_fn *p, int n, int *results) {
   lua_State *running = rt->running;
   rt->current = NULL;
   rt->running = p->co;
+  p->running = true;
   int status = lua_resume(p->co, running, n, results);
+  p->running = false;
   if (status == LUA_OK) *results -= CONTEXT;
   rt->running = running;
   rt->current = current;
@@ -35,6 +37,7 @@ static la_poll poll_fn_poll(la_future *f, la_context *cx) {
   la_poll_fn *p = la_container(f, la_poll_fn, base);
   la_context_object *object = lua_touserdata(p->co, CONTEXT);
   int n;
+  if (!la_budget_take(cx)) return LA_PENDING;
   lua_pushvalue(p->co, POLL);
   lua_pushvalue(p->co, CONTEXT);
   object->cx = cx;
@@ -65,6 +68,10 @@ static void call_drop(la_poll_fn *p) {
 
 static void poll_fn_drop(la_future *f) {
   la_poll_fn *p = la_container(f, la_poll_fn, base);
+  if (p->running) { /* the Lua state is being closed in the middle of it: it stays as it is */
+    p->co = NULL;
+    return;
+  }
   if (!p->over && !lua_isnil(p->co, DROP)) call_drop(p);
   bool usable = lua_status(p->co) == LUA_OK;
   if (!usable) la_close_thread(p->co, la_rt->running);
@@ -82,7 +89,7 @@ bool la_poll_fn_init(la_poll_fn *p, lua_State *L) {
   p->co = co;
   p->results = 0;
   p->message = NULL;
-  p->failed = p->over = false;
+  p->failed = p->over = p->running = false;
   return true;
 }
 

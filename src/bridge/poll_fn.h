@@ -22,6 +22,7 @@ typedef struct la_poll_fn {
   int anchor, results;
   const char *message;
   bool failed, over;
+  bool running; /* its thread is in one of the functions */
 } la_poll_fn;
 
 /* Pops the poll function, the drop function or nil, and a Context object. False, with

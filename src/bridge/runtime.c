@@ -7,6 +7,7 @@
 
 LA_THREAD_LOCAL la_runtime *la_rt;
 static char owners_key;
+char la_thread_guard_key;
 
 enum { SPARE_MAX = 1024 };
 
@@ -73,7 +74,10 @@ void la_owner_remove(la_runtime *rt, int slot) {
 
 /* Called protected: makes a thread and anchors it. (rt, anchor) -> thread */
 static int make_thread(lua_State *L) {
-  lua_newthread(L);
+  lua_State *co = lua_newthread(L);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &la_thread_guard_key);
+  lua_xmove(L, co, 1);
+  lua_toclose(co, LA_THREAD_GUARD);
   lua_pushvalue(L, -1);
   store_set(L, lua_touserdata(L, 1), LA_STORE_THREADS, (int)lua_tointeger(L, 2));
   return 1;
@@ -101,7 +105,7 @@ lua_State *la_thread_take(la_runtime *rt, int *anchor) {
 
 void la_thread_give(la_runtime *rt, lua_State *co, int anchor, bool reusable) {
   if (reusable && rt->spare_count < rt->spare_size) {
-    lua_settop(co, 0);
+    lua_settop(co, LA_THREAD_GUARD);
     rt->spare[rt->spare_count++] = (la_spare_thread){co, anchor};
     return;
   }

@@ -57,8 +57,11 @@ typedef struct la_runtime {
   la_spare_thread *spare;
   int spare_count, spare_size;
   la_places places;
-  la_list futures; /* Future objects that were started and are not over */
-  bool rethrow;    /* the next error that is raised may have its traceback already */
+  la_list futures;     /* Future objects that were started and are not over */
+  const void *rethrow; /* the function that raises what has its traceback already; NULL: none */
+  bool ending;         /* the root task is over: what is spawned from here on never begins */
+  bool closing;        /* a thread of ours is being closed by ourselves */
+  unsigned passing;    /* coroutines that pass an await on, at the least */
   struct la_runtime *outer;
 } la_runtime;
 
@@ -77,7 +80,13 @@ la_runtime *la_runtime_check(lua_State *L, const char *what);
 /* The same, NULL for none. */
 la_runtime *la_runtime_of(lua_State *L);
 
-/* A coroutine with an empty stack, from the spare ones or new; NULL: no memory. */
+/* Registry: a value with __close that stands at LA_THREAD_GUARD of each thread, to be closed:
+** it learns when somebody else closes a thread of ours (coroutine.close). */
+extern char la_thread_guard_key;
+enum { LA_THREAD_GUARD = 1 };
+
+/* A coroutine with nothing but the guard on its stack, from the spare ones or new; NULL: no
+** memory. */
 lua_State *la_thread_take(la_runtime *rt, int *anchor);
 
 /* Gives it back. `reusable`: it has ended without an error, else it is let go. */

@@ -1,9 +1,11 @@
 #include "bridge/scope.h"
 
 #include <lauxlib.h>
+#include <stdlib.h>
 
 #include "bridge/await.h"
 #include "bridge/error.h"
+#include "bridge/nursery.h"
 #include "bridge/traceback.h"
 
 char la_scope_root;
@@ -29,20 +31,40 @@ static void arm(la_scope *s, la_context *cx) {
 
 void la_scope_rewake(la_coro *c, la_context *cx) {
   for (la_scope *s = c->scope; s != NULL; s = s->parent) {
+    if (s->waker.vt != NULL && !la_waker_will_wake(&s->waker, cx->waker)) {
+      la_waker_drop(s->waker);
+      s->waker = la_waker_clone(cx->waker);
+    }
     if (la_timer_idle(&s->timer) || la_waker_will_wake(&s->timer.waker, cx->waker)) continue;
     la_timer_cancel(&la_rt->ex->timers, &s->timer);
     arm(s, cx);
   }
 }
 
-void la_scope_abandon_to(la_coro *c, la_scope *outer) {
-  for (; c->scope != outer; c->scope = c->scope->parent)
-    la_timer_cancel(&la_rt->ex->timers, &c->scope->timer);
+void la_scope_leave(la_coro *c) {
+  la_scope *s = c->scope;
+  la_timer_cancel(&la_rt->ex->timers, &s->timer);
+  if (s->waker.vt != NULL) la_waker_drop(s->waker);
+  c->scope = s->parent;
+  free(s);
 }
 
-static la_scope *enter(lua_State *L, la_coro *c, uint64_t deadline, bool shield) {
-  la_scope *s = lua_newuserdatauv(L, sizeof *s, 0);
-  *s = (la_scope){.parent = c->scope, .coro = c, .deadline = deadline, .shield = shield};
+void la_scope_cancel(la_scope *s) {
+  s->cancelled = true;
+  la_waker_wake_by_ref(&s->waker);
+}
+
+void la_scope_abandon_to(la_coro *c, la_scope *outer) {
+  while (c->scope != outer) {
+    if (c->scope->nursery != NULL) la_nursery_abandon(c->scope->nursery);
+    la_scope_leave(c);
+  }
+}
+
+la_scope *la_scope_enter(la_coro *c, uint64_t deadline, bool shield) {
+  la_scope *s = malloc(sizeof *s);
+  if (s == NULL) return NULL;
+  *s = (la_scope){.parent = c->scope, .deadline = deadline, .shield = shield};
   if (deadline <= la_executor_now(la_rt->ex))
     s->cancelled = true;
   else if (deadline != LA_TIMER_NEVER)
@@ -51,15 +73,15 @@ static la_scope *enter(lua_State *L, la_coro *c, uint64_t deadline, bool shield)
   return s;
 }
 
-/* The scope is at index 1, the handler at 2, behind them the results or the error. */
+/* The handler is at index 1, behind it the results or the error. The scope is the innermost:
+** those inside of it have been left, or their thread was closed. */
 static int leave(lua_State *L, int status, lua_KContext k) {
   la_scope *s = (la_scope *)k;
-  la_coro *c = s->coro;
+  la_coro *c = la_rt->current;
   bool failed = status != LUA_OK && status != LUA_YIELD;
   bool mine = failed && la_scope_target(c) == s && la_is_cancelled(L, -1);
-  la_timer_cancel(&la_rt->ex->timers, &s->timer);
-  c->scope = s->parent;
-  if (!failed) return lua_gettop(L) - 2;
+  la_scope_leave(c);
+  if (!failed) return lua_gettop(L) - 1;
   if (!mine) return la_rethrow(L);
   lua_pushnil(L);
   la_push_error(L, &(la_error_info){.code = "ETIMEDOUT",
@@ -71,12 +93,13 @@ static int leave(lua_State *L, int status, lua_KContext k) {
 int la_scope_call(lua_State *L, int nargs, uint64_t deadline, bool shield) {
   la_coro *c = la_await_context(L);
   int first = lua_gettop(L) - nargs;
-  la_scope *s = enter(L, c, deadline, shield);
+  la_scope *s = la_scope_enter(c, deadline, shield);
+  if (s == NULL) return luaL_error(L, "not enough memory");
   lua_pushcfunction(L, la_traceback_handler);
-  lua_rotate(L, first, 2);
+  lua_insert(L, first);
   if (first > 1) { /* what stood below the function is not a result */
     lua_rotate(L, 1, -(first - 1));
     lua_pop(L, first - 1);
   }
-  return leave(L, lua_pcallk(L, nargs, LUA_MULTRET, 2, (lua_KContext)s, leave), (lua_KContext)s);
+  return leave(L, lua_pcallk(L, nargs, LUA_MULTRET, 1, (lua_KContext)s, leave), (lua_KContext)s);
 }

@@ -11,12 +11,15 @@
 
 #include "bridge/coro.h"
 
-/* A userdata on the stack of the coroutine that called, thus alive as long as its
-** frame. While the call runs it is on the coroutine's stack of scopes. */
+typedef struct la_nursery la_nursery;
+
+/* While the call runs it is on the coroutine's stack of scopes, which owns it: the frame of the
+** call may go without a word, when somebody closes the Lua thread. */
 struct la_scope {
   la_scope *parent;
-  la_coro *coro;
-  uint64_t deadline; /* LA_TIMER_NEVER for none */
+  la_nursery *nursery; /* whose body the call is; NULL: none */
+  la_waker waker;      /* of a nursery's: wakes the coroutine when the scope is cancelled */
+  uint64_t deadline;   /* LA_TIMER_NEVER for none */
   la_timer timer;
   bool shield;    /* cancellation from outside does not pass */
   bool cancelled; /* timed scopes: noticed that the deadline has passed */
@@ -35,6 +38,15 @@ void la_scope_rewake(la_coro *c, la_context *cx);
 
 /* Gives up the scopes inside of `outer` (NULL: all), whose calls will not return. */
 void la_scope_abandon_to(la_coro *c, la_scope *outer);
+
+/* A new innermost scope of the coroutine that runs; NULL: no memory. */
+la_scope *la_scope_enter(la_coro *c, uint64_t deadline, bool shield);
+
+/* Ends the innermost one, whose call has returned. */
+void la_scope_leave(la_coro *c);
+
+/* Cancels a scope with a waker. */
+void la_scope_cancel(la_scope *s);
 
 /* Calls the function and its `nargs` arguments on top of L's stack in a new scope:
 ** its results, or what it raised. When the scope itself was what the cancellation

@@ -6,14 +6,15 @@
 
 #include "bridge/error.h"
 #include "bridge/traceback.h"
+#include "core/group.h"
 
 char la_error_handler_key, la_task_names_key, la_task_metatable_key;
 
 enum { UV_VALUE = 1, UV_ARGS = 2, MAX_ARGS = 250 };
 enum { FAILURE_ERROR = 1, FAILURE_RECORD = 2 }; /* in the table of a failure */
 
-la_coro *la_task_object_coro(const la_task_object *o) {
-  return (la_coro *)(void *)la_task_future(o->task);
+la_coro *la_task_coro(la_task *t) {
+  return la_task_is_member(t) ? NULL : (la_coro *)(void *)la_task_future(t);
 }
 
 void la_task_object_push(lua_State *L, la_runtime *rt, la_task *t) {
@@ -35,8 +36,10 @@ static bool load_call(la_coro *c) {
   for (int i = 0; i < n; i++) lua_getiuservalue(store, object, UV_ARGS + i);
   bool loaded = la_coro_load(c, store, n);
   lua_settop(store, object);
-  lua_pushnil(store); /* the Task shall not keep what its function captured */
-  lua_setiuservalue(store, object, UV_VALUE);
+  for (int i = 0; i <= n; i++) { /* the Task shall not keep what they captured */
+    lua_pushnil(store);
+    lua_setiuservalue(store, object, UV_VALUE + i);
+  }
   lua_settop(store, LA_STORE_TOP);
   return loaded;
 }
@@ -116,6 +119,19 @@ static la_outcome keep_failure(lua_State *L, la_coro *c) {
   return LA_OUTCOME_FAILED_BARE;
 }
 
+/* Pushes the error of a failed Task at index i, and its record or nil. */
+static void push_failure(lua_State *L, int i) {
+  const la_task_object *o = lua_touserdata(L, i);
+  lua_getiuservalue(L, i, UV_VALUE);
+  if (o->outcome == LA_OUTCOME_FAILED_BARE) {
+    lua_pushnil(L);
+    return;
+  }
+  lua_rawgeti(L, -1, FAILURE_ERROR);
+  lua_rawgeti(L, -2, FAILURE_RECORD);
+  lua_remove(L, -3);
+}
+
 /* Everything but the results that most tasks have: none, or one. */
 static void keep_unusual(lua_State *L, la_coro *c, bool report) {
   la_task_object *o = c->owner;
@@ -131,12 +147,16 @@ static void keep_unusual(lua_State *L, la_coro *c, bool report) {
       outcome = keep_many(L, la_coro_take(c, L));
     o->outcome = (unsigned char)outcome;
     o->ended_id = id;
-    if (outcome >= LA_OUTCOME_FAILED && report) la_report_failure(L, object);
+    if (outcome >= LA_OUTCOME_FAILED && report) {
+      push_failure(L, object);
+      lua_pushvalue(L, object);
+      la_report_failure(L);
+    }
     lua_settop(L, object - 1);
   } else { /* no memory for the results: no room to say so either */
     o->outcome = (unsigned char)outcome;
     o->ended_id = id;
-    lua_settop(la_rt->store, LA_STORE_TOP);
+    lua_pop(la_rt->store, 1);
   }
 }
 
@@ -146,6 +166,9 @@ static void end(la_task_object *o, la_outcome outcome) {
   o->ended_id = id;
 }
 
+/* Its failure is somebody's: of who called run, of the scope around it. */
+static bool is_expected(la_task *t);
+
 static void task_finished(la_task *t, bool dropped) {
   la_runtime *rt = la_rt;
   la_coro *c = (la_coro *)(void *)la_task_future(t);
@@ -153,14 +176,14 @@ static void task_finished(la_task *t, bool dropped) {
   if (dropped) {
     end(o, LA_OUTCOME_CANCELLED);
   } else if ((c->flags & LA_CORO_FAILED) != 0 || c->values > 1) {
-    keep_unusual(rt->running, c, t->joins == NULL && t != rt->root);
+    keep_unusual(rt->running, c, t->joins == NULL && !is_expected(t));
   } else if (c->values == 0) {
     end(o, LA_OUTCOME_EMPTY);
   } else {
     la_owner_push(rt, c->slot);
     la_coro_take(c, rt->store);
     lua_setiuservalue(rt->store, -2, UV_VALUE);
-    lua_settop(rt->store, LA_STORE_TOP);
+    lua_pop(rt->store, 1);
     end(o, LA_OUTCOME_ONE);
   }
   la_owner_remove(rt, c->slot);
@@ -168,17 +191,45 @@ static void task_finished(la_task *t, bool dropped) {
 
 static const la_task_class task_class = {task_finished, true, sizeof(la_coro)};
 
-/* Pushes the error of a failed Task at index i, and its record or nil. */
-static void push_failure(lua_State *L, int i) {
-  const la_task_object *o = lua_touserdata(L, i);
-  lua_getiuservalue(L, i, UV_VALUE);
-  if (o->outcome == LA_OUTCOME_FAILED_BARE) {
-    lua_pushnil(L);
-    return;
+/* ---- children of a nursery -----------------------------------------------------------*/
+
+typedef struct child {
+  la_coro coro;
+  la_nursery_child in;
+} child;
+
+static la_nursery_child *child_of(la_task *t) { return &((child *)(void *)la_task_future(t))->in; }
+
+/* The first that fails is the nursery's, which raises its error. */
+static void child_finished(la_task *t, bool dropped) {
+  la_runtime *rt = la_rt;
+  la_coro *c = (la_coro *)(void *)la_task_future(t);
+  la_task_object *o = c->owner;
+  la_owner_push(rt, c->slot); /* for as long as `o` is looked at */
+  task_finished(t, dropped);
+  la_nursery_child_over(child_of(t), o->outcome >= LA_OUTCOME_FAILED, rt);
+  lua_pop(rt->store, 1);
+}
+
+static const la_task_class child_class = {child_finished, true, sizeof(child)};
+
+static bool is_expected(la_task *t) {
+  return t == la_rt->root || (t->cls == &child_class && la_nursery_takes_failure(child_of(t)));
+}
+
+la_task *la_task_current(const la_runtime *rt) {
+  la_task *t = rt->ex->current;
+  while (t != NULL && la_task_is_member(t)) {
+    la_group *g = la_task_group(t);
+    t = g != NULL ? g->owner : NULL;
   }
-  lua_rawgeti(L, -1, FAILURE_ERROR);
-  lua_rawgeti(L, -2, FAILURE_RECORD);
-  lua_remove(L, -3);
+  return t != NULL && la_task_has(t, LA_TASK_COMPLETE) ? NULL : t;
+}
+
+void la_task_object_check(lua_State *L, const la_task_object *o) {
+  if (la_rt == NULL || o->task->ex != la_rt->ex) luaL_error(L, "this task belongs to another run");
+  if (o->task == la_task_current(la_rt))
+    luaL_error(L, "a task cannot await itself: it would wait for ever");
 }
 
 int la_task_object_results(lua_State *L, int i) {
@@ -214,7 +265,7 @@ int la_task_object_return(lua_State *L, int i) {
 /* ---- spawning ----------------------------------------------------------------------*/
 
 la_task_object *la_task_object_spawn(lua_State *L, la_runtime *rt, int nargs, int level, int owners,
-                                     int metatable) {
+                                     int metatable, la_nursery *nursery) {
   if (nargs > MAX_ARGS) luaL_error(L, "too many arguments for a task: pass them in a table");
   int base = lua_gettop(L) - nargs;
   la_task_object *o = lua_newuserdatauv(L, sizeof *o, UV_ARGS - 1 + nargs);
@@ -228,7 +279,7 @@ la_task_object *la_task_object_spawn(lua_State *L, la_runtime *rt, int nargs, in
   for (int i = nargs; i >= 0; i--) lua_setiuservalue(L, base, UV_VALUE + i);
   lua_pushvalue(L, base);
   int slot = la_owner_add(L, rt, owners);
-  la_task *t = la_task_new(rt->ex, &task_class);
+  la_task *t = la_task_new(rt->ex, nursery != NULL ? &child_class : &task_class);
   if (t == NULL) {
     la_owner_remove(rt, slot);
     luaL_error(L, "not enough memory");
@@ -240,36 +291,52 @@ la_task_object *la_task_object_spawn(lua_State *L, la_runtime *rt, int nargs, in
   o->task = t;
   o->outcome = LA_OUTCOME_NONE;
   la_task_spawn(t);
+  if (nursery != NULL) la_nursery_add(nursery, child_of(t), t);
+  if (rt->ending) la_task_cancel(t);
   return o;
 }
 
 /* ---- failures that nobody awaits -----------------------------------------------------*/
 
-/* Called protected: (Task). */
+/* Who failed: the Task at index i, or what stood for none. */
+static void print_failed(lua_State *L, int i) {
+  const la_task_object *o = lua_touserdata(L, i);
+  if (o != NULL)
+    fprintf(stderr, "lua_async: task %lld failed: ", (long long)la_task_object_id(o));
+  else
+    fputs("lua_async: a coroutine failed as it was given up: ", stderr);
+}
+
+static const char *plain_text(lua_State *L, int i) {
+  return lua_type(L, i) == LUA_TSTRING ? lua_tostring(L, i) : luaL_typename(L, i);
+}
+
+/* Called protected: (error, record or nil, Task or nil). */
 static int report(lua_State *L) {
-  const la_task_object *o = lua_touserdata(L, 1);
-  push_failure(L, 1);
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &la_error_handler_key) == LUA_TFUNCTION) {
-    lua_pushvalue(L, 2); /* handler(err, traceback, task) */
-    lua_pushvalue(L, 3);
-    lua_pushvalue(L, 1);
-    lua_call(L, 3, 0);
+    lua_insert(L, 1);
+    lua_call(L, 3, 0); /* handler(err, traceback, task) */
     return 0;
   }
-  la_push_report(L, 2, 3);
-  fprintf(stderr, "lua_async: task %lld failed: %s\n", (long long)o->ended_id, lua_tostring(L, -1));
+  la_push_report(L, 1, 2);
+  print_failed(L, 3);
+  fprintf(stderr, "%s\n", lua_tostring(L, -1));
   fflush(stderr);
   return 0;
 }
 
-void la_report_failure(lua_State *L, int i) {
-  lua_pushvalue(L, i);
+/* What went wrong in the telling is told as well, and what was to be told, as far as can be
+** without memory or metamethods. */
+void la_report_failure(lua_State *L) {
+  int first = lua_gettop(L) - 2;
   lua_pushcfunction(L, report);
-  lua_insert(L, -2);
-  if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
-    const char *s = lua_tostring(L, -1);
-    fprintf(stderr, "lua_async: a task failed, and so did telling it: %s\n",
-            s ? s : "(no message)");
-    lua_pop(L, 1);
+  for (int i = 0; i < 3; i++) lua_pushvalue(L, first + i);
+  if (lua_pcall(L, 3, 0, 0) != LUA_OK) {
+    const char *why = plain_text(L, -1), *what = plain_text(L, first);
+    const char *where = lua_type(L, first + 1) == LUA_TSTRING ? lua_tostring(L, first + 1) : "";
+    print_failed(L, first + 2);
+    fprintf(stderr, "%s\n%s\nand telling so failed: %s\n", what, where, why);
+    fflush(stderr);
   }
+  lua_settop(L, first - 1);
 }

@@ -6,7 +6,7 @@
 ** finaliser. User values:
 **             waiting to start    running    done      failed
 **   1         the function        -          result    the error
-**   2, 3, …   arguments           arguments  -         -
+**   2, 3, …   arguments           -          -         -
 ** More than one result: 1 is a table of them with their count at "n". A failure: 1 is a
 ** table of the error and its traceback.
 */
@@ -14,6 +14,7 @@
 #define LA_BRIDGE_TASK_OBJECT_H
 
 #include "bridge/coro.h"
+#include "bridge/nursery.h"
 
 #define LA_TASK_NAME "lua_async.Task"
 
@@ -45,12 +46,20 @@ static inline lua_Integer la_task_object_id(const la_task_object *o) {
   return la_task_object_ended(o) ? o->ended_id : (lua_Integer)o->task->id;
 }
 
-/* Pops a function and its `nargs` arguments, and pushes the Task of their call.
+/* Pops a function and its `nargs` arguments, and pushes the Task of their call, a child of
+** `nursery` unless that is NULL.
 ** `owners` and `metatable` are the indices of those on L (la_owners_push,
 ** la_task_metatable_key); `level` of its call stack is where it is spawned. Raises for
 ** want of memory. */
 la_task_object *la_task_object_spawn(lua_State *L, la_runtime *rt, int nargs, int level, int owners,
-                                     int metatable);
+                                     int metatable, la_nursery *nursery);
+
+/* Raises unless the task may be awaited here: of this run, and not the one that runs. */
+void la_task_object_check(lua_State *L, const la_task_object *o);
+
+/* The Task in which L runs: of its own task, or of the one whose group it is a member of.
+** NULL: none. */
+la_task *la_task_current(const la_runtime *rt);
 
 /* Pushes the results of a Task that has ended (at index i) and returns how many, or
 ** raises its error, with the record of where it came from. */
@@ -60,14 +69,15 @@ int la_task_object_results(lua_State *L, int i);
 ** has the traceback appended, since nobody after us can. Other values stay as they are. */
 int la_task_object_return(lua_State *L, int i);
 
-/* The coroutine of one that has not ended. */
-la_coro *la_task_object_coro(const la_task_object *o);
+/* The coroutine behind a task that has not ended; NULL for a member of a group. */
+la_coro *la_task_coro(la_task *t);
 
 /* The Task object of a task that has not ended. */
 void la_task_object_push(lua_State *L, la_runtime *rt, la_task *t);
 
-/* Reports, to the handler or to stderr, that the Task at index i has failed. */
-void la_report_failure(lua_State *L, int i);
+/* Reports, to the handler or to stderr, that a task has failed and nobody awaits it: pops the
+** error, its record (or nil), and the Task (or nil). */
+void la_report_failure(lua_State *L);
 
 extern char la_task_metatable_key; /* registry: the metatable of Tasks */
 extern char la_error_handler_key;  /* registry: the handler of async.on_error */

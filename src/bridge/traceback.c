@@ -5,11 +5,23 @@
 #include "bridge/coro.h"
 #include "bridge/error.h"
 
+/* Who raised is the C function that said so in la_rethrow: an error of that value that was
+** caught, and raised again by others, has come from elsewhere. */
+static bool raised_from_await(lua_State *L, const la_runtime *rt) {
+  lua_Debug ar;
+  if (rt->rethrow == NULL || !lua_getstack(L, 1, &ar) || !lua_getinfo(L, "f", &ar)) return false;
+  bool same = lua_topointer(L, -1) == rt->rethrow;
+  lua_pop(L, 1);
+  return same;
+}
+
 int la_traceback_handler(lua_State *L) {
-  la_coro *c = la_rt->current;
-  bool kept = la_rt->rethrow && la_coro_has_traceback(L, c, 1);
-  la_rt->rethrow = false;
-  if (!kept && !la_is_cancelled(L, 1)) {
+  la_runtime *rt = la_rt;
+  la_coro *c = rt != NULL ? rt->current : NULL;
+  if (c == NULL) return 1; /* a <close> of a coroutine that is being dropped */
+  bool kept = raised_from_await(L, rt) && la_coro_has_traceback(L, c, 1);
+  rt->rethrow = NULL;
+  if (!kept && !(la_is_cancelled(L, 1) && la_coro_cancelled(c))) {
     luaL_traceback(L, L, NULL, 1);
     la_coro_set_traceback(L, c, 1);
   }
@@ -18,7 +30,11 @@ int la_traceback_handler(lua_State *L) {
 }
 
 int la_rethrow(lua_State *L) {
-  la_rt->rethrow = true;
+  lua_Debug ar;
+  if (lua_getstack(L, 0, &ar) && lua_getinfo(L, "f", &ar)) {
+    la_rt->rethrow = lua_topointer(L, -1);
+    lua_pop(L, 1);
+  }
   return lua_error(L);
 }
 

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/timer_queue.h"
+#include "timer_queue.h"
 
 typedef struct la_clock {
   uint64_t ahead;  /* of the real time, in wrapping arithmetic */

@@ -23,6 +23,7 @@ la_executor *la_executor_new(la_parker parker) {
   ex->parker = parker;
   la_timer_queue_init(&ex->timers, la_executor_now(ex));
   la_list_init(&ex->live);
+  ex->random.state = la_executor_real_time(ex) ^ (uint64_t)(uintptr_t)ex;
   return ex;
 }
 
@@ -83,6 +84,15 @@ void la_executor_schedule(la_executor *ex, la_task *t) {
     push_ready(ex, t);
 }
 
+/* Once nothing may wake a task any more, a run that is parked has to see that it waits in
+** vain. */
+void la_executor_keep_alive(la_executor *ex, int change) {
+  long old = atomic_fetch_add_explicit(&ex->external, change, memory_order_acq_rel);
+  if (old + change != 0 || is_owner(ex)) return;
+  if (enter(ex)) ex->parker.vt->unpark(ex->parker.self);
+  leave(ex);
+}
+
 /* ---- the memory of tasks ------------------------------------------------------*/
 
 /* After `closing` the tasks that are left count up from minus their number, which
@@ -94,14 +104,14 @@ static void freed_late(la_executor *ex, long change) {
 
 static void keep_or_free(la_executor *ex, la_task *t) {
   ex->tasks--;
-  if (ex->spare == NULL) ex->spare_class = t->cls;
-  if (ex->spare_count >= SPARE_MAX || ex->spare_class != t->cls) {
+  la_spare *spare = la_executor_spare(ex, t->cls->future_size);
+  if (spare == NULL || spare->count >= SPARE_MAX) {
     free(t);
     return;
   }
-  t->ready.next = ex->spare;
-  ex->spare = &t->ready;
-  ex->spare_count++;
+  t->ready.next = spare->first;
+  spare->first = &t->ready;
+  spare->count++;
 }
 
 void la_executor_release(la_executor *ex, la_task *t) {
@@ -152,6 +162,12 @@ static void complete(la_executor *ex, la_task *t, bool cancelled) {
   if (!queued || ex->closed) la_task_unref(t);
 }
 
+bool la_task_abort(la_task *t) {
+  if (t->ex->current == t) return false;
+  if (!la_task_has(t, LA_TASK_COMPLETE)) complete(t->ex, t, true);
+  return true;
+}
+
 static void run_task(la_executor *ex, la_task *t) {
   if (la_task_has(t, LA_TASK_COMPLETE)) {
     give_up_queued(t);
@@ -189,6 +205,21 @@ static void take_foreign(la_executor *ex) {
 
 /* ---- turns --------------------------------------------------------------------*/
 
+/* Fisher and Yates' shuffle of the ready list; without memory it stays as it is. */
+static void shuffle(la_executor *ex) {
+  size_t n = 0;
+  for (la_mpsc_node *i = ex->ready; i != &ex->ready_end; i = i->next) n++;
+  la_task **tasks = n > 1 ? malloc(n * sizeof *tasks) : NULL;
+  if (tasks == NULL) return;
+  for (size_t i = 0; i < n; i++) tasks[i] = pop_ready(ex);
+  for (; n > 0; n--) {
+    size_t k = la_random_below(&ex->random, n);
+    push_ready(ex, tasks[k]);
+    tasks[k] = tasks[n - 1];
+  }
+  free(tasks);
+}
+
 /* The tasks that were ready when the turn began are polled before the reactor is
 ** asked again, unless they take too long; tasks that wake one another go on for
 ** LA_TURN_POLLS polls, since a look at the reactor costs a system call. */
@@ -196,6 +227,7 @@ bool la_executor_turn(la_executor *ex) {
   uint64_t start = la_executor_real_time(ex);
   la_timer_queue_advance(&ex->timers, la_clock_time(&ex->clock, start));
   take_foreign(ex);
+  if (ex->shuffled) shuffle(ex);
   la_mpsc_node **generation = ex->ready_tail;
   bool all = none_ready(ex);
   unsigned polls = 0;
@@ -205,7 +237,7 @@ bool la_executor_turn(la_executor *ex) {
     run_task(ex, t);
     polls++;
     if (ex->stop) break;
-    if (all && polls >= LA_TURN_POLLS) break;
+    if (all && (polls >= LA_TURN_POLLS || ex->shuffled)) break;
     if (polls % CLOCK_EVERY == 0 && la_executor_real_time(ex) - start > LA_TURN_NS) break;
   }
   return !none_ready(ex);
@@ -268,10 +300,12 @@ void la_executor_close(la_executor *ex) {
   ex->closed = true;
   while (!la_list_empty(&ex->live))
     complete(ex, la_container(ex->live.head.next, la_task, live), true);
-  while (ex->spare != NULL) {
-    t = la_container(ex->spare, la_task, ready);
-    ex->spare = t->ready.next;
-    free(t);
+  for (la_spare *s = ex->spare; s < ex->spare + LA_SPARES; s++) {
+    for (la_mpsc_node *n = s->first; n != NULL;) {
+      t = la_container(n, la_task, ready);
+      n = n->next;
+      free(t);
+    }
   }
   freed_late(ex, -(long)ex->tasks);
 }

@@ -10,6 +10,7 @@
 #define LA_CORE_EXECUTOR_H
 
 #include "clock.h"
+#include "random.h"
 #include "task.h"
 #include "timer_queue.h"
 
@@ -41,6 +42,13 @@ typedef struct la_parker {
 enum { LA_TASK_BUDGET = 128, LA_TURN_POLLS = 256 };
 #define LA_TURN_NS UINT64_C(5000000)
 
+/* Ended tasks whose memory is kept for the next ones of the same size. */
+enum { LA_SPARES = 3 };
+typedef struct la_spare {
+  la_mpsc_node *first;
+  size_t future_size, count;
+} la_spare;
+
 struct la_executor {
   la_mpsc_node *ready, **ready_tail; /* the last one's next is ready_end: NULL says "in no list" */
   la_mpsc_node ready_end;
@@ -53,15 +61,15 @@ struct la_executor {
   la_parker parker;
   la_timer_queue timers;
   la_clock clock;
+  la_random random;
+  bool shuffled; /* each turn polls what was ready in a random order */
   la_list live;
   size_t live_count;
   uint64_t next_id;
-  la_mpsc_node *spare; /* memory of ended tasks of the class `spare_class` */
-  const la_task_class *spare_class;
-  size_t spare_count;
-  size_t tasks;            /* tasks whose memory is not freed (spare ones do not count) */
-  _Atomic long external;   /* what may wake a task unseen by the parker */
-  _Atomic unsigned inside; /* foreign threads that are using the executor */
+  la_spare spare[LA_SPARES]; /* memory of ended tasks, by size */
+  size_t tasks;              /* tasks whose memory is not freed (spare ones do not count) */
+  _Atomic long external;     /* what may wake a task unseen by the parker */
+  _Atomic unsigned inside;   /* foreign threads that are using the executor */
   _Atomic bool closing;
   _Atomic long freed_late; /* tasks freed since `closing`; see executor.c */
 };
@@ -83,6 +91,13 @@ la_run_end la_executor_run(la_executor *ex, la_task *task);
 
 /* One turn: timers that are due, then tasks. True while some are ready. */
 bool la_executor_turn(la_executor *ex);
+
+/* From here on random choices, and the order in which tasks that are ready are polled, follow
+** from the seed: for tests that shall not depend on the order of tasks. */
+static inline void la_executor_seed(la_executor *ex, uint64_t seed) {
+  ex->random.state = seed;
+  ex->shuffled = true;
+}
 
 /* The time outside, and the time that timers and tasks go by. */
 static inline uint64_t la_executor_real_time(const la_executor *ex) {
@@ -109,14 +124,21 @@ static inline void la_executor_advance(la_executor *ex, uint64_t t) {
 
 /* Counts (+1, -1) what may wake a task from outside unseen by the parker: while
 ** there is any, a run in which every task waits is no deadlock. Any thread. */
-static inline void la_executor_keep_alive(la_executor *ex, int change) {
-  atomic_fetch_add_explicit(&ex->external, change, memory_order_acq_rel);
-}
+void la_executor_keep_alive(la_executor *ex, int change);
 
 /* ---- for task.c ---------------------------------------------------------------*/
 
 /* Has it polled, unless it is COMPLETE. Any thread that holds a reference to it. */
 void la_executor_schedule(la_executor *ex, la_task *t);
+
+/* The list for tasks whose future has this size; NULL: there is none any more. */
+static inline la_spare *la_executor_spare(la_executor *ex, size_t future_size) {
+  for (la_spare *s = ex->spare; s < ex->spare + LA_SPARES; s++) {
+    if (s->future_size == 0) s->future_size = future_size;
+    if (s->future_size == future_size) return s;
+  }
+  return NULL;
+}
 
 /* The last reference is gone: frees the memory, or sends it to the owner. */
 void la_executor_release(la_executor *ex, la_task *t);

@@ -6,10 +6,11 @@
 
 la_task *la_task_new(la_executor *ex, const la_task_class *cls) {
   la_task *t;
-  if (ex->spare != NULL && ex->spare_class == cls) {
-    t = la_container(ex->spare, la_task, ready);
-    ex->spare = t->ready.next;
-    ex->spare_count--;
+  la_spare *spare = la_executor_spare(ex, cls->future_size);
+  if (spare != NULL && spare->first != NULL) {
+    t = la_container(spare->first, la_task, ready);
+    spare->first = t->ready.next;
+    spare->count--;
   } else {
     t = malloc(sizeof(la_task) + cls->future_size);
     if (t == NULL) return NULL;
@@ -123,6 +124,10 @@ static void join_drop(la_future *f) {
 }
 
 static const la_future_vtable join_vtable = {join_poll, join_drop, "task", NULL};
+
+const la_task *la_join_task(const la_future *f) {
+  return f->vt == &join_vtable ? ((const la_join *)(const void *)f)->task : NULL;
+}
 
 void la_join_init(la_join *j, la_task *t) {
   la_task_ref(t);

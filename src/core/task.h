@@ -85,6 +85,10 @@ void la_task_discard(la_task *t);
 ** polled. False when it had already ended or been cancelled. */
 bool la_task_cancel(la_task *t);
 
+/* Drops its future here and now, as cancelled, whatever it has to unwind. False, having done
+** nothing, while its poll is under way. The owner thread; nothing when it is COMPLETE. */
+bool la_task_abort(la_task *t);
+
 static inline bool la_task_has(const la_task *t, unsigned flag) {
   return (atomic_load_explicit(&t->state, memory_order_relaxed) & flag) != 0;
 }
@@ -126,6 +130,9 @@ struct la_join {
   la_join *next, **link;
   la_waker waker;
 };
+
+/* The task that a future waits for; NULL for one that is no join. */
+const la_task *la_join_task(const la_future *f);
 
 /* Takes a reference of its own. Dropping a join does not cancel the task. */
 void la_join_init(la_join *j, la_task *t);

@@ -12,6 +12,7 @@ static const la_work_class *class_of(const la_work *work) {
 void la_work_init(la_work *work, const la_work_class *cls, la_reactor *r) {
   la_op_init(&work->op, &cls->op, r);
   work->ran = 0;
+  atomic_init(&work->unwanted, false);
 }
 
 /* On a thread of the pool. */
@@ -36,6 +37,11 @@ static void after_op(uv_work_t *req, int status) {
 }
 
 int la_work_op_submit(la_op *op) { return queue(la_container(op, la_work, op), after_op); }
+
+void la_work_drop(la_future *f) {
+  atomic_store_explicit(&la_container(f, la_work, op.base)->unwanted, true, memory_order_relaxed);
+  la_op_drop(f);
+}
 
 uv_req_t *la_work_op_request(la_op *op) { return (uv_req_t *)&la_container(op, la_work, op)->req; }
 

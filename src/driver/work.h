@@ -4,10 +4,14 @@
 ** A work is a struct that begins with la_work. `run` is executed once on a thread of
 ** the pool and may block; it sees the work's own plain memory and nothing else: no
 ** Lua, no reactor, no waker. A work that is dropped before a thread took it never
-** runs; one dropped while it runs is released after it has run.
+** runs; one dropped while it runs is released after it has run. A run that waits for
+** somebody else, for a time without end, looks at `unwanted` now and then, and returns
+** when it is set.
 */
 #ifndef LA_DRIVER_WORK_H
 #define LA_DRIVER_WORK_H
+
+#include <stdatomic.h>
 
 #include "driver/op.h"
 
@@ -20,7 +24,8 @@ typedef struct la_work_class {
 
 struct la_work {
   la_op op;
-  ssize_t ran; /* what `run` returned, until the loop's thread takes it over */
+  atomic_bool unwanted; /* it was dropped, or whoever submitted it set this; any thread */
+  ssize_t ran;          /* what `run` returned, until the loop's thread takes it over */
   void (*done)(la_work *work, ssize_t result); /* of la_work_submit */
   uv_work_t req;
 };
@@ -35,7 +40,8 @@ int la_work_submit(la_work *work, void (*done)(la_work *work, ssize_t result));
 
 int la_work_op_submit(la_op *op);
 uv_req_t *la_work_op_request(la_op *op);
+void la_work_drop(la_future *f);
 #define LA_WORK_OP(NAME, RELEASE)                                                                  \
-  { LA_OP_VTABLE(NAME), la_work_op_submit, RELEASE, la_work_op_request }
+  { {la_op_poll, la_work_drop, NAME, NULL}, la_work_op_submit, RELEASE, la_work_op_request }
 
 #endif

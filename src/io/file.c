@@ -32,13 +32,12 @@ la_file *la_file_new(la_reactor *r) {
   la_list_push(&r->resources, &f->resource.node);
   f->refs = 1;
   f->fd = -1;
-  la_list_init(&f->ops);
+  la_list_init(&f->turns);
   return f;
 }
 
 void la_file_ref(la_file *f) { f->refs++; }
 bool la_file_is_open(const la_file *f) { return f->fd >= 0 && !(f->flags & LA_FILE_CLOSING); }
-bool la_file_seekable(const la_file *f) { return (f->flags & LA_FILE_SEEKS) != 0; }
 la_reader *la_file_reader(la_file *f) { return &f->reader; }
 
 static void give(la_file *f, char **buffer) {
@@ -58,8 +57,8 @@ static void free_if_over(la_file *f) {
   la_reader_clear(&f->reader);
   forget_ahead(f);
   give(f, &f->out);
-  la_waiter_clear(&f->reading, r);
-  la_waiter_clear(&f->writing, r);
+  la_waiter_clear(&f->reading.waiter, r);
+  la_waiter_clear(&f->writing.waiter, r);
   free(f);
   la_reactor_unref(r);
 }
@@ -70,14 +69,37 @@ void la_file_unref(la_file *f) {
   free_if_over(f);
 }
 
-/* ---- the job's end ----------------------------------------------------------------*/
+/* ---- turns ------------------------------------------------------------------------*/
+
+bool la_file_may_go(const la_file *f, const la_file_turn *t) {
+  const la_node *first = f->turns.head.next;
+  return !f->busy && (first == &f->turns.head || first == &t->node);
+}
+
+static void wake_first(la_file *f) {
+  if (la_list_empty(&f->turns)) return;
+  la_waiter_wake(&la_container(f->turns.head.next, la_file_turn, node)->waiter, f->reactor);
+}
 
 static void wake_all(la_file *f) {
-  la_waiter_wake(&f->reading, f->reactor);
-  la_waiter_wake(&f->writing, f->reactor);
-  for (la_node *n = f->ops.head.next; n != &f->ops.head; n = n->next)
-    la_waiter_wake(&la_container(n, la_file_op, node)->waiter, f->reactor);
+  for (la_node *n = f->turns.head.next; n != &f->turns.head; n = n->next)
+    la_waiter_wake(&la_container(n, la_file_turn, node)->waiter, f->reactor);
 }
+
+la_poll la_file_wait(la_file *f, la_file_turn *t, la_context *cx) {
+  if (!la_node_linked(&t->node)) la_list_push(&f->turns, &t->node);
+  la_waiter_set(&t->waiter, f->reactor, cx);
+  return LA_PENDING;
+}
+
+void la_file_leave(la_file *f, la_file_turn *t) {
+  la_waiter_clear(&t->waiter, f->reactor);
+  if (!la_node_linked(&t->node)) return;
+  la_node_unlink(&t->node);
+  if (!f->busy) wake_first(f); /* else the job's end does */
+}
+
+/* ---- the job's end ----------------------------------------------------------------*/
 
 static void read_ended(la_file *f, ssize_t n) {
   if (n > 0) {
@@ -115,6 +137,8 @@ static void op_ended(la_file *f, ssize_t result) {
   op->status = result < 0 ? (int)result : 0;
   op->done = f->job.kind == LA_JOB_READ_AT && result > 0 ? (size_t)result : f->job.done;
   op->data = f->job.buf;
+  la_node_unlink(&op->turn.node); /* it needs its turn no more, only to be polled */
+  la_waiter_wake(&op->turn.waiter, f->reactor);
 }
 
 static void step_close(la_file *f);
@@ -128,8 +152,12 @@ static void job_ended(la_work *work, ssize_t result) {
   case LA_JOB_CLOSE: close_ended(f, result); break;
   default: op_ended(f, result);
   }
-  if (f->flags & LA_FILE_CLOSING) step_close(f);
-  wake_all(f);
+  if (f->flags & LA_FILE_CLOSING) {
+    step_close(f);
+    wake_all(f);
+  } else {
+    wake_first(f);
+  }
   free_if_over(f);
 }
 
@@ -187,8 +215,9 @@ static void step_close(la_file *f) {
 void la_file_begin_close(la_file *f) {
   if (!la_file_is_open(f)) return;
   f->flags |= LA_FILE_CLOSING;
-  if (la_waiter_holds(&f->reading)) f->flags |= LA_FILE_READ_CUT;
-  if (la_waiter_holds(&f->writing)) f->flags |= LA_FILE_WRITE_CUT;
+  if (f->busy && f->job.kind == LA_JOB_READ) atomic_store(&f->job.work.unwanted, true);
+  if (la_node_linked(&f->reading.node)) f->flags |= LA_FILE_READ_CUT;
+  if (la_node_linked(&f->writing.node)) f->flags |= LA_FILE_WRITE_CUT;
   step_close(f);
   wake_all(f);
 }
@@ -204,7 +233,7 @@ void la_file_unread(la_file *f) {
 
 static void reader_forget(la_reader *rd) {
   la_file *f = from_reader(rd);
-  la_waiter_clear(&f->reading, f->reactor);
+  la_file_leave(f, &f->reading);
   f->flags &= ~(LA_FILE_READ_CUT | LA_FILE_READ_ENDED);
   f->flags |= LA_FILE_READ_DROPPED;
 }
@@ -264,11 +293,6 @@ static int start_read(la_file *f) {
   return err;
 }
 
-static la_poll wait_reading(la_file *f, la_context *cx) {
-  la_waiter_set(&f->reading, f->reactor, cx);
-  return LA_PENDING;
-}
-
 static la_poll reader_fill(la_reader *rd, la_context *cx, size_t want, ssize_t *n) {
   la_file *f = from_reader(rd);
   if (!la_file_is_open(f) || !(f->flags & LA_FILE_READS)) {
@@ -276,11 +300,11 @@ static la_poll reader_fill(la_reader *rd, la_context *cx, size_t want, ssize_t *
     return LA_READY;
   }
   f->flags &= ~LA_FILE_READ_DROPPED;
-  if (f->busy) return wait_reading(f, cx);
+  if (!la_file_may_go(f, &f->reading)) return la_file_wait(f, &f->reading, cx);
   if (!la_budget_take(cx)) return LA_PENDING;
   if (f->out_len > 0) { /* what was written before is to be seen */
     *n = la_file_start_write(f);
-    if (*n == 0) return wait_reading(f, cx);
+    if (*n == 0) return la_file_wait(f, &f->reading, cx);
   } else if (f->ahead_len > 0) {
     *n = absorb(f);
   } else if (f->flags & LA_FILE_READ_ENDED) {
@@ -289,18 +313,13 @@ static la_poll reader_fill(la_reader *rd, la_context *cx, size_t want, ssize_t *
   } else {
     *n = read_cached(f, want);
     if (*n == UV_EAGAIN) *n = start_read(f);
-    if (f->busy) return wait_reading(f, cx);
+    if (f->busy) return la_file_wait(f, &f->reading, cx);
   }
-  la_waiter_clear(&f->reading, f->reactor);
+  la_file_leave(f, &f->reading);
   return LA_READY;
 }
 
 /* ---- writing ----------------------------------------------------------------------*/
-
-static la_poll wait_writing(la_file *f, la_context *cx) {
-  la_waiter_set(&f->writing, f->reactor, cx);
-  return LA_PENDING;
-}
 
 /* Room in `out`: 0; 1 when it has to be waited for; or a negative errno. */
 static int make_room(la_file *f) {
@@ -327,12 +346,12 @@ static la_poll file_write(void *self, la_context *cx, const char *data, size_t l
   int wait = f->write_error;
   f->write_error = 0;
   if (wait == 0) wait = make_room(f);
-  if (wait > 0) return wait_writing(f, cx);
+  if (wait > 0) return la_file_wait(f, &f->writing, cx);
   if (!la_budget_take(cx)) {
     if (wait < 0) f->write_error = wait;
     return LA_PENDING;
   }
-  la_waiter_clear(&f->writing, f->reactor);
+  la_file_leave(f, &f->writing);
   *n = wait;
   if (wait < 0) return LA_READY;
   size_t room = LA_BUFFER_SIZE - f->out_len;
@@ -347,7 +366,7 @@ static la_poll file_write(void *self, la_context *cx, const char *data, size_t l
 
 static size_t file_forget(void *self) {
   la_file *f = self;
-  la_waiter_clear(&f->writing, f->reactor);
+  la_file_leave(f, &f->writing);
   f->flags &= ~LA_FILE_WRITE_CUT;
   return 0;
 }

@@ -5,11 +5,13 @@
 ** future that asked for it. A future that is dropped merely stops waiting: the next
 ** operation first waits for what is under way and goes on from its result, so that no
 ** byte is lost or written twice. Hence operations on one file go one after the other, in
-** the order in which they are polled.
+** the order in which they are first polled. Only the first of those that wait is woken, and
+** those behind it wait until it has been polled again, or is dropped.
 **
 ** A regular file keeps its position itself (pread, pwrite): reading and writing may follow
 ** each other freely. Others (terminals, FIFOs, devices) are read and written as they come,
-** and a read that waits there occupies a thread of the pool.
+** and a read that waits there occupies a thread of the pool, until the file is closed. A
+** FIFO is open to be read at once, and to be written when somebody reads it.
 **
 ** A write error that no write can report any more is reported once by the next flush,
 ** seek, sync or close. A file that is dropped without being closed is flushed and closed
@@ -51,12 +53,15 @@ bool la_file_is_open(const la_file *f);
 /* Its reader; see reader.h. UV_EBADF when it was not opened for reading. */
 la_reader *la_file_reader(la_file *f);
 
-/* Whether it keeps its position itself: a regular file or a block device. */
-bool la_file_seekable(const la_file *f);
-
 /* `self` is the la_file. Accepts into a buffer of LA_BUFFER_SIZE, and waits while that is
 ** full; bytes accepted are written by flush, close, or when the buffer is full. */
 extern const la_sink la_file_sink;
+
+/* A place among those that wait for what is under way, and the waker of who has it. */
+typedef struct la_file_turn {
+  la_node node;
+  la_waiter waiter;
+} la_file_turn;
 
 typedef enum la_file_kind {
   LA_FILE_FLUSH,
@@ -77,7 +82,7 @@ struct la_file_op {
   la_future base;
   la_file *file;      /* a reference, until the drop */
   unsigned char kind; /* la_file_kind */
-  bool begun;         /* it has waited: a close is UV_ECANCELED for it */
+  bool begun;         /* while it was open: a close is UV_ECANCELED for it */
   bool finished;      /* its own work has ended: status is there */
   int status;         /* once ready: 0 or a negative errno */
   int whence;         /* SEEK_SET, SEEK_CUR, SEEK_END */
@@ -86,8 +91,7 @@ struct la_file_op {
   char *data;       /* READ_AT: malloced, freed by the drop */
   size_t len, done;
   uv_stat_t *st; /* STAT: where to store it; the caller's */
-  la_waiter waiter;
-  la_node node;
+  la_file_turn turn;
 };
 
 void la_file_op_init(la_file_op *op, la_file *f, la_file_kind kind);

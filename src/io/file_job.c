@@ -1,5 +1,6 @@
 #include "io/file_job.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -8,7 +9,8 @@
 
 static ssize_t job_read(la_file_job *j) {
   if (j->flags & LA_FILE_SEEKS) return la_posix_pread_all(j->fd, j->buf, j->len, j->at);
-  return la_posix_read(j->fd, j->buf, j->len);
+  int err = la_posix_wait_readable(j->fd, &j->work.unwanted);
+  return err != 0 ? err : la_posix_read(j->fd, j->buf, j->len);
 }
 
 /* After an append the position is the end of the file, wherever others moved it. */
@@ -38,6 +40,34 @@ static int job_stat(la_file_job *j) {
   return err;
 }
 
+enum { PIECE = 1 << 16 };
+
+/* How much memory to begin with: for what is there and one byte more, so that one read both
+** gets all and sees that it is all. The size is a hint: some files have more than it says. */
+static size_t room_for(const la_file_job *j) {
+  struct stat st;
+  size_t room = PIECE;
+  if (j->len > PIECE && fstat(j->fd, &st) == 0 && st.st_size > j->at) {
+    uint64_t rest = (uint64_t)st.st_size - (uint64_t)j->at;
+    if (rest >= PIECE) room = rest < SIZE_MAX ? (size_t)rest + 1 : SIZE_MAX;
+  }
+  return room < j->len ? room : j->len;
+}
+
+/* Memory is had for what is there, not for what is asked for. */
+static ssize_t job_read_at(la_file_job *j) {
+  size_t done = 0;
+  for (size_t room = room_for(j);; room = room < j->len / 2 ? room * 2 : j->len) {
+    char *buf = realloc(j->buf, room);
+    if (buf == NULL) return UV_ENOMEM;
+    j->buf = buf;
+    ssize_t n = la_posix_pread_all(j->fd, buf + done, room - done, j->at + (int64_t)done);
+    if (n < 0) return n;
+    done += (size_t)n;
+    if (done < room || room == j->len) return (ssize_t)done;
+  }
+}
+
 static ssize_t run(la_work *work) {
   la_file_job *j = la_container(work, la_file_job, work);
   switch (j->kind) {
@@ -46,7 +76,7 @@ static ssize_t run(la_work *work) {
   case LA_JOB_SYNC: return fsync(j->fd) == 0 ? 0 : la_posix_errno();
   case LA_JOB_TRUNCATE: return ftruncate(j->fd, (off_t)j->at) == 0 ? 0 : la_posix_errno();
   case LA_JOB_STAT: return job_stat(j);
-  case LA_JOB_READ_AT: return la_posix_pread_all(j->fd, j->buf, j->len, j->at);
+  case LA_JOB_READ_AT: return job_read_at(j);
   case LA_JOB_WRITE_AT: return la_posix_pwrite_all(j->fd, j->buf, j->len, j->at, &j->done);
   case LA_JOB_CLOSE: return job_close(j);
   }

@@ -20,8 +20,8 @@ typedef enum la_job_kind {
   LA_JOB_WRITE, /* len bytes of buf */
   LA_JOB_SYNC,
   LA_JOB_TRUNCATE,
-  LA_JOB_STAT, /* -> buf, a uv_stat_t */
-  LA_JOB_READ_AT,
+  LA_JOB_STAT,    /* -> buf, a uv_stat_t */
+  LA_JOB_READ_AT, /* up to len bytes -> buf, which it allocates */
   LA_JOB_WRITE_AT,
   LA_JOB_CLOSE /* writes len bytes of buf first */
 } la_job_kind;
@@ -66,13 +66,20 @@ struct la_file {
   char *out; /* of LA_BUFFER_SIZE: accepted, not yet being written */
   size_t out_len;
   int read_result, write_error, close_status;
-  la_waiter reading, writing;
-  la_list ops; /* that wait */
+  la_file_turn reading, writing;
+  la_list turns; /* of reading, writing and la_file_ops, in the order in which they came */
   la_file_job job;
 };
 
 /* On the pool's thread, or on the loop's for want of one. */
 extern const la_work_class la_file_job_class;
+
+/* Nothing is under way, and nobody was there before. */
+bool la_file_may_go(const la_file *f, const la_file_turn *t);
+/* Takes a place, if it has none yet, and keeps the waker. */
+la_poll la_file_wait(la_file *f, la_file_turn *t, la_context *cx);
+/* Gives up the place, if it has one; the next may go. */
+void la_file_leave(la_file *f, la_file_turn *t);
 
 /* Starts a job: what it needs is in f->job already. A negative errno: it did not start. */
 int la_file_start(la_file *f, la_job_kind kind);

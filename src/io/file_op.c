@@ -6,19 +6,14 @@
 #include "io/file_job.h"
 
 static la_poll finish(la_file_op *op, int status) {
-  la_reactor *r = op->file->reactor;
   op->status = status;
   op->finished = true;
-  la_waiter_clear(&op->waiter, r);
-  if (la_node_linked(&op->node)) la_node_unlink(&op->node);
+  la_file_leave(op->file, &op->turn);
   return LA_READY;
 }
 
 static la_poll wait(la_file_op *op, la_context *cx) {
-  if (!la_node_linked(&op->node)) la_list_push(&op->file->ops, &op->node);
-  op->begun = true;
-  la_waiter_set(&op->waiter, op->file->reactor, cx);
-  return LA_PENDING;
+  return la_file_wait(op->file, &op->turn, cx);
 }
 
 /* ---- seek -------------------------------------------------------------------------*/
@@ -84,7 +79,7 @@ static int begin(la_file *f, la_file_op *op) {
   case LA_FILE_STAT: err = start(f, op, LA_JOB_STAT, sizeof(uv_stat_t)); break;
   case LA_FILE_READ_AT:
     if (op->len == 0) return 0;
-    err = start(f, op, LA_JOB_READ_AT, op->len);
+    err = start(f, op, LA_JOB_READ_AT, 0); /* has its memory from the job */
     break;
   case LA_FILE_WRITE_AT:
     if (op->len == 0) return 0;
@@ -132,7 +127,8 @@ static la_poll op_poll(la_future *future, la_context *cx) {
   if (op->finished) return la_budget_take(cx) ? finish(op, conclude(f, op)) : LA_PENDING;
   if (!la_file_is_open(f) && f->job.op != op)
     return finish(op, op->begun ? UV_ECANCELED : UV_EBADF);
-  if (f->busy) return wait(op, cx);
+  op->begun = true;
+  if (!la_file_may_go(f, &op->turn)) return wait(op, cx);
   if (!la_budget_take(cx)) return LA_PENDING;
   if (only_asks(op)) {
     op->at = told(f);
@@ -155,9 +151,8 @@ static la_poll op_poll(la_future *future, la_context *cx) {
 static void op_drop(la_future *future) {
   la_file_op *op = la_container(future, la_file_op, base);
   la_file *f = op->file;
-  la_waiter_clear(&op->waiter, f->reactor);
-  if (la_node_linked(&op->node)) la_node_unlink(&op->node);
   if (f->job.op == op) f->job.op = NULL;
+  la_file_leave(f, &op->turn);
   free(op->data);
   la_file_unref(f);
 }

@@ -43,7 +43,7 @@ static int file_flags(int flags, mode_t mode) {
 static ssize_t run(la_work *work) {
   la_file_open *op = la_container(work, la_file_open, work);
   struct stat st;
-  int fd = la_posix_open(op->path, op->flags, op->mode);
+  int fd = la_posix_open_patiently(op->path, op->flags, op->mode, &work->unwanted);
   if (fd < 0) return fd;
   int err = fstat(fd, &st) != 0 ? la_posix_errno() : S_ISDIR(st.st_mode) ? UV_EISDIR : 0;
   if (err != 0) {
@@ -52,6 +52,8 @@ static ssize_t run(la_work *work) {
   }
   op->file->fd = fd;
   op->file->flags = file_flags(op->flags, st.st_mode);
+  if ((op->flags & O_APPEND) && (op->flags & O_ACCMODE) == O_WRONLY)
+    op->file->position = st.st_size; /* as fopen(3): "a" begins at the end, "a+" does not */
   return 0;
 }
 

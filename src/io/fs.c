@@ -114,9 +114,9 @@ la_fs_dir *la_fs_dir_new(la_reactor *r, const char *path) {
   return op;
 }
 
-const char *la_fs_dir_next(const la_fs_dir *d, size_t *at, char *type) {
-  if (*at >= d->bytes) return NULL;
-  const char *name = d->entries + *at + 1;
+const char *la_fs_dir_next(const char *entries, size_t bytes, size_t *at, char *type) {
+  if (*at >= bytes) return NULL;
+  const char *name = entries + *at + 1;
   *type = name[-1];
   *at += strlen(name) + 2;
   return name;

@@ -35,9 +35,11 @@ typedef struct la_fs_write_file {
 typedef enum la_fs_how { LA_FS_REPLACE, LA_FS_APPEND, LA_FS_ATOMIC } la_fs_how;
 
 /* Creates the file with `mode` (less the umask) when it is not there. LA_FS_ATOMIC: a
-** temporary file beside it, fsync, rename, fsync of the folder; it keeps the mode of the
-** file it replaces, follows a symbolic link to it, and leaves the old content on every
-** failure. The data is copied. */
+** temporary file beside it, fsync, rename, fsync of the folder. It keeps the mode of the file
+** it replaces and follows symbolic links, to what is not there too; what is no regular file
+** is UV_EINVAL, a directory UV_EISDIR. On a failure the old content is there, unless the last
+** step failed, the folder's fsync: then the new one is (`done` is `len`), and a crash may
+** still undo it. A folder that may not be read is not synced. The data is copied. */
 la_fs_write_file *la_fs_write_file_new(la_reactor *r, const char *path, const char *data,
                                        size_t len, int mode, la_fs_how how);
 
@@ -62,8 +64,8 @@ typedef struct la_fs_dir {
 
 la_fs_dir *la_fs_dir_new(la_reactor *r, const char *path);
 
-/* The entry at *at (start with 0), moving it on; NULL at the end. */
-const char *la_fs_dir_next(const la_fs_dir *d, size_t *at, char *type);
+/* The entry at *at (start with 0) of such entries, moving it on; NULL at the end. */
+const char *la_fs_dir_next(const char *entries, size_t bytes, size_t *at, char *type);
 
 /* What changes a path and returns nothing. */
 typedef struct la_fs_change {

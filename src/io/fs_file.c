@@ -1,6 +1,7 @@
 /* Whole files: read in one trip, written in one trip. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,12 +24,15 @@ static int grow_to(la_fs_read_file *op, size_t size) {
 
 /* Asks for one byte more than is expected, so that one read both gets all and sees, by
 ** coming short of that byte, that it is all. Any other short read means nothing: the system
-** reads no more than 2 GiB at once. `regular`: `size` is what it is expected to have. */
-static int read_all(la_fs_read_file *op, int fd, size_t size, bool regular) {
+** reads no more than 2 GiB at once. `regular`: `size` is what it is expected to have;
+** `waits`: a FIFO or the like, where the other end may take its time. */
+static int read_all(la_fs_read_file *op, int fd, size_t size, bool regular, bool waits) {
   for (;;) {
     int err = grow_to(op, size + 1);
     if (err != 0) return err;
     while (op->len < size + 1) {
+      err = waits ? la_posix_wait_readable(fd, &op->work.unwanted) : 0;
+      if (err != 0) return err;
       ssize_t n = la_posix_read(fd, op->data + op->len, size + 1 - op->len);
       if (n < 0) return (int)n;
       op->len += (size_t)n;
@@ -43,13 +47,15 @@ static int read_all(la_fs_read_file *op, int fd, size_t size, bool regular) {
 static ssize_t read_file(la_work *work) {
   la_fs_read_file *op = la_container(work, la_fs_read_file, work);
   struct stat st;
-  int fd = la_posix_open(op->path, O_RDONLY, 0);
+  int fd = la_posix_open_patiently(op->path, O_RDONLY, 0, &work->unwanted);
   if (fd < 0) return fd;
   int err = fstat(fd, &st) != 0 ? la_posix_errno() : 0;
   if (err == 0 && S_ISDIR(st.st_mode)) err = UV_EISDIR;
   bool regular = err == 0 && S_ISREG(st.st_mode) && st.st_size > 0;
   if (regular && (uint64_t)st.st_size > op->max) err = UV_EFBIG;
-  if (err == 0) err = read_all(op, fd, regular ? (size_t)st.st_size : UNKNOWN_SIZE, regular);
+  if (err == 0)
+    err = read_all(op, fd, regular ? (size_t)st.st_size : UNKNOWN_SIZE, regular,
+                   !S_ISREG(st.st_mode));
   close(fd);
   return err;
 }
@@ -77,9 +83,8 @@ la_fs_read_file *la_fs_read_file_new(la_reactor *r, const char *path, size_t max
 /* ---- write_file -------------------------------------------------------------------*/
 
 static int write_plain(la_fs_write_file *op) {
-  int fd =
-      la_posix_open(op->path, O_WRONLY | O_CREAT | (op->how == LA_FS_APPEND ? O_APPEND : O_TRUNC),
-                    op->mode);
+  int flags = O_WRONLY | O_CREAT | (op->how == LA_FS_APPEND ? O_APPEND : O_TRUNC);
+  int fd = la_posix_open_patiently(op->path, flags, op->mode, &op->work.unwanted);
   if (fd < 0) return fd;
   int err = la_posix_write_all(fd, op->data, op->len, &op->done);
   int closed = la_posix_close(fd);
@@ -113,7 +118,8 @@ static int open_temporary(char *name, mode_t mode) {
   return fd;
 }
 
-static int sync_folder_of(const char *path) {
+/* The folder of `path`, or a negative errno. */
+static int open_folder_of(const char *path) {
   const char *slash = strrchr(path, '/');
   size_t len = slash == NULL ? 0 : (size_t)(slash - path) + 1;
   char *folder = malloc(len + 2);
@@ -122,11 +128,11 @@ static int sync_folder_of(const char *path) {
   memcpy(folder + len, ".", 2);
   int fd = la_posix_open(folder, O_RDONLY, 0);
   free(folder);
-  if (fd < 0) return fd;
-  int err = fsync(fd) != 0 ? la_posix_errno() : 0;
-  close(fd);
-  return err == UV_EINVAL ? 0 : err; /* a file system that cannot sync folders */
+  return fd;
 }
+
+/* Some file systems cannot sync folders. */
+static int sync_folder(int fd) { return fsync(fd) == 0 || errno == EINVAL ? 0 : la_posix_errno(); }
 
 static int fill_temporary(la_fs_write_file *op, int fd, const struct stat *old) {
   int err = la_posix_write_all(fd, op->data, op->len, &op->done);
@@ -136,31 +142,73 @@ static int fill_temporary(la_fs_write_file *op, int fd, const struct stat *old) 
   return err != 0 ? err : closed;
 }
 
-static int replace(la_fs_write_file *op, const char *target) {
-  struct stat st;
-  bool there = stat(target, &st) == 0;
-  if (there && S_ISDIR(st.st_mode)) return UV_EISDIR;
+/* All that may fail does so before the rename, but for the sync of the folder, which is
+** opened beforehand; one that may not be read cannot be synced. */
+static int replace(la_fs_write_file *op, const char *target, const struct stat *old) {
+  int folder = open_folder_of(target);
+  if (folder < 0 && folder != UV_EACCES) return folder;
   char *temporary = temporary_name(target);
-  if (temporary == NULL) return UV_ENOMEM;
-  int fd = open_temporary(temporary, there ? st.st_mode & 0777 : (mode_t)op->mode);
-  int err = fd;
-  if (fd >= 0) {
-    err = fill_temporary(op, fd, there ? &st : NULL);
+  int err = UV_ENOMEM;
+  if (temporary != NULL)
+    err = open_temporary(temporary, old != NULL ? old->st_mode & 0777 : (mode_t)op->mode);
+  if (err >= 0) {
+    err = fill_temporary(op, err, old);
     if (err == 0 && rename(temporary, target) != 0) err = la_posix_errno();
     if (err != 0)
       unlink(temporary);
-    else
-      err = sync_folder_of(target);
+    else if (folder >= 0)
+      err = sync_folder(folder);
   }
   free(temporary);
+  if (folder >= 0) close(folder);
   return err;
 }
 
-/* A link stays a link: what it leads to is replaced. */
+/* Where the symbolic link at `path` leads, malloced; NULL and *err. */
+static char *link_target(const char *path, int *err) {
+  char to[PATH_MAX];
+  ssize_t n = readlink(path, to, sizeof to);
+  *err = n < 0 ? la_posix_errno() : n == sizeof to ? UV_ENAMETOOLONG : 0;
+  if (*err != 0) return NULL;
+  const char *slash = to[0] == '/' ? NULL : strrchr(path, '/');
+  size_t folder = slash == NULL ? 0 : (size_t)(slash - path) + 1;
+  char *target = malloc(folder + (size_t)n + 1);
+  if (target == NULL) {
+    *err = UV_ENOMEM;
+    return NULL;
+  }
+  memcpy(target, path, folder);
+  memcpy(target + folder, to, (size_t)n);
+  target[folder + (size_t)n] = '\0';
+  return target;
+}
+
+enum { LINKS_MAX = 40 }; /* as Linux */
+
+/* A link stays a link: what it leads to, be it there or not, is replaced. (realpath(3)
+** fails for what is not there.) */
 static int write_atomic(la_fs_write_file *op) {
-  char *target = realpath(op->path, NULL);
-  if (target == NULL && errno != ENOENT) return la_posix_errno();
-  int err = replace(op, target != NULL ? target : op->path);
+  struct stat st;
+  int err = 0;
+  char *target = strdup(op->path);
+  if (target == NULL) return UV_ENOMEM;
+  for (int links = 0;; links++) {
+    if (lstat(target, &st) != 0) {
+      err = errno == ENOENT ? replace(op, target, NULL) : la_posix_errno();
+      break;
+    }
+    if (!S_ISLNK(st.st_mode)) {
+      err = S_ISREG(st.st_mode)   ? replace(op, target, &st)
+            : S_ISDIR(st.st_mode) ? UV_EISDIR
+                                  : UV_EINVAL;
+      break;
+    }
+    char *next = links < LINKS_MAX ? link_target(target, &err) : NULL;
+    if (links == LINKS_MAX) err = UV_ELOOP;
+    free(target);
+    target = next;
+    if (next == NULL) return err;
+  }
   free(target);
   return err;
 }

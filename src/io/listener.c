@@ -22,7 +22,7 @@ struct la_listener {
   int held;         /* accepted, and waiting for memory to make a stream of; or -1 */
   la_stream *spare; /* made beforehand, so that no connection is lost to want of memory */
   la_list waiting;
-  la_timer backoff; /* wakes the first that waits */
+  la_timer backoff; /* wakes the first that waits; its waker is that of its newest poll */
   uint64_t backoff_ns;
   unsigned long backoffs;
 };
@@ -205,6 +205,15 @@ static void back_off(la_listener *l, la_context *cx) {
                   la_waker_clone(cx->waker));
 }
 
+/* The back-off wakes whoever polled the first accept last: its task may have been another
+** when the back-off began. */
+static void back_off_for(la_listener *l, const la_context *cx) {
+  la_waker old = l->backoff.waker;
+  if (la_waker_will_wake(&old, cx->waker)) return;
+  l->backoff.waker = la_waker_clone(cx->waker);
+  la_waker_drop(old);
+}
+
 static void wait_turn(la_accept *a, la_context *cx) {
   la_listener *l = a->listener;
   if (!a->queued) la_list_push(&l->waiting, &a->node);
@@ -233,10 +242,14 @@ static la_poll accept_poll(la_future *f, la_context *cx) {
   if (!la_listener_is_open(l)) return finish(a, a->queued ? UV_ECANCELED : UV_EBADF);
   if (!my_turn(a) || (!l->ready && l->held < 0) || !la_timer_idle(&l->backoff)) {
     wait_turn(a, cx);
+    if (!la_timer_idle(&l->backoff) && my_turn(a)) back_off_for(l, cx);
     int err = l->ready ? 0 : start_listening(l);
     return err == 0 ? LA_PENDING : finish(a, err);
   }
-  if (!la_budget_take(cx)) return LA_PENDING;
+  if (!la_budget_take(cx)) {
+    wait_turn(a, cx);
+    return LA_PENDING;
+  }
   int err = next_stream(l, &a->stream);
   if (err == 0) l->backoff_ns = 0;
   if (err == UV_EAGAIN || out_of_something(err)) {

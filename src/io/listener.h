@@ -32,7 +32,7 @@ void la_listener_ref(la_listener *l);
 void la_listener_unref(la_listener *l); /* the last one closes */
 
 int la_listener_local(const la_listener *l, la_address *out);
-unsigned long la_listener_backoffs(const la_listener *l);
+unsigned long la_listener_backoffs(const la_listener *l); /* for tests */
 
 typedef struct la_accept {
   la_future base;

@@ -2,6 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -17,6 +20,43 @@ int la_posix_open(const char *path, int flags, int mode) {
   do fd = open(path, flags | O_CLOEXEC, mode);
   while (fd < 0 && errno == EINTR);
   return fd >= 0 ? fd : la_posix_errno();
+}
+
+static bool is_unwanted(const atomic_bool *unwanted) {
+  return atomic_load_explicit(unwanted, memory_order_relaxed);
+}
+
+static bool is_fifo(const char *path) {
+  struct stat st;
+  return stat(path, &st) == 0 && S_ISFIFO(st.st_mode);
+}
+
+static int make_blocking(int fd) {
+  int flags = fcntl(fd, F_GETFL);
+  if (flags >= 0 && fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) == 0) return fd;
+  int err = la_posix_errno();
+  close(fd);
+  return err;
+}
+
+int la_posix_open_patiently(const char *path, int flags, int mode, const atomic_bool *unwanted) {
+  for (int nap = 1;; nap = nap * 2 < LA_POSIX_LOOK_MS ? nap * 2 : LA_POSIX_LOOK_MS) {
+    int fd = la_posix_open(path, flags | O_NONBLOCK, mode);
+    if (fd >= 0) return make_blocking(fd);
+    if (fd == UV_EAGAIN) return la_posix_open(path, flags, mode); /* a lease is being broken */
+    if (fd != UV_ENXIO || !is_fifo(path)) return fd;
+    if (is_unwanted(unwanted)) return UV_ECANCELED;
+    poll(NULL, 0, nap);
+  }
+}
+
+int la_posix_wait_readable(int fd, const atomic_bool *unwanted) {
+  struct pollfd p = {.fd = fd, .events = POLLIN};
+  for (;;) {
+    int n = poll(&p, 1, LA_POSIX_LOOK_MS);
+    if (n > 0 || (n < 0 && errno != EINTR)) return 0; /* the read tells what there is */
+    if (is_unwanted(unwanted)) return UV_ECANCELED;
+  }
 }
 
 /* EINTR: on Linux the descriptor is closed none the less. */

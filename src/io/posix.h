@@ -5,12 +5,24 @@
 #ifndef LA_IO_POSIX_H
 #define LA_IO_POSIX_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 int la_posix_errno(void); /* errno, as libuv gives it */
 int la_posix_open(const char *path, int flags, int mode);
+
+/* The same, without waiting in the system for the other end of a FIFO: to read, it is open at
+** once, and la_posix_wait_readable waits for the first writer; to write, a reader is waited
+** for here. Nor is a terminal line waited for that is not connected. The descriptor is a
+** blocking one. UV_ECANCELED, at most LA_POSIX_LOOK_MS after *unwanted is set. */
+int la_posix_open_patiently(const char *path, int flags, int mode, const atomic_bool *unwanted);
+enum { LA_POSIX_LOOK_MS = 50 };
+
+/* Until fd has something to read, or has ended; UV_ECANCELED as above. */
+int la_posix_wait_readable(int fd, const atomic_bool *unwanted);
+
 int la_posix_close(int fd); /* the descriptor is gone, whatever is returned */
 
 /* The position is the descriptor's own; */

@@ -4,7 +4,10 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { NUMERAL_MAX = 200 }; /* as liolib's L_MAXLENNUM; this many are too many */
+enum {
+  NUMERAL_MAX = 200, /* as liolib's L_MAXLENNUM */
+  SPACES_MAX = 4096  /* more white space than that before a numeral is taken for good */
+};
 
 void la_reader_init(la_reader *rd, la_reactor *r, const la_source *source) {
   *rd = (la_reader){.base = {source->future}, .source = source, .reactor = r};
@@ -24,6 +27,7 @@ static void begin(la_reader *rd, la_read_kind kind, size_t limit) {
   rd->scanned = rd->span = 0;
   rd->status = 0;
   rd->under_way = true;
+  rd->gathers = false;
 }
 
 void la_reader_some(la_reader *rd, size_t max) { begin(rd, LA_READ_SOME, max); }
@@ -76,19 +80,28 @@ typedef struct scan {
   const char *p;
   size_t len, at;
   bool more; /* wants a byte that is not there yet */
+  bool over; /* there are too many: the rest is left, and there is no numeral */
 } scan;
 
 static int peek(scan *s) {
-  if (s->at < s->len && s->at < NUMERAL_MAX) return (unsigned char)s->p[s->at];
-  if (s->at >= s->len) s->more = true;
+  if (s->at < s->len) return (unsigned char)s->p[s->at];
+  s->more = true;
   return -1;
+}
+
+/* liolib's nextc. */
+static bool advance(scan *s) {
+  if (s->at < NUMERAL_MAX) {
+    s->at++;
+    return true;
+  }
+  s->over = true;
+  return false;
 }
 
 static bool accept2(scan *s, const char *set) {
   int c = peek(s);
-  if (c != set[0] && c != set[1]) return false;
-  s->at++;
-  return true;
+  return (c == set[0] || c == set[1]) && advance(s);
 }
 
 static bool is_digit(int c, bool hex) {
@@ -98,7 +111,7 @@ static bool is_digit(int c, bool hex) {
 
 static unsigned digits(scan *s, bool hex) {
   unsigned n = 0;
-  for (; is_digit(peek(s), hex); s->at++) n++;
+  while (is_digit(peek(s), hex) && advance(s)) n++;
   return n;
 }
 
@@ -128,12 +141,16 @@ static bool find_number(la_reader *rd, bool at_end) {
     if (c != ' ' && (c < '\t' || c > '\r')) break;
     rd->start++;
   }
+  if (rd->start > SPACES_MAX && !rd->gathers) { /* whoever sends no end of them fills no memory */
+    la_rbuf_taken(&rd->buf, rd->start);
+    rd->start = 0;
+  }
   scan s = {.p = bytes(rd), .len = there(rd)};
   if (s.len == 0) return false;
   scan_numeral(&s);
   if (s.more && !at_end) return false;
   rd->span = s.at;
-  if (s.at == NUMERAL_MAX) rd->status = UV_ENOBUFS;
+  if (s.over) rd->status = UV_ENOBUFS;
   return true;
 }
 
@@ -157,9 +174,8 @@ static bool over_limit(la_reader *rd) {
 
 /* ---- the future -------------------------------------------------------------------*/
 
-static void end(la_reader *rd, int status) {
+static void fail(la_reader *rd, int status) {
   rd->status = status;
-  if (status == 0) return;
   size_t len = there(rd);
   if (la_rbuf_len(&rd->buf) == 0) la_rbuf_settle(&rd->buf, rd->reactor);
   rd->span = len;
@@ -169,12 +185,11 @@ static void end(la_reader *rd, int status) {
 
 /* The stream has ended: the rest is a line, or what liolib would make of it. */
 static void end_of_stream(la_reader *rd) {
-  bool found = find(rd, true);
-  if (!found && rd->kind == LA_READ_LINE && there(rd) > 0) {
+  if (find(rd, true)) return;
+  if (rd->kind == LA_READ_LINE && there(rd) > 0)
     rd->span = there(rd);
-    found = true;
-  }
-  end(rd, found ? rd->status : UV_EOF);
+  else
+    fail(rd, UV_EOF);
 }
 
 static size_t wanted(const la_reader *rd) {
@@ -189,7 +204,7 @@ static la_poll poll(la_reader *rd, la_context *cx) {
     bool found = find(rd, false);
     if ((found || over_limit(rd)) && !paid && !la_budget_take(cx)) return LA_PENDING;
     if (over_limit(rd)) {
-      end(rd, UV_ENOBUFS);
+      fail(rd, UV_ENOBUFS);
       return LA_READY;
     }
     if (found) return LA_READY;
@@ -202,7 +217,7 @@ static la_poll poll(la_reader *rd, la_context *cx) {
     if (n == 0)
       end_of_stream(rd);
     else
-      end(rd, (int)n);
+      fail(rd, (int)n);
     return LA_READY;
   }
 }

@@ -13,7 +13,8 @@
 **   status      span
 **   0           the result
 **   UV_EOF      the stream ended before there was (all of) it: what there was
-**   UV_ENOBUFS  more than `max` bytes, or a numeral of 200 characters: what there is
+**   UV_ENOBUFS  more than `max` bytes: what there is; or a numeral of more than 200
+**               characters: these, which io.read would take too
 **   other errno the source failed, or UV_ENOMEM: what there was
 */
 #ifndef LA_IO_READER_H
@@ -58,6 +59,7 @@ struct la_reader {
   int status;
   unsigned char kind; /* la_read_kind */
   bool under_way;     /* begun, and not ready yet */
+  bool gathers;       /* it is one of several: see la_reader_keep */
 };
 
 /* Empty, with no read under way; it holds no reference of its own to the reactor. */
@@ -74,8 +76,9 @@ void la_reader_exact(la_reader *rd, size_t n);
 void la_reader_all(la_reader *rd, size_t max);
 /* Up to and with the delimiter, which is not copied and must live as long as the read. */
 void la_reader_until(la_reader *rd, const char *delimiter, size_t len, size_t max);
-/* The characters that liolib's "n" would read, white space before them taken already;
-** maybe none, and maybe no numeral: lua_stringtonumber decides. */
+/* The characters that liolib's "n" would read, after white space; maybe none, and maybe no
+** numeral: lua_stringtonumber decides. White space is taken with them; of more than 4 KiB
+** most is taken before, for good. */
 void la_reader_number(la_reader *rd);
 
 static inline const char *la_reader_span(const la_reader *rd, size_t *len) {
@@ -86,9 +89,11 @@ static inline const char *la_reader_span(const la_reader *rd, size_t *len) {
 /* Takes the span off the buffer, and what is before it. */
 void la_reader_take(la_reader *rd);
 
-/* Several reads as one, which takes the bytes of all or of none: la_reader_keep after each,
-** instead of a take, and la_reader_take_kept at the end. When it never comes to that,
+/* Several reads as one, which takes the bytes of all or of none: la_reader_gather when each
+** begins, la_reader_keep after it, instead of a take, and la_reader_take_kept at the end. When it
+*never comes to that,
 ** la_reader_release before the next read gives them back. */
+static inline void la_reader_gather(la_reader *rd) { rd->gathers = true; }
 static inline void la_reader_keep(la_reader *rd) { rd->kept = rd->start + rd->span; }
 static inline void la_reader_release(la_reader *rd) { rd->kept = 0; }
 void la_reader_take_kept(la_reader *rd);

@@ -66,12 +66,12 @@ size_t la_stream_forget_write(la_stream *s);
 ** la_stream_forget_write). */
 la_poll la_stream_poll_shutdown(la_stream *s, la_context *cx, int *status);
 
-/* Pending operations are woken and end with UV_ECANCELED, later ones with UV_EBADF. Bytes
-** that were read and not taken stay readable. Twice is harmless. The descriptor is closed
-** at once. */
+/* Pending operations are woken and end with UV_ECANCELED, later ones with UV_EBADF. The
+** reader keeps what it had read until the stream is freed, and would still give it out:
+** whoever begins reads looks first whether the stream is open (l_io.c does). Twice is
+** harmless. The descriptor is closed at once. */
 static inline void la_stream_close(la_stream *s) { la_handle_close(&s->handle); }
 
-static inline void la_stream_ref(la_stream *s) { la_handle_ref(&s->handle); }
 /* The last one closes and frees it. No read or write may be pending. */
 static inline void la_stream_unref(la_stream *s) { la_handle_unref(&s->handle); }
 

@@ -1,8 +1,8 @@
 #include "lib/dump.h"
 
 #include <lauxlib.h>
-#include <string.h>
 
+#include "bridge/combine.h"
 #include "bridge/task_object.h"
 
 const char *la_task_state(const la_runtime *rt, const la_task *t) {
@@ -10,48 +10,90 @@ const char *la_task_state(const la_runtime *rt, const la_task *t) {
   return la_task_scheduled(t) ? "ready" : "waiting";
 }
 
-/* "waits for sleep", "waits for task 3". */
-static void add_awaited(lua_State *L, const la_coro *c) {
-  if (!la_coro_awaits(c)) {
+/* ", waits for sleep", ", waits for task 3", or nothing. */
+static void add_awaited(lua_State *L, const la_future *f) {
+  if (f == NULL) {
     lua_pushliteral(L, "");
-  } else if (strcmp(c->inner->vt->name, "task") == 0) {
-    const la_join *j = la_container(c->inner, la_join, base);
-    lua_pushfstring(L, ", waits for task %I", (lua_Integer)j->task->id);
-  } else {
-    lua_pushfstring(L, ", waits for %s", c->inner->vt->name);
+    return;
   }
+  const la_task *t = la_join_task(f);
+  const char *name = f->vt->name;
+  if (t != NULL)
+    lua_pushfstring(L, ", waits for task %I", (lua_Integer)t->id);
+  else
+    lua_pushfstring(L, ", waits for %s", name != NULL ? name : "a future");
 }
 
-/* Pushes the block of one task. */
-static void push_task(lua_State *L, la_runtime *rt, la_task *t) {
-  la_coro *c = (la_coro *)(void *)la_task_future(t);
-  int base = lua_gettop(L);
-  la_task_object_push(L, rt, t);
-  lua_pushfstring(L, "task %I", (lua_Integer)t->id);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &la_task_names_key);
-  lua_pushvalue(L, base + 1);
-  if (lua_rawget(L, -2) == LUA_TSTRING)
-    lua_pushfstring(L, " '%s'", lua_tostring(L, -1));
-  else
-    lua_pushliteral(L, "");
-  lua_replace(L, base + 3);
-  lua_settop(L, base + 3);
+static void add_state(lua_State *L, const la_runtime *rt, const la_task *t) {
   lua_pushfstring(L, ": %s%s", la_task_state(rt, t),
                   la_task_has(t, LA_TASK_CANCELLED) ? ", cancelled" : "");
-  if (rt->ex->current != t)
-    add_awaited(L, c);
-  else
-    lua_pushliteral(L, "");
-  lua_pushliteral(L, ", spawned at ");
-  la_place_push(L, &rt->places, ((const la_task_object *)c->owner)->place);
-  lua_pushliteral(L, "\n");
+}
+
+static void add_traceback(lua_State *L, const la_coro *c) {
   if (c->co != NULL)
     luaL_traceback(L, c->co, NULL, c->co == L ? 1 : 0);
   else
     lua_pushliteral(L, "(it has not begun)");
   lua_pushliteral(L, "\n");
-  lua_concat(L, lua_gettop(L) - base - 1);
-  lua_replace(L, base + 1);
+}
+
+static const la_future *awaited_by(const la_coro *c) { return la_coro_awaits(c) ? c->inner : NULL; }
+
+/* Pushes "task 3", with its name. */
+static void push_title(lua_State *L, la_runtime *rt, la_task *t) {
+  int base = lua_gettop(L);
+  lua_pushfstring(L, "task %I", (lua_Integer)t->id);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &la_task_names_key);
+  la_task_object_push(L, rt, t);
+  if (lua_rawget(L, -2) == LUA_TSTRING) {
+    lua_pushfstring(L, "%s '%s'", lua_tostring(L, base + 1), lua_tostring(L, -1));
+    lua_replace(L, base + 1);
+  }
+  lua_settop(L, base + 1);
+}
+
+/* Pushes the block of one task. */
+static void push_task(lua_State *L, la_runtime *rt, la_task *t) {
+  const la_coro *c = la_task_coro(t);
+  int base = lua_gettop(L);
+  push_title(L, rt, t);
+  add_state(L, rt, t);
+  add_awaited(L, rt->ex->current != t ? awaited_by(c) : NULL);
+  lua_pushliteral(L, ", spawned at ");
+  la_place_push(L, &rt->places, ((const la_task_object *)c->owner)->place);
+  lua_pushliteral(L, "\n");
+  add_traceback(L, c);
+  lua_concat(L, lua_gettop(L) - base);
+}
+
+/* Pushes what an arm is part of: "task 3, arm 2 of join", or of an arm in turn. */
+static void push_arm_title(lua_State *L, la_runtime *rt, la_task *t) {
+  int base = lua_gettop(L);
+  const la_group *g = la_task_group(t);
+  la_task *owner = g != NULL ? g->owner : NULL;
+  const la_member *m = (const la_member *)(const void *)la_task_future(t);
+  luaL_checkstack(L, LUA_MINSTACK, "async.dump");
+  if (owner == NULL || la_task_has(owner, LA_TASK_COMPLETE))
+    lua_pushliteral(L, "nobody's");
+  else if (la_task_is_member(owner))
+    push_arm_title(L, rt, owner);
+  else
+    push_title(L, rt, owner);
+  lua_pushfstring(L, ", arm %I of %s", (lua_Integer)m->index + 1,
+                  g != NULL ? g->name : "what is gone");
+  lua_concat(L, lua_gettop(L) - base);
+}
+
+/* Pushes the block of a member of a group. */
+static void push_arm(lua_State *L, la_runtime *rt, la_task *t) {
+  int base = lua_gettop(L);
+  la_arm_info arm = la_arm_of(t);
+  push_arm_title(L, rt, t);
+  add_state(L, rt, t);
+  add_awaited(L, arm.coro != NULL ? awaited_by(arm.coro) : arm.waits_for);
+  lua_pushliteral(L, "\n");
+  if (arm.coro != NULL) add_traceback(L, arm.coro);
+  lua_concat(L, lua_gettop(L) - base);
 }
 
 void la_push_dump(lua_State *L, la_runtime *rt) {
@@ -59,7 +101,11 @@ void la_push_dump(lua_State *L, la_runtime *rt) {
   luaL_checkstack(L, 2 * LUA_MINSTACK, "async.dump");
   luaL_buffinit(L, &b);
   for (la_node *n = rt->ex->live.head.next; n != &rt->ex->live.head; n = n->next) {
-    push_task(L, rt, la_container(n, la_task, live));
+    la_task *t = la_container(n, la_task, live);
+    if (la_task_is_member(t))
+      push_arm(L, rt, t);
+    else
+      push_task(L, rt, t);
     luaL_addvalue(&b);
   }
   luaL_pushresult(&b);

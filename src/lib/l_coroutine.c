@@ -6,10 +6,19 @@
 ** resumes downwards again. A yield without an inner future is the program's own.
 */
 #include "bridge/compat.h"
+#include "bridge/future_object.h"
 #include "bridge/scope.h"
+#include "bridge/task_object.h"
 #include "lib/lib.h"
 
-enum { RESUME, WRAP };
+/* A continuation's context is one of these, and the scope in which the coroutine was resumed
+** in the bits above. */
+enum { RESUME, WRAP, KIND = 1 };
+
+static bool is_wrap(lua_KContext k) { return (k & KIND) == WRAP; }
+static la_scope *scope_of(lua_KContext k) { return (la_scope *)(k & ~(lua_KContext)KIND); }
+
+static char coroutine_guard_key; /* registry: the guard of the threads made here */
 
 static lua_State *check_thread(lua_State *L, int arg) {
   lua_State *co = lua_tothread(L, arg);
@@ -20,6 +29,9 @@ static lua_State *check_thread(lua_State *L, int arg) {
 static int create(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   lua_State *co = lua_newthread(L);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &coroutine_guard_key);
+  lua_xmove(L, co, 1);
+  lua_toclose(co, LA_THREAD_GUARD);
   lua_pushvalue(L, 1);
   lua_xmove(L, co, 1);
   return 1;
@@ -41,9 +53,10 @@ static int finish(lua_State *L, lua_State *co, int status, int n, lua_KContext k
     lua_pop(co, n);
     return luaL_error(L, "too many results to resume");
   }
-  if (kind == RESUME) {
-    lua_pushboolean(L, ok);
+  if (!is_wrap(kind)) {
     lua_xmove(co, L, n);
+    lua_pushboolean(L, ok);
+    lua_insert(L, -n - 1);
     return n + 1;
   }
   /* As in coroutine.wrap: a failed coroutine is closed, which may change the error. */
@@ -60,18 +73,22 @@ static int finish(lua_State *L, lua_State *co, int status, int n, lua_KContext k
 
 static int resumed(lua_State *L, int status, lua_KContext kind);
 
-/* Resumes the coroutine, whose `n` arguments are on its own stack. */
-static int resume_thread(lua_State *L, lua_State *co, int n, lua_KContext kind) {
+/* Resumes the coroutine, whose `n` arguments are on its own stack. `again`: the await that it
+** passed on is over. */
+static int resume_thread(lua_State *L, lua_State *co, int n, lua_KContext kind, bool again) {
   la_runtime *rt = la_rt;
   bool in_task = rt != NULL && rt->running == L && rt->current != NULL && lua_isyieldable(L);
   la_coro *c = in_task ? rt->current : NULL;
-  la_scope *scope = in_task ? c->scope : NULL;
+  if (in_task && !again) kind |= (lua_KContext)c->scope;
+  la_scope *scope = scope_of(kind);
   if (in_task) rt->running = co;
   int results, status = lua_resume(co, L, n, &results);
+  if (status == LUA_OK) results -= LA_THREAD_GUARD; /* it counts all that is on the stack */
   if (!in_task) return finish(L, co, status, results, kind);
   rt->running = L;
   if (status == LUA_YIELD && la_coro_awaits(c)) {
     lua_pop(co, results);
+    rt->passing++;
     return lua_yieldk(L, 0, kind, resumed);
   }
   if (c->scope != scope && status == LUA_YIELD) {
@@ -86,24 +103,25 @@ static int resume_thread(lua_State *L, lua_State *co, int n, lua_KContext kind) 
 
 /* The coroutine is at index 1, or, for wrap, the first upvalue. */
 static lua_State *subject(lua_State *L, lua_KContext kind) {
-  return lua_tothread(L, kind == RESUME ? 1 : lua_upvalueindex(1));
+  return lua_tothread(L, is_wrap(kind) ? lua_upvalueindex(1) : 1);
 }
 
 static int resumed(lua_State *L, int status, lua_KContext kind) {
   (void)status;
   if (la_rt == NULL || la_rt->running != L) return lua_yieldk(L, 0, kind, resumed);
-  return resume_thread(L, subject(L, kind), 0, kind);
+  la_rt->passing--;
+  return resume_thread(L, subject(L, kind), 0, kind, true);
 }
 
 /* Moves the n arguments on top of L over and resumes. */
 static int begin(lua_State *L, lua_State *co, int n, lua_KContext kind) {
   if (!lua_checkstack(co, n + 1)) return luaL_error(L, "too many arguments to resume");
-  if (lua_status(co) == LUA_OK && lua_gettop(co) == 0) {
+  if (lua_status(co) == LUA_OK && lua_gettop(co) <= LA_THREAD_GUARD) {
     lua_pushliteral(co, "cannot resume dead coroutine");
     return finish(L, co, LUA_ERRRUN, 1, kind);
   }
   lua_xmove(L, co, n);
-  return resume_thread(L, co, n, kind);
+  return resume_thread(L, co, n, kind, false);
 }
 
 static int resume(lua_State *L) { return begin(L, check_thread(L, 1), lua_gettop(L) - 1, RESUME); }
@@ -118,7 +136,64 @@ static int wrap(lua_State *L) {
   return 1;
 }
 
+/* ---- threads that somebody closes -----------------------------------------------------*/
+
+/* The coroutine that the innermost function of a suspended thread has resumed and waits for;
+** NULL: it is none of ours. `at` is as before. */
+static lua_State *resumed_by(lua_State *at) {
+  lua_Debug ar;
+  lua_State *co = NULL;
+  int top = lua_gettop(at);
+  if (!lua_checkstack(at, 3) || !lua_getstack(at, 0, &ar) || !lua_getinfo(at, "f", &ar))
+    return NULL;
+  lua_CFunction f = lua_tocfunction(at, -1);
+  if (f == call_wrapped ? lua_getupvalue(at, -1, 1) != NULL
+                        : f == resume && lua_getlocal(at, &ar, 1) != NULL)
+    co = lua_tothread(at, -1);
+  lua_settop(at, top);
+  return co;
+}
+
+static bool waits_in(const la_coro *c, const lua_State *closed) {
+  if (!la_coro_awaits(c)) return false;
+  for (lua_State *at = c->co; at != NULL; at = resumed_by(at))
+    if (at == closed) return true;
+  return false;
+}
+
+/* The __close of the guard, on the thread that is being closed: what a coroutine of ours waits
+** for in it may refer to strings on its stack, and the scopes of the calls in it are over. */
+static int thread_closed(lua_State *L) {
+  la_runtime *rt = la_rt;
+  if (rt == NULL || rt->closing || rt->ex == NULL) return 0;
+  for (la_node *n = rt->ex->live.head.next; n != &rt->ex->live.head; n = n->next) {
+    la_coro *c = la_task_coro(la_container(n, la_task, live));
+    if (c != NULL && waits_in(c, L)) la_coro_thread_closed(c);
+  }
+  for (la_node *n = rt->futures.head.next; n != &rt->futures.head; n = n->next) {
+    la_coro *c = la_future_object_coro(la_container(n, la_future_object, started));
+    if (c != NULL && waits_in(c, L)) la_coro_thread_closed(c);
+  }
+  return 0;
+}
+
+/* The same for those made here, of which most that are closed wait for nothing. */
+static int coroutine_closed(lua_State *L) {
+  return la_rt != NULL && la_rt->passing > 0 ? thread_closed(L) : 0;
+}
+
+static void set_guard(lua_State *L, const void *key, lua_CFunction close) {
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, close);
+  lua_setfield(L, -2, "__close");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+}
+
 void la_open_coroutine(lua_State *L) {
+  set_guard(L, &la_thread_guard_key, thread_closed);
+  set_guard(L, &coroutine_guard_key, coroutine_closed);
   static const luaL_Reg functions[] = {{"create", create},
                                        {"resume", resume},
                                        {"wrap", wrap},

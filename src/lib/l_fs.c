@@ -1,5 +1,4 @@
 /* async.fs: operations on paths. */
-#include <string.h>
 #include <sys/stat.h>
 
 #include "io/fs.h"
@@ -152,11 +151,11 @@ static const char *entry_type(char c) {
 static int dir_next(lua_State *L) {
   size_t len, at = (size_t)lua_tointeger(L, lua_upvalueindex(2));
   const char *entries = lua_tolstring(L, lua_upvalueindex(1), &len);
-  if (at >= len) return 0;
-  const char *name = entries + at + 1;
+  char type;
+  const char *name = la_fs_dir_next(entries, len, &at, &type);
+  if (name == NULL) return 0;
   lua_pushstring(L, name);
-  lua_pushstring(L, entry_type(entries[at]));
-  at += strlen(name) + 2;
+  lua_pushstring(L, entry_type(type));
   lua_pushinteger(L, (lua_Integer)at);
   lua_replace(L, lua_upvalueindex(2));
   return 2;

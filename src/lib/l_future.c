@@ -10,8 +10,9 @@
 
 /* ---- futures -----------------------------------------------------------------------*/
 
-/* Its argument alone is on the stack. */
+/* Whatever is passed on to it is not for a Future or Task. */
 static int await_value(lua_State *L) {
+  lua_settop(L, 1);
   if (luaL_testudata(L, 1, LA_FUTURE_NAME) != NULL) return la_future_object_await(L);
   return la_task_await(L);
 }

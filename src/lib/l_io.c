@@ -5,6 +5,8 @@
 /* Longest line, numeral or delimited piece that is collected without being asked to. */
 #define DEFAULT_MAX ((size_t)PTRDIFF_MAX)
 
+enum { MAX_FORMATS = 250 }; /* as liolib's MAXARGLINE: with the stream, upvalues of a function */
+
 la_io_object *la_io_check(lua_State *L) {
   la_io_object *o = lua_touserdata(L, 1);
   if (o != NULL && lua_getmetatable(L, 1)) {
@@ -38,6 +40,12 @@ void *la_io_collect(la_io_object *o) {
   if (o->writing != NULL) *o->writing = NULL;
   o->self = NULL;
   return self;
+}
+
+static bool is_closed(const la_io_object *o) { return !o->cls->is_open(o->self); }
+
+int la_io_cut(const la_io_object *o, int status) {
+  return status == UV_EBADF && is_closed(o) ? UV_ECANCELED : status;
 }
 
 /* ---- reading -----------------------------------------------------------------------*/
@@ -80,7 +88,7 @@ static void begin_read(la_io_object *o, la_reader *rd, bool chop, void *room, la
 }
 
 static int push_failure(lua_State *L, read_future *r, const char *op) {
-  int n = la_fail(L, r->rd->status, op);
+  int n = la_fail(L, la_io_cut(r->o, r->rd->status), op);
   if (r->rd->status == UV_ENOBUFS) {
     lua_pushliteral(L, "more bytes than the limit came without the delimiter: read some of them, "
                        "or raise the limit");
@@ -98,29 +106,38 @@ static size_t check_count(lua_State *L, int arg) {
   return (size_t)n;
 }
 
+/* The format at `arg`: 0 for a count, or its letter. Raises when it is none. */
+static char check_format(lua_State *L, int arg) {
+  if (lua_isnoneornil(L, arg)) return 'l';
+  if (lua_type(L, arg) == LUA_TNUMBER) {
+    check_count(L, arg);
+    return 0;
+  }
+  const char *format = luaL_checkstring(L, arg);
+  if (*format == '*') format++; /* as io.read, which forgives it */
+  luaL_argcheck(L, *format != '\0' && strchr("lLan", *format) != NULL, arg,
+                "invalid format: \"l\", \"L\", \"n\", \"a\" or a count");
+  return *format;
+}
+
+/* All of those from index 2 on, before any of them is read; returns how many. */
+static int check_formats(lua_State *L) {
+  int top = lua_gettop(L);
+  for (int i = 2; i <= top; i++) check_format(L, i);
+  luaL_argcheck(L, top - 1 <= MAX_FORMATS, MAX_FORMATS + 2, "too many formats");
+  return top - 1;
+}
+
 /* Begins the read that the format at index 2 asks for. */
 static int begin_format(lua_State *L, la_io_object *o, la_reader *rd, void *room, la_future **f) {
-  bool chop = false;
-  if (lua_isnoneornil(L, 2)) {
-    la_reader_line(rd, DEFAULT_MAX);
-    chop = true;
-  } else if (lua_type(L, 2) == LUA_TNUMBER) {
-    la_reader_some(rd, check_count(L, 2));
-  } else {
-    const char *format = luaL_checkstring(L, 2);
-    if (*format == '*') format++; /* as io.read, which forgives it */
-    switch (*format) {
-    case 'l':
-      la_reader_line(rd, DEFAULT_MAX);
-      chop = true;
-      break;
-    case 'L': la_reader_line(rd, DEFAULT_MAX); break;
-    case 'a': la_reader_all(rd, DEFAULT_MAX); break;
-    case 'n': la_reader_number(rd); break;
-    default: return luaL_argerror(L, 2, "invalid format: \"l\", \"L\", \"n\", \"a\" or a count");
-    }
+  char format = check_format(L, 2);
+  switch (format) {
+  case 0: la_reader_some(rd, check_count(L, 2)); break;
+  case 'a': la_reader_all(rd, DEFAULT_MAX); break;
+  case 'n': la_reader_number(rd); break;
+  default: la_reader_line(rd, DEFAULT_MAX);
   }
-  begin_read(o, rd, chop, room, f);
+  begin_read(o, rd, format == 'l', room, f);
   return 0;
 }
 
@@ -129,6 +146,7 @@ static int read_begin(lua_State *L, void *room, la_future **f) {
   la_reader *rd = check_reader(L, o);
   if (lua_gettop(L) > 2)
     return luaL_error(L, "a future of read takes one format: use a function for more");
+  if (is_closed(o)) return la_fail(L, UV_EBADF, "read");
   return begin_format(L, o, rd, room, f);
 }
 
@@ -147,11 +165,12 @@ static bool push_result(lua_State *L, read_future *r) {
   la_reader *rd = r->rd;
   size_t len;
   const char *s = la_reader_span(rd, &len);
-  if (rd->status != 0 && rd->status != UV_EOF) {
+  bool too_long = rd->kind == LA_READ_NUMBER && rd->status == UV_ENOBUFS;
+  if (rd->status != 0 && rd->status != UV_EOF && !too_long) {
     push_failure(L, r, "read");
     return false;
   }
-  if (rd->status == UV_EOF) {
+  if (rd->status == UV_EOF || too_long) {
     lua_pushnil(L);
   } else if (rd->kind == LA_READ_NUMBER) {
     push_number(L, rd);
@@ -174,7 +193,10 @@ static const la_operation read_operation = {"read", read_begin, read_finish};
 ** taken, so that a cancelled one loses none. */
 static int part_begin(lua_State *L, void *room, la_future **f) {
   la_io_object *o = la_io_check(L);
-  return begin_format(L, o, o->cls->reader(o->self), room, f);
+  la_reader *rd = o->cls->reader(o->self);
+  int n = begin_format(L, o, rd, room, f);
+  la_reader_gather(rd);
+  return n;
 }
 
 static int part_finish(lua_State *L, la_future *f) {
@@ -213,9 +235,11 @@ static int read_more(lua_State *L, int status, lua_KContext k) {
 static int io_read(lua_State *L) {
   int count = lua_gettop(L) - 1;
   if (count <= 1) return la_operate(L, &read_operation);
-  luaL_argcheck(L, count < 200, 3, "too many formats");
+  check_formats(L);
   luaL_checkstack(L, count + LUA_MINSTACK, "too many formats");
-  check_reader(L, la_io_check(L));
+  la_io_object *o = la_io_check(L);
+  check_reader(L, o);
+  if (is_closed(o)) return la_fail(L, UV_EBADF, "read");
   return read_next(L, 1, count);
 }
 
@@ -223,6 +247,7 @@ static int read_exact_begin(lua_State *L, void *room, la_future **f) {
   la_io_object *o = la_io_check(L);
   size_t n = check_count(L, 2);
   la_reader *rd = check_reader(L, o);
+  if (is_closed(o)) return la_fail(L, UV_EBADF, "read_exact");
   la_reader_exact(rd, n);
   begin_read(o, rd, false, room, f);
   return 0;
@@ -254,6 +279,7 @@ static int read_until_begin(lua_State *L, void *room, la_future **f) {
   luaL_argcheck(L, len <= UINT32_MAX, 2, "the delimiter is too long");
   if (!lua_isnoneornil(L, 3)) max = check_count(L, 3);
   la_reader *rd = check_reader(L, o);
+  if (is_closed(o)) return la_fail(L, UV_EBADF, "read_until");
   la_reader_until(rd, delimiter, len, max);
   begin_read(o, rd, false, room, f);
   return 0;
@@ -274,18 +300,21 @@ static const la_operation read_until_operation = {"read_until", read_until_begin
                                                   read_until_finish};
 static int io_read_until(lua_State *L) { return la_operate(L, &read_until_operation); }
 
-/* Upvalues: the object and the format. Called by `for` with two values of no use. */
+/* Upvalues: how many formats, the object, and they. Called by `for` with two values of no
+** use. */
 static int lines_next(lua_State *L) {
+  int count = (int)lua_tointeger(L, lua_upvalueindex(1));
   lua_settop(L, 0);
-  lua_pushvalue(L, lua_upvalueindex(1));
-  lua_pushvalue(L, lua_upvalueindex(2));
-  return la_operate(L, &read_operation);
+  luaL_checkstack(L, count + 1, "too many formats");
+  for (int i = 0; i <= count; i++) lua_pushvalue(L, lua_upvalueindex(2 + i));
+  return io_read(L);
 }
 
 static int io_lines(lua_State *L) {
   la_io_check(L);
-  lua_settop(L, 2);
-  lua_pushcclosure(L, lines_next, 2);
+  lua_pushinteger(L, check_formats(L));
+  lua_insert(L, 1);
+  lua_pushcclosure(L, lines_next, lua_gettop(L));
   return 1;
 }
 
@@ -320,13 +349,20 @@ static const char *one_string(lua_State *L, size_t *len) {
   return lua_tolstring(L, 2, len);
 }
 
+static int fail_write(lua_State *L, int status, size_t done) {
+  int n = la_fail(L, status, "write");
+  lua_pushinteger(L, (lua_Integer)done);
+  lua_setfield(L, -2, "partial");
+  return n;
+}
+
 static int write_begin(lua_State *L, void *room, la_future **f) {
   size_t len;
   la_io_object *o = la_io_check(L);
   const char *data = one_string(L, &len);
   la_io_check_writer(L, o);
+  if (is_closed(o)) return fail_write(L, UV_EBADF, 0);
   if (len == 0) {
-    if (!o->cls->is_open(o->self)) return la_fail(L, UV_EBADF, "write");
     lua_settop(L, 1);
     return 1;
   }
@@ -345,10 +381,7 @@ static int write_finish(lua_State *L, la_future *f) {
     lua_pushvalue(L, 1);
     return 1;
   }
-  int n = la_fail(L, w->writer.status, "write");
-  lua_pushinteger(L, (lua_Integer)w->writer.done);
-  lua_setfield(L, -2, "partial");
-  return n;
+  return fail_write(L, la_io_cut(w->o, w->writer.status), w->writer.done);
 }
 
 static const la_operation write_operation = {"write", write_begin, write_finish};

@@ -37,6 +37,11 @@ la_io_object *la_io_live(lua_State *L, la_io_object *o);
 /* Pushes a new object of the class; `self` is set to NULL and to be filled in. */
 la_io_object *la_io_new(lua_State *L, const la_io_class *cls);
 
+/* The status of an operation that began while the object was open: UV_EBADF because it is
+** closed by now is UV_ECANCELED. (Those that begin later are refused before they begin,
+** whatever is in the buffer.) */
+int la_io_cut(const la_io_object *o, int status);
+
 /* For a future that writes: raises when there is one already. */
 void la_io_check_writer(lua_State *L, const la_io_object *o);
 

@@ -140,6 +140,7 @@ static int shutdown_begin(lua_State *L, void *room, la_future **f) {
   la_io_object *o = check_conn(L);
   luaL_checkoption(L, 2, "send", halves);
   la_io_check_writer(L, o);
+  if (!conn_is_open(o->self)) return la_fail(L, UV_EBADF, "shutdown");
   shutdown_future *s = room;
   s->base.vt = &shutdown_vtable;
   s->o = o;
@@ -150,7 +151,8 @@ static int shutdown_begin(lua_State *L, void *room, la_future **f) {
 }
 
 static int shutdown_finish(lua_State *L, la_future *f) {
-  return set_result(L, ((shutdown_future *)(void *)f)->inner.status, "shutdown");
+  const shutdown_future *s = (const shutdown_future *)(const void *)f;
+  return set_result(L, la_io_cut(s->o, s->inner.status), "shutdown");
 }
 
 static const la_operation shutdown_operation = {"shutdown", shutdown_begin, shutdown_finish};
@@ -198,6 +200,13 @@ static void dial_drop(la_future *f) {
 
 static const la_future_vtable dial_vtable = {dial_poll, dial_drop, "connect", NULL};
 
+/* getaddrinfo would take an empty one for all addresses, or for this machine. */
+static const char *check_host(lua_State *L, int arg) {
+  const char *host = la_check_text(L, arg);
+  luaL_argcheck(L, *host != '\0', arg, "the host is empty");
+  return host;
+}
+
 static int check_port(lua_State *L, int arg, int min) {
   lua_Integer port = luaL_checkinteger(L, arg);
   luaL_argcheck(L, port >= min && port <= 65535, arg, "not a port number");
@@ -212,7 +221,7 @@ static void check_socket_options(lua_State *L, int arg, socket_options *o) {
 static int connect_begin(lua_State *L, void *room, la_future **f) {
   static const char *const names[] = {"nodelay", "keepalive", "bind", NULL};
   (void)room;
-  const char *host = la_check_text(L, 1);
+  const char *host = check_host(L, 1);
   int port = check_port(L, 2, 1);
   socket_options options;
   la_address bind_to = {0};
@@ -268,7 +277,7 @@ static int listen_begin(lua_State *L, void *room, la_future **f) {
   static const char *const names[] = {"backlog", "reuseport", "ipv6only",
                                       "nodelay", "keepalive", NULL};
   (void)room;
-  const char *host = lua_isnoneornil(L, 1) ? "" : la_check_text(L, 1);
+  const char *host = lua_isnoneornil(L, 1) ? "" : check_host(L, 1);
   socket_options options;
   int port = check_port(L, 2, 0);
   la_check_options(L, 3, names);

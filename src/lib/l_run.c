@@ -1,4 +1,6 @@
 /* async.run: a runtime from its first task to its last byte. */
+#include <stdlib.h>
+
 #include "bridge/error.h"
 #include "bridge/future_object.h"
 #include "bridge/task_object.h"
@@ -12,7 +14,8 @@
 typedef struct run_state {
   la_runtime rt;
   la_reactor *reactor;
-  bool entered;
+  bool entered, seeded;
+  uint64_t seed;
 } run_state;
 
 static void cancel_all(la_executor *ex) {
@@ -40,12 +43,13 @@ static int run_tasks(lua_State *L) {
   }
   rt->ex = s->reactor->ex;
   rt->reactor = s->reactor;
+  if (s->seeded) la_executor_seed(rt->ex, s->seed);
   s->entered = true;
   la_runtime_enter(L, rt);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &la_task_metatable_key);
   la_owners_push(L);
   lua_rotate(L, 2, 2); /* the state, metatable, owners, function, arguments */
-  rt->root = la_task_object_spawn(L, rt, lua_gettop(L) - 4, 2, 3, 2)->task;
+  rt->root = la_task_object_spawn(L, rt, lua_gettop(L) - 4, 2, 3, 2, NULL)->task;
   la_task_ref(rt->root);
   lua_pushnil(L);
   la_run_end end = la_executor_run(rt->ex, rt->root);
@@ -54,6 +58,7 @@ static int run_tasks(lua_State *L) {
     lua_replace(L, -2);
   }
   la_task_unref(rt->root);
+  rt->ending = true;
   cancel_all(rt->ex);
   la_executor_run(rt->ex, NULL);
   return 2;
@@ -73,13 +78,44 @@ static int run_gc(lua_State *L) {
   return 0;
 }
 
+/* A plain table before the function is options. */
+static bool has_options(lua_State *L) {
+  if (lua_type(L, 1) != LUA_TTABLE) return false;
+  if (luaL_getmetafield(L, 1, "__call") == LUA_TNIL) return true;
+  lua_pop(L, 1);
+  return false;
+}
+
+/* The seed of `options`, or of LUA_ASYNC_SEED in the environment; false: neither. */
+static bool find_seed(lua_State *L, bool options, uint64_t *seed) {
+  static const char *const names[] = {"seed", NULL};
+  if (options) {
+    la_check_options(L, 1, names);
+    if (lua_getfield(L, 1, "seed") != LUA_TNIL) {
+      int is;
+      *seed = (uint64_t)lua_tointegerx(L, -1, &is);
+      luaL_argcheck(L, is, 1, "option 'seed' must be an integer");
+      lua_pop(L, 1);
+      return true;
+    }
+    lua_pop(L, 1);
+  }
+  const char *s = getenv("LUA_ASYNC_SEED");
+  if (s == NULL || *s == '\0') return false;
+  *seed = strtoull(s, NULL, 10);
+  return true;
+}
+
 static int run(lua_State *L) {
+  uint64_t seed = 0;
+  bool options = has_options(L), seeded = find_seed(L, options, &seed);
+  if (options) lua_remove(L, 1);
   la_push_callable(L, 1);
   if (la_runtime_of(L) != NULL)
     return luaL_error(L, "async.run inside of async.run: use async.spawn, or call the function");
   int n = lua_gettop(L);
   run_state *s = lua_newuserdatauv(L, sizeof *s, 0);
-  *s = (run_state){0};
+  *s = (run_state){.seeded = seeded, .seed = seed};
   luaL_setmetatable(L, RUN_NAME);
   lua_insert(L, 1);
   lua_pushcfunction(L, run_tasks);

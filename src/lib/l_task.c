@@ -14,10 +14,7 @@
 static int await_begin(lua_State *L, void *room, la_future **f) {
   la_task_object *o = luaL_checkudata(L, 1, LA_TASK_NAME);
   if (la_task_object_ended(o)) return la_task_object_results(L, 1);
-  if (la_rt == NULL || o->task->ex != la_rt->ex)
-    return luaL_error(L, "this task belongs to another run");
-  if (o->task == la_rt->ex->current)
-    return luaL_error(L, "a task cannot await itself: it would wait for ever");
+  la_task_object_check(L, o);
   la_join *j = room;
   la_join_init(j, o->task);
   *f = &j->base;
@@ -100,14 +97,15 @@ static int spawn(lua_State *L) {
   la_runtime *rt = la_rt;
   if (rt == NULL || rt->running != L) rt = la_runtime_check(L, "async.spawn");
   if (!lua_isfunction(L, 1)) la_push_callable(L, 1);
-  la_task_object_spawn(L, rt, lua_gettop(L) - 1, 1, lua_upvalueindex(1), lua_upvalueindex(2));
+  la_task_object_spawn(L, rt, lua_gettop(L) - 1, 1, lua_upvalueindex(1), lua_upvalueindex(2), NULL);
   return 1;
 }
 
 static int current(lua_State *L) {
   la_runtime *rt = la_runtime_of(L);
-  if (rt == NULL || rt->ex->current == NULL) return 0;
-  la_task_object_push(L, rt, rt->ex->current);
+  la_task *t = rt != NULL ? la_task_current(rt) : NULL;
+  if (t == NULL) return 0;
+  la_task_object_push(L, rt, t);
   return 1;
 }
 

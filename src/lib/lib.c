@@ -10,6 +10,8 @@
 void la_new_class(lua_State *L, const char *name, const luaL_Reg *meta, const luaL_Reg *methods) {
   luaL_newmetatable(L, name);
   luaL_setfuncs(L, meta, 0);
+  lua_pushstring(L, name); /* nobody calls a finaliser by hand */
+  lua_setfield(L, -2, "__metatable");
   if (methods != NULL) {
     lua_newtable(L);
     luaL_setfuncs(L, methods, 0);

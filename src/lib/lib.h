@@ -14,6 +14,10 @@ void la_open_task(lua_State *L);
 void la_open_future(lua_State *L);
 void la_open_time(lua_State *L);
 void la_open_coroutine(lua_State *L);
+void la_open_compose(lua_State *L);
+void la_open_scope(lua_State *L);
+void la_open_interval(lua_State *L); /* after la_open_time */
+void la_open_test(lua_State *L);
 void la_open_net(lua_State *L);
 void la_open_fs(lua_State *L);
 void la_open_sync(lua_State *L);

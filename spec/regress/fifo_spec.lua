@@ -1,0 +1,79 @@
+-- FIFOs whose other end does not come: what waits for it can be given up, and a run ends.
+local async = require "lua_async"
+local support = require "spec.support"
+local sys, fs = support.sys, async.fs
+
+describe("a FIFO #process", function()
+  local path
+  before_each(function()
+    path = support.folder() .. "/fifo"
+    sys.mkfifo(path)
+  end)
+  after_each(support.clean)
+
+  it("that nobody else opens holds up no run", function()
+    for _, what in ipairs {
+      "fs.open, path, 'w'", "fs.open, path, 'a'", "fs.write_file, path, 'x'", "fs.read_file, path",
+      "function() return assert(fs.open(path)):read() end",
+      "function() local f <close> = assert(fs.open(path, 'r+')) return f:read() end",
+      "function() local f <close> = assert(fs.open(path)) async.timeout(0.01, f.read, f) return f:read() end",
+    } do
+      support.child_ok(([[
+        local path, fs = %q, async.fs
+        async.run(function()
+          local v, err = async.timeout(0.05, %s)
+          assert(v == nil and err.code == "ETIMEDOUT", tostring(err or v))
+        end)
+        print "ok"
+      ]]):format(path, what), { seconds = 10 })
+    end
+  end)
+
+  it("opens to be read at once, and to be written when somebody reads", function()
+    support.run(function()
+      local opened = {}
+      local writer = async.spawn(function()
+        local f = assert(fs.open(path, "w"))
+        opened[#opened + 1] = "w"
+        return f
+      end)
+      while writer:status() ~= "waiting" do async.yield() end
+      local f <close> = assert(fs.open(path))
+      opened[#opened + 1] = "r"
+      local reader = async.spawn(function() return f:read("l", "a") end)
+      local w = writer:await()
+      assert.same({ "r", "w" }, opened)
+      local big = ("0123456789"):rep(50000) -- more than a pipe holds
+      assert(w:write("line\n", big))
+      local closer = async.spawn(function() return w:close() end)
+      local line, rest = reader:await()
+      assert.is_true(closer:await())
+      assert.equal("line", line)
+      assert.is_true(rest == big)
+      assert.is_nil(f:read())
+    end)
+  end)
+
+  it("is read and written as a whole", function()
+    support.run(function()
+      local big = ("0123456789"):rep(50000)
+      local reader = async.spawn(fs.read_file, path)
+      assert.is_true(fs.write_file(path, big))
+      assert.is_true(reader:await() == big)
+    end)
+  end)
+
+  it("whose read is cut off by a close loses nothing that came before", function()
+    support.run(function()
+      local f = assert(fs.open(path, "r+"))
+      assert(f:write("first\nhalf"):flush())
+      assert.equal("first", f:read())
+      local reader = async.spawn(function() return f:read() end)
+      async.yield()
+      assert.is_true(f:close())
+      local line, err = reader:await()
+      assert.is_nil(line)
+      assert.equal("ECANCELED", err.code)
+    end)
+  end)
+end)

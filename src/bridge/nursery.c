@@ -1,0 +1,193 @@
+#include "bridge/nursery.h"
+
+#include <lauxlib.h>
+
+#include "bridge/await.h"
+#include "bridge/error.h"
+#include "bridge/scope.h"
+#include "bridge/task_object.h"
+#include "bridge/traceback.h"
+
+/* ---- children -----------------------------------------------------------------------*/
+
+void la_nursery_add(la_nursery *n, la_nursery_child *child, la_task *t) {
+  child->nursery = n;
+  child->task = t;
+  la_list_push(&n->children, &child->sibling);
+  n->count++;
+  if (n->cancelled) la_task_cancel(t);
+}
+
+static void wake(la_nursery *n) {
+  if (!n->waiting || n->count > n->left) return;
+  n->waiting = false;
+  la_waker_wake(n->waker);
+}
+
+void la_nursery_child_over(la_nursery_child *child, bool failed, la_runtime *rt) {
+  la_nursery *n = child->nursery;
+  if (n == NULL) return;
+  la_node_unlink(&child->sibling);
+  n->count--;
+  if (failed && !n->failed) {
+    n->failed = true;
+    la_owner_push(rt, n->pin);
+    lua_pushvalue(rt->store, -2);
+    lua_setiuservalue(rt->store, -2, 1);
+    lua_pop(rt->store, 1);
+    la_nursery_cancel(n);
+  }
+  wake(n);
+}
+
+void la_nursery_cancel(la_nursery *n) {
+  if (n->cancelled) return;
+  n->cancelled = true;
+  if (n->scope != NULL) la_scope_cancel(n->scope);
+  for (la_node *i = n->children.head.next; i != &n->children.head; i = i->next)
+    la_task_cancel(la_container(i, la_nursery_child, sibling)->task);
+}
+
+static void close_call(la_nursery *n) {
+  if (n->waiting) la_waker_drop(n->waker);
+  n->waiting = false;
+  n->scope = NULL;
+  n->rt = NULL;
+  la_owner_remove(la_rt, n->pin);
+}
+
+void la_nursery_abandon(la_nursery *n) {
+  for (la_node *i; (i = la_list_pop(&n->children)) != NULL;) {
+    la_nursery_child *child = la_container(i, la_nursery_child, sibling);
+    child->nursery = NULL;
+    la_task_cancel(child->task);
+  }
+  n->count = 0;
+  close_call(n);
+}
+
+/* ---- waiting ------------------------------------------------------------------------*/
+
+static la_poll wait_poll(la_future *f, la_context *cx) {
+  la_nursery *n = la_container(f, la_nursery, base);
+  if (n->count <= n->left) return LA_READY;
+  if (n->waiting && la_waker_will_wake(&n->waker, cx->waker)) return LA_PENDING;
+  if (n->waiting) la_waker_drop(n->waker);
+  n->waker = la_waker_clone(cx->waker);
+  n->waiting = true;
+  return LA_PENDING;
+}
+
+static void wait_drop(la_future *f) {
+  la_nursery *n = la_container(f, la_nursery, base);
+  if (n->waiting) la_waker_drop(n->waker);
+  n->waiting = false;
+}
+
+/* What comes out of it, in the end, is decided by `children_over`. */
+static la_cancel wait_cancel(la_future *f) {
+  la_nursery_cancel(la_container(f, la_nursery, base));
+  return LA_CANCEL_FINISH;
+}
+
+/* Dropped without having unwound, the call is over. */
+static void last_drop(la_future *f) {
+  la_nursery *n = la_container(f, la_nursery, base);
+  wait_drop(f);
+  if (n->rt != NULL) la_nursery_abandon(n);
+}
+
+static const la_future_vtable slot_vtable = {wait_poll, wait_drop, "scope", NULL};
+static const la_future_vtable last_vtable = {wait_poll, last_drop, "scope", wait_cancel};
+
+la_future *la_nursery_wait(la_nursery *n, size_t left) {
+  n->base.vt = left > 0 ? &slot_vtable : &last_vtable;
+  n->left = left;
+  return &n->base;
+}
+
+/* ---- the call -----------------------------------------------------------------------*/
+
+/* Stack: the nursery, the message handler, the results of the body or its error. */
+enum { NURSERY = 1, HANDLER, RESULTS };
+typedef enum body_end { RETURNED, FAILED, CANCELLED } body_end;
+
+static int end_call(lua_State *L, la_nursery *n, body_end end) {
+  la_coro *c = la_rt->current;
+  bool child_failed = lua_getiuservalue(L, NURSERY, 1) != LUA_TNIL;
+  close_call(n);
+  la_coro_drop_inner(c); /* now: what follows may raise, and then `n` is garbage */
+  if (child_failed) {
+    lua_pushnil(L); /* it need not keep it any longer */
+    lua_setiuservalue(L, NURSERY, 1);
+    return la_task_object_results(L, lua_gettop(L));
+  }
+  lua_pop(L, 1);
+  if (end == FAILED) return la_rethrow(L);
+  if (la_coro_cancelled(c)) return la_raise_cancelled(L);
+  return end == RETURNED ? lua_gettop(L) - HANDLER : 0;
+}
+
+static int children_over_returned(lua_State *L, la_future *f) {
+  return end_call(L, la_container(f, la_nursery, base), RETURNED);
+}
+static int children_over_failed(lua_State *L, la_future *f) {
+  return end_call(L, la_container(f, la_nursery, base), FAILED);
+}
+static int children_over_cancelled(lua_State *L, la_future *f) {
+  return end_call(L, la_container(f, la_nursery, base), CANCELLED);
+}
+
+static int body_over(lua_State *L, int status, lua_KContext k) {
+  static const la_finish finish[] = {children_over_returned, children_over_failed,
+                                     children_over_cancelled};
+  la_nursery *n = (la_nursery *)k;
+  la_coro *c = la_rt->current;
+  body_end end = RETURNED;
+  if (status != LUA_OK && status != LUA_YIELD)
+    end = la_is_cancelled(L, -1) && la_scope_target(c) == n->scope ? CANCELLED : FAILED;
+  n->scope = NULL;
+  la_scope_leave(c);
+  if (end == FAILED) {
+    n->failed = true;
+    la_nursery_cancel(n);
+  }
+  if (c->inner != NULL) la_coro_drop_inner(c); /* its finish raised */
+  return la_await_future(L, c, la_nursery_wait(n, 0), finish[end]);
+}
+
+/* Pushes it. */
+static la_nursery *new_nursery(lua_State *L, la_coro *c) {
+  la_nursery *n = lua_newuserdatauv(L, sizeof *n, 1);
+  *n = (la_nursery){.base = {&last_vtable}};
+  la_list_init(&n->children);
+  luaL_setmetatable(L, LA_NURSERY_NAME);
+  la_owners_push(L);
+  lua_pushvalue(L, -2);
+  n->pin = la_owner_add(L, la_rt, lua_gettop(L) - 1);
+  lua_pop(L, 1);
+  n->scope = la_scope_enter(c, LA_TIMER_NEVER, false);
+  if (n->scope == NULL) {
+    la_owner_remove(la_rt, n->pin);
+    luaL_error(L, "not enough memory");
+    return NULL;
+  }
+  n->rt = la_rt;
+  n->scope->nursery = n;
+  n->scope->waker = la_waker_clone(la_rt->cx->waker);
+  return n;
+}
+
+int la_nursery_call(lua_State *L, int nargs) {
+  la_coro *c = la_await_coro(L);
+  int function = lua_gettop(L) - nargs;
+  la_nursery *n = new_nursery(L, c);
+  lua_pushcfunction(L, la_traceback_handler);
+  lua_pushvalue(L, -2);
+  lua_insert(L, function + 1); /* the function, the nursery, its arguments, … */
+  lua_rotate(L, function, 2);  /* the nursery, the handler, the function, … */
+  if (function > 1) lua_rotate(L, 1, -(function - 1));
+  lua_settop(L, lua_gettop(L) - (function - 1));
+  return body_over(L, lua_pcallk(L, nargs + 1, LUA_MULTRET, HANDLER, (lua_KContext)n, body_over),
+                   (lua_KContext)n);
+}

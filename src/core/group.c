@@ -1,0 +1,109 @@
+#include "core/group.h"
+
+static la_task *task_of(la_member *m) { return (la_task *)(void *)m - 1; }
+
+/* ---- a member as the future of its task ---------------------------------------------*/
+
+static bool has_to_unwind(la_member *m) {
+  return m->f->vt->cancel != NULL && m->f->vt->cancel(m->f) != LA_CANCEL_DROP;
+}
+
+static la_poll member_poll(la_future *f, la_context *cx) {
+  la_member *m = la_container(f, la_member, base);
+  if (!m->unwinding && la_task_has(task_of(m), LA_TASK_CANCELLED)) {
+    if (!has_to_unwind(m)) return LA_READY;
+    m->unwinding = true;
+  }
+  la_poll r = la_future_poll(m->f, cx);
+  m->ready = r == LA_READY && !m->unwinding;
+  return r;
+}
+
+static void member_drop(la_future *f) {
+  la_member *m = la_container(f, la_member, base);
+  m->cls->release(m);
+}
+
+static const la_future_vtable member_vtable = {member_poll, member_drop, "member", NULL};
+
+static void wake_owner(la_group *g) {
+  if (!g->waiting || g->count > g->enough) return;
+  g->waiting = false;
+  la_waker_wake(g->waker);
+}
+
+void la_member_finished(la_task *t, bool dropped) {
+  la_member *m = (la_member *)(void *)la_task_future(t);
+  la_group *g = m->group;
+  if (g != NULL) {
+    la_node_unlink(&m->node);
+    g->count--;
+  }
+  if (m->cls->over(m, m->ready && !dropped) && g != NULL) la_group_cancel(g);
+  if (g != NULL) wake_owner(g);
+}
+
+/* ---- the group ----------------------------------------------------------------------*/
+
+void la_group_init(la_group *g, la_executor *ex, const char *name) {
+  *g = (la_group){.ex = ex, .name = name, .owner = ex->current};
+  la_list_init(&g->members);
+  if (g->owner != NULL) la_task_ref(g->owner);
+}
+
+la_member *la_member_new(la_group *g, const la_group_class *cls, size_t index) {
+  la_task *t = la_task_new(g->ex, &cls->task);
+  if (t == NULL) return NULL;
+  la_member *m = (la_member *)(void *)la_task_future(t);
+  *m = (la_member){.base = {&member_vtable}, .cls = cls, .index = index};
+  return m;
+}
+
+void la_member_discard(la_member *m) { la_task_discard(task_of(m)); }
+
+void la_member_start(la_member *m, la_group *g, la_future *f) {
+  m->group = g;
+  m->f = f;
+  la_list_push(&g->members, &m->node);
+  g->count++;
+  la_task_spawn(task_of(m));
+}
+
+la_poll la_group_poll(la_group *g, la_context *cx, size_t left) {
+  if (g->count <= left) return LA_READY;
+  g->enough = left;
+  if (g->waiting && la_waker_will_wake(&g->waker, cx->waker)) return LA_PENDING;
+  if (g->waiting) la_waker_drop(g->waker);
+  g->waker = la_waker_clone(cx->waker);
+  g->waiting = true;
+  return LA_PENDING;
+}
+
+/* One member's end may cancel others, so what is next is known only as we get there:
+** members move to a list of those who were told. */
+void la_group_cancel(la_group *g) {
+  if (g->cancelled) return;
+  g->cancelled = true;
+  la_list told;
+  la_list_init(&told);
+  for (la_node *n; (n = la_list_pop(&g->members)) != NULL;) {
+    la_member *m = la_container(n, la_member, node);
+    la_task *t = task_of(m);
+    la_list_push(&told, n);
+    if (m->f->vt->cancel != NULL || !la_task_abort(t)) la_task_cancel(t);
+  }
+  la_list_take(&g->members, &told);
+}
+
+void la_group_drop(la_group *g) {
+  if (g->waiting) la_waker_drop(g->waker);
+  g->waiting = false;
+  for (la_node *n; (n = la_list_pop(&g->members)) != NULL;) {
+    la_member *m = la_container(n, la_member, node);
+    m->group = NULL;
+    g->count--;
+    if (!la_task_abort(task_of(m))) la_task_cancel(task_of(m));
+  }
+  if (g->owner != NULL) la_task_unref(g->owner);
+  g->owner = NULL;
+}
