@@ -29,6 +29,32 @@ local function add_fields(set, class, object)
   for name in pairs(object) do set[class .. "." .. name] = true end
 end
 
+local function add_sync(set)
+  local sync = async.sync
+  local function ends(name, tx, rx)
+    add_methods(set, name .. "Sender", tx)
+    if rx then add_methods(set, name .. "Receiver", rx) end
+  end
+  ends("", sync.channel(1))
+  ends("Oneshot", (sync.oneshot()))
+  ends("Watch", sync.watch(1))
+  local tx = sync.broadcast(1)
+  local rx = tx:subscribe()
+  ends("Broadcast", tx, rx)
+  tx:send(1)
+  tx:send(2)
+  add_fields(set, "Error", select(2, rx:recv()))
+  local mutex, semaphore = sync.mutex(), sync.semaphore(1)
+  add_methods(set, "Mutex", mutex)
+  add_methods(set, "Guard", mutex:lock())
+  add_methods(set, "RwLock", sync.rwlock())
+  add_methods(set, "Semaphore", semaphore)
+  add_methods(set, "Permit", semaphore:acquire())
+  add_methods(set, "Notify", sync.notify())
+  add_methods(set, "Barrier", sync.barrier(1))
+  add_methods(set, "Once", sync.once(print))
+end
+
 -- All names of the library, from its table and from one object of each class.
 local function public_names()
   local set = {}
@@ -56,6 +82,7 @@ local function public_names()
     add_fields(set, "Error", select(2, async.fs.stat("/no/such/file")))
     add_fields(set, "Error", select(2, async.net.connect("127.0.0.1", 1)))
     add_fields(set, "Error", select(2, file:write("x"))) -- not open for writing
+    add_sync(set)
   end)
   return set
 end
@@ -107,18 +134,24 @@ local receivers = {
   task = { "Task" }, fut = { "Future" }, cx = { "Context" }, waker = { "Waker" },
   listener = { "Listener" }, conn = { "Connection" }, file = { "File" },
   scope = { "Scope" }, interval = { "Interval" }, stream = { "Connection", "File" }, stat = { "Stat" }, err = { "Error" },
+  tx = { "Sender" }, rx = { "Receiver" }, oneshot_tx = { "OneshotSender" },
+  broadcast_tx = { "BroadcastSender" }, broadcast_rx = { "BroadcastReceiver" },
+  watch_tx = { "WatchSender" }, watch_rx = { "WatchReceiver" },
+  mutex = { "Mutex" }, rwlock = { "RwLock" }, guard = { "Guard" }, semaphore = { "Semaphore" },
+  permit = { "Permit" }, notify = { "Notify" }, barrier = { "Barrier" }, once = { "Once" },
 }
 
 local function documented_names()
   local set, modules = {}, {}
   for level, heading in read("docs/reference.md"):gmatch("\n(##+) ([^\n]+)") do
-    local code = heading:match("^`([%w_.:]+)")
-    if code and code:find("^async%.") then
-      set[code] = true
-      if level == "##" then modules[code] = true end
-    elseif code then
-      local receiver, rest = code:match("^(%w+)([.:].+)$")
-      for _, class in ipairs(assert(receivers[receiver], heading)) do set[class .. rest] = true end
+    for code in heading:gmatch("`([%w_.:]+)") do
+      local receiver, rest = code:match("^([%w_]+)([.:].+)$")
+      if receiver == "async" then
+        set[code] = true
+        if level == "##" then modules[code] = true end
+      else
+        for _, class in ipairs(assert(receivers[receiver], heading)) do set[class .. rest] = true end
+      end
     end
   end
   set["async.time"] = true -- a section of that name

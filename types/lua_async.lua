@@ -18,6 +18,7 @@ local async = {}
 ---@field path? string the path it was about
 ---@field address? string the "host:port" it was about
 ---@field partial? integer bytes written, or there to read, before it failed
+---@field lost? integer messages of a broadcast that were lost
 
 -- ---- futures, wakers, tasks ---------------------------------------------------------
 
@@ -306,6 +307,327 @@ function Interval:close() end
 ---@param ... any
 ---@return any ...
 function async.time.timeout(s, f, ...) end
+
+-- ---- sync -----------------------------------------------------------------------------
+
+---@class lua_async.sync
+async.sync = {}
+
+---A channel between tasks.
+---@param n integer | number how many values it holds; 0: a rendezvous, math.huge: no limit
+---@return lua_async.Sender tx
+---@return lua_async.Receiver rx
+function async.channel(n) end
+
+---A channel between tasks.
+---@param n integer | number how many values it holds; 0: a rendezvous, math.huge: no limit
+---@return lua_async.Sender tx
+---@return lua_async.Receiver rx
+function async.sync.channel(n) end
+
+---A channel for one value.
+---@return lua_async.OneshotSender tx
+---@return lua_async.Receiver rx
+function async.sync.oneshot() end
+
+---Every receiver gets every message; the newest `n` are kept.
+---@param n integer
+---@return lua_async.BroadcastSender tx
+function async.sync.broadcast(n) end
+
+---A value that changes.
+---@param v any not nil
+---@return lua_async.WatchSender tx
+---@return lua_async.WatchReceiver rx
+function async.sync.watch(v) end
+
+---@return lua_async.Mutex
+function async.sync.mutex() end
+
+---@return lua_async.RwLock
+function async.sync.rwlock() end
+
+---@param n integer permits
+---@return lua_async.Semaphore
+function async.sync.semaphore(n) end
+
+---@return lua_async.Notify
+function async.sync.notify() end
+
+---@param n integer at least 1
+---@return lua_async.Barrier
+function async.sync.barrier(n) end
+
+---Runs `f` once, whoever calls it; an error is the caller's, and the next tries again.
+---@param f fun(...): ...
+---@return lua_async.Once
+function async.sync.once(f) end
+
+---@class lua_async.Sender
+local Sender = {}
+
+---Waits for room.
+---@param v any not nil
+---@return true?
+---@return lua_async.Error?
+function Sender:send(v) end
+
+---@param v any not nil
+---@return true?
+---@return lua_async.Error?
+function Sender:try_send(v) end
+
+---@return lua_async.Sender?
+---@return lua_async.Error?
+function Sender:clone() end
+
+---@return true
+function Sender:close() end
+
+---@class lua_async.Receiver
+---@overload fun(): any?, lua_async.Error?
+local Receiver = {}
+
+---Waits for a value; nil at the end.
+---@return any?
+---@return lua_async.Error?
+function Receiver:recv() end
+
+---@return any?
+---@return lua_async.Error?
+function Receiver:try_recv() end
+
+---@return lua_async.Receiver?
+---@return lua_async.Error?
+function Receiver:clone() end
+
+---@return true
+function Receiver:close() end
+
+---@class lua_async.OneshotSender
+local OneshotSender = {}
+
+---@param v any not nil
+---@return true?
+---@return lua_async.Error?
+function OneshotSender:send(v) end
+
+---@return true
+function OneshotSender:close() end
+
+---@class lua_async.BroadcastSender
+local BroadcastSender = {}
+
+---@param v any not nil
+---@return integer? receivers that get it
+---@return lua_async.Error?
+function BroadcastSender:send(v) end
+
+---@return lua_async.BroadcastReceiver?
+---@return lua_async.Error?
+function BroadcastSender:subscribe() end
+
+---@return integer
+function BroadcastSender:receivers() end
+
+---@return true
+function BroadcastSender:close() end
+
+---@class lua_async.BroadcastReceiver
+---@overload fun(): any?, lua_async.Error?
+local BroadcastReceiver = {}
+
+---Waits for a message; nil at the end; "EOVERFLOW" and `lost` after a loss.
+---@return any?
+---@return lua_async.Error?
+function BroadcastReceiver:recv() end
+
+---@return any?
+---@return lua_async.Error?
+function BroadcastReceiver:try_recv() end
+
+---@return true
+function BroadcastReceiver:close() end
+
+---@class lua_async.WatchSender
+local WatchSender = {}
+
+---@param v any not nil
+---@return true?
+---@return lua_async.Error?
+function WatchSender:send(v) end
+
+---@return any
+function WatchSender:get() end
+
+---@return lua_async.WatchReceiver?
+---@return lua_async.Error?
+function WatchSender:subscribe() end
+
+---@return integer
+function WatchSender:receivers() end
+
+---@return true
+function WatchSender:close() end
+
+---@class lua_async.WatchReceiver
+---@overload fun(): any?, lua_async.Error?
+local WatchReceiver = {}
+
+---The value, which counts as seen.
+---@return any?
+---@return lua_async.Error?
+function WatchReceiver:get() end
+
+---@return boolean
+function WatchReceiver:has_changed() end
+
+---Waits for a value unseen; nil at the end.
+---@return true?
+---@return lua_async.Error?
+function WatchReceiver:changed() end
+
+---Waits for a value unseen, and returns it; nil at the end.
+---@return any?
+---@return lua_async.Error?
+function WatchReceiver:recv() end
+
+---@return lua_async.WatchReceiver?
+---@return lua_async.Error?
+function WatchReceiver:clone() end
+
+---@return true
+function WatchReceiver:close() end
+
+---@class lua_async.Mutex
+local Mutex = {}
+
+---Waits.
+---@return lua_async.Guard?
+---@return lua_async.Error?
+function Mutex:lock() end
+
+---@return lua_async.Guard?
+---@return lua_async.Error?
+function Mutex:try_lock() end
+
+---Waits for the lock, and calls `f(...)` while holding it.
+---@param f lua_async.Awaitable
+---@param ... any
+---@return any ...
+function Mutex:with(f, ...) end
+
+---@return true
+function Mutex:close() end
+
+---@class lua_async.Guard
+local Guard = {}
+
+---@return true
+function Guard:unlock() end
+
+---@return true
+function Guard:close() end
+
+---@class lua_async.RwLock
+local RwLock = {}
+
+---Waits.
+---@return lua_async.Guard?
+---@return lua_async.Error?
+function RwLock:read() end
+
+---Waits.
+---@return lua_async.Guard?
+---@return lua_async.Error?
+function RwLock:write() end
+
+---@return lua_async.Guard?
+---@return lua_async.Error?
+function RwLock:try_read() end
+
+---@return lua_async.Guard?
+---@return lua_async.Error?
+function RwLock:try_write() end
+
+---@return true
+function RwLock:close() end
+
+---@class lua_async.Semaphore
+local Semaphore = {}
+
+---Waits for all of them.
+---@param k? integer default 1
+---@return lua_async.Permit?
+---@return lua_async.Error?
+function Semaphore:acquire(k) end
+
+---@param k? integer default 1
+---@return lua_async.Permit?
+---@return lua_async.Error?
+function Semaphore:try_acquire(k) end
+
+---@param n integer
+---@return lua_async.Semaphore
+function Semaphore:add_permits(n) end
+
+---@return integer
+function Semaphore:available() end
+
+---@return true
+function Semaphore:close() end
+
+---@class lua_async.Permit
+local Permit = {}
+
+---@return true
+function Permit:release() end
+
+---The permits do not come back.
+---@return true
+function Permit:forget() end
+
+---@return true
+function Permit:close() end
+
+---@class lua_async.Notify
+local Notify = {}
+
+---Waits to be notified.
+---@return true?
+---@return lua_async.Error?
+function Notify:wait() end
+
+---Wakes the first who waits, or is kept for the next.
+---@return true?
+---@return lua_async.Error?
+function Notify:notify_one() end
+
+---Wakes all who wait.
+---@return true?
+---@return lua_async.Error?
+function Notify:notify_all() end
+
+---@return true
+function Notify:close() end
+
+---@class lua_async.Barrier
+local Barrier = {}
+
+---Waits until `n` tasks do.
+---@return boolean? leader
+---@return lua_async.Error?
+function Barrier:wait() end
+
+---@return true
+function Barrier:close() end
+
+---@class lua_async.Once
+---@overload fun(...): ...
+local Once = {}
+
+---@return true
+function Once:close() end
 
 -- ---- streams ----------------------------------------------------------------------------
 

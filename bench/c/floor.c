@@ -6,6 +6,8 @@
 **   floor switch N   two coroutines yield N times each
 **   floor timers N   N coroutines sleep 1 to 1,000 ms in a list for each millisecond
 **   floor parked N   the same, sleeping for good: the memory of each
+**   floor channel N  N messages through a ring of 128 between two coroutines
+**   floor call N     N times two calls of a C function that does nothing
 ** Prints CPU nanoseconds for each operation, or bytes.
 */
 #include <lauxlib.h>
@@ -51,6 +53,54 @@ static int l_sleep(lua_State *L) {
   *s = (sleeper){due[ms], L, sleeping_ref};
   due[ms] = s;
   return lua_yield(L, 0);
+}
+
+/* ---- a ring between two coroutines: upvalue 1 is the table of values ----*/
+
+enum { RING = 128 };
+static unsigned ring_head, ring_count;
+
+static int l_send(lua_State *L);
+static int send_again(lua_State *L, int status, lua_KContext k) {
+  (void)status;
+  (void)k;
+  return l_send(L);
+}
+
+static int l_send(lua_State *L) {
+  if (ring_count == RING) return lua_yieldk(L, 0, 0, send_again);
+  lua_pushvalue(L, 1);
+  lua_rawseti(L, lua_upvalueindex(1), (ring_head + ring_count++) % RING + 1);
+  return 0;
+}
+
+static int l_recv(lua_State *L);
+static int recv_again(lua_State *L, int status, lua_KContext k) {
+  (void)status;
+  (void)k;
+  return l_recv(L);
+}
+
+static int l_recv(lua_State *L) {
+  if (ring_count == 0) return lua_yieldk(L, 0, 0, recv_again);
+  lua_rawgeti(L, lua_upvalueindex(1), ring_head + 1);
+  ring_head = (ring_head + 1) % RING;
+  ring_count--;
+  return 1;
+}
+
+static int l_nothing(lua_State *L) {
+  (void)L;
+  return 0;
+}
+
+static void register_ring(lua_State *L) {
+  lua_createtable(L, RING, 0);
+  lua_pushvalue(L, -1);
+  lua_pushcclosure(L, l_send, 1);
+  lua_setglobal(L, "send");
+  lua_pushcclosure(L, l_recv, 1);
+  lua_setglobal(L, "recv");
 }
 
 static void resume(lua_State *L, lua_State *co, int nargs, int expected) {
@@ -162,6 +212,31 @@ static void end_sleeps(lua_State *L) {
   }
 }
 
+static lua_State *begin(lua_State *L, const char *function, long n, int *status) {
+  int results;
+  lua_State *co = lua_newthread(L);
+  lua_getglobal(co, function);
+  lua_pushinteger(co, n);
+  *status = lua_resume(co, L, 1, &results);
+  return co;
+}
+
+static void channel(lua_State *L, long n) {
+  int sending, receiving, results;
+  lua_State *tx = begin(L, "produce", n, &sending), *rx = begin(L, "consume", n, &receiving);
+  while (receiving == LUA_YIELD) {
+    if (sending == LUA_YIELD) sending = lua_resume(tx, L, 0, &results);
+    receiving = lua_resume(rx, L, 0, &results);
+  }
+  if (sending != LUA_OK || receiving != LUA_OK) exit(1);
+}
+
+static void call(lua_State *L, long n) {
+  int status;
+  begin(L, "call_twice", n, &status);
+  if (status != LUA_OK) exit(1);
+}
+
 int main(int argc, char **argv) {
   if (argc != 3) return 2;
   long n = atol(argv[2]);
@@ -170,13 +245,19 @@ int main(int argc, char **argv) {
   lua_gc(L, LUA_GCGEN, 0, 0); /* as the lua5.4 program */
   lua_register(L, "yield", l_yield);
   lua_register(L, "sleep", l_sleep);
+  lua_register(L, "nothing", l_nothing);
+  register_ring(L);
   if (luaL_dostring(
-          L,
-          "count = 0 local yield, sleep = yield, sleep\n"
-          "function task() count = count + 1 end\n"
-          "function spawn_all(n) local spawn, task = spawn, task for _ = 1, n do spawn(task) end end\n"
-          "function spin(n) for _ = 1, n do yield() end count = count + n end\n"
-          "function nap(ms) sleep(ms) count = count + 1 end"))
+          L, "count = 0 local yield, sleep = yield, sleep\n"
+             "local send, recv, nothing = send, recv, nothing\n"
+             "function produce(n) for i = 1, n do send(i) end end\n"
+             "function consume(n) local s = 0 for _ = 1, n do s = s + recv() end end\n"
+             "function call_twice(n) for _ = 1, n do nothing() nothing() end end\n"
+             "function task() count = count + 1 end\n"
+             "function spawn_all(n) local spawn, task = spawn, task for _ = 1, n do spawn(task) "
+             "end end\n"
+             "function spin(n) for _ = 1, n do yield() end count = count + n end\n"
+             "function nap(ms) sleep(ms) count = count + 1 end"))
     return 1;
   lua_gc(L, LUA_GCCOLLECT);
   double start = cpu_ns(), before = rss();
@@ -186,6 +267,10 @@ int main(int argc, char **argv) {
     tasks(L, n);
   else if (strcmp(argv[1], "switch") == 0)
     switch_two(L, n), n *= 2;
+  else if (strcmp(argv[1], "channel") == 0)
+    channel(L, n);
+  else if (strcmp(argv[1], "call") == 0)
+    call(L, n);
   else
     begin_sleeps(L, n);
   if (strcmp(argv[1], "timers") == 0) end_sleeps(L);

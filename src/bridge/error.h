@@ -2,7 +2,7 @@
 ** error.h - error objects: `nil, err` of an operation that failed.
 **
 ** A table with the fields `code`, `errno`, `message`, `op` and, where they apply,
-** `path`, `address`, `partial`, `cause`. tostring gives
+** `path`, `address`, `partial`, `lost`, `cause`. tostring gives
 ** "op subject: message (code)". The cancellation of a task is one such object, the
 ** only one for which async.is_cancelled is true.
 */

@@ -20,6 +20,7 @@ void la_open_interval(lua_State *L); /* after la_open_time */
 void la_open_test(lua_State *L);
 void la_open_net(lua_State *L);
 void la_open_fs(lua_State *L);
+void la_open_sync(lua_State *L);
 
 /* Makes the metatable `name` with these metamethods and, as __index, these methods. */
 void la_new_class(lua_State *L, const char *name, const luaL_Reg *meta, const luaL_Reg *methods);

@@ -1,0 +1,80 @@
+/*
+** queue.h - a future that waits in line: what all primitives here have in common.
+**
+** A primitive has one or more lists of these, in the order of arrival; nothing is allocated.
+** It wakes the first (or all) by moving it to another state; the poll that follows sees that
+** state. What was granted at the wake and not yet taken is the waiter's, and it is each
+** primitive's drop that passes it on. Owner thread.
+**
+** The shape is tokio's and futures-intrusive's: the waiter is the list's node.
+*/
+#ifndef LA_SYNC_QUEUE_H
+#define LA_SYNC_QUEUE_H
+
+#include "core/list.h"
+#include "lua_async.h"
+
+typedef enum la_queued_state {
+  LA_QUEUED_NEW,     /* not polled, or to look again */
+  LA_QUEUED_WAITING, /* in line */
+  LA_QUEUED_GRANTED, /* woken with what it waited for; not polled since */
+  LA_QUEUED_REFUSED, /* woken without it: what it waited on was closed */
+  LA_QUEUED_HELD,    /* its poll was ready; the output was not taken */
+  LA_QUEUED_TAKEN    /* it was: a drop gives nothing back */
+} la_queued_state;
+
+typedef struct la_queued {
+  la_future base;
+  la_node node;
+  la_waker waker; /* vt is NULL when there is none */
+  unsigned state; /* la_queued_state */
+  unsigned count; /* for the primitive */
+} la_queued;
+
+static inline la_queued *la_queued_of(la_future *f) { return la_container(f, la_queued, base); }
+
+static inline void la_queued_init(la_queued *q, const la_future_vtable *vt, unsigned count) {
+  *q = (la_queued){.base = {vt}, .state = LA_QUEUED_NEW, .count = count};
+}
+
+/* Whoever polls with `cx` is woken from now on. */
+static inline void la_queued_listen(la_queued *q, const la_context *cx) {
+  if (q->waker.vt != NULL) {
+    if (la_waker_will_wake(&q->waker, cx->waker)) return;
+    la_waker_drop(q->waker);
+  }
+  q->waker = la_waker_clone(cx->waker);
+}
+
+/* To the end of the line. */
+static inline void la_queued_wait(la_queued *q, la_list *line, const la_context *cx) {
+  q->state = LA_QUEUED_WAITING;
+  la_list_push(line, &q->node);
+  la_queued_listen(q, cx);
+}
+
+/* Takes it out of the line, to be polled in this state. */
+static inline void la_queued_wake(la_queued *q, la_queued_state state) {
+  if (la_node_linked(&q->node)) la_node_unlink(&q->node);
+  q->state = state;
+  if (q->waker.vt == NULL) return;
+  la_waker waker = q->waker;
+  q->waker.vt = NULL;
+  la_waker_wake(waker);
+}
+
+/* Wakes all in line. */
+static inline void la_queued_wake_all(la_list *line, la_queued_state state) {
+  la_list all; /* one that waits again meanwhile is not of them */
+  la_list_take(&all, line);
+  while (!la_list_empty(&all)) la_queued_wake(la_container(all.head.next, la_queued, node), state);
+}
+
+/* The part of the drop that is the same for all: out of every list, and no wake any more. */
+static inline void la_queued_leave(la_queued *q) {
+  if (la_node_linked(&q->node)) la_node_unlink(&q->node);
+  if (q->waker.vt != NULL) la_waker_drop(q->waker);
+  q->waker.vt = NULL;
+}
+
+#endif
