@@ -101,8 +101,15 @@ static const la_future_vtable slot_vtable = {wait_poll, wait_drop, "scope", NULL
 static const la_future_vtable last_vtable = {wait_poll, last_drop, "scope", wait_cancel};
 
 la_future *la_nursery_wait(la_nursery *n, size_t left) {
-  n->base.vt = left > 0 ? &slot_vtable : &last_vtable;
+  n->base.vt = &slot_vtable;
   n->left = left;
+  return &n->base;
+}
+
+/* The end of the call: cancelled, it cancels the children, and waits on. */
+static la_future *wait_for_all(la_nursery *n) {
+  n->base.vt = &last_vtable;
+  n->left = 0;
   return &n->base;
 }
 
@@ -148,12 +155,11 @@ static int body_over(lua_State *L, int status, lua_KContext k) {
     end = la_is_cancelled(L, -1) && la_scope_target(c) == n->scope ? CANCELLED : FAILED;
   n->scope = NULL;
   la_scope_leave(c);
-  if (end == FAILED) {
-    n->failed = true;
-    la_nursery_cancel(n);
-  }
+  if (end == FAILED) n->failed = true;
+  /* A cancellation that has come already will not come to what begins to wait now. */
+  if (end == FAILED || la_coro_cancelled(c)) la_nursery_cancel(n);
   if (c->inner != NULL) la_coro_drop_inner(c); /* its finish raised */
-  return la_await_future(L, c, la_nursery_wait(n, 0), finish[end]);
+  return la_await_future(L, c, wait_for_all(n), finish[end]);
 }
 
 /* Pushes it. */

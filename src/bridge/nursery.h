@@ -50,8 +50,8 @@ void la_nursery_cancel(la_nursery *n);
 /* The call will not return: cancels the children, which end without it. */
 void la_nursery_abandon(la_nursery *n);
 
-/* A future that is ready when at most `left` children are alive; with left 0 it cancels them
-** when it is cancelled itself, and waits on. One at a time. */
+/* A future, for the body, that is ready when at most `left` children are alive. One at a
+** time. */
 la_future *la_nursery_wait(la_nursery *n, size_t left);
 
 /* Calls the function and its `nargs` arguments on top of L's stack with a new nursery as its

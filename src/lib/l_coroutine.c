@@ -26,6 +26,19 @@ static lua_State *check_thread(lua_State *L, int arg) {
   return co;
 }
 
+static int body_over(lua_State *L, int status, lua_KContext k) {
+  (void)k;
+  return status == LUA_OK || status == LUA_YIELD ? lua_gettop(L) : lua_error(L);
+}
+
+/* The function, upvalue 1, is called protected, so that the <close> variables of one that fails,
+** or is cancelled, run where they may wait. */
+static int body(lua_State *L) {
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  return body_over(L, lua_pcallk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, 0, body_over), 0);
+}
+
 static int create(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   lua_State *co = lua_newthread(L);
@@ -33,6 +46,7 @@ static int create(lua_State *L) {
   lua_xmove(L, co, 1);
   lua_toclose(co, LA_THREAD_GUARD);
   lua_pushvalue(L, 1);
+  lua_pushcclosure(L, body, 1);
   lua_xmove(L, co, 1);
   return 1;
 }

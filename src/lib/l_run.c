@@ -5,6 +5,7 @@
 #include "bridge/future_object.h"
 #include "bridge/task_object.h"
 #include "bridge/traceback.h"
+#include "core/group.h"
 #include "lib/dump.h"
 #include "lib/l_future.h"
 #include "lib/lib.h"
@@ -18,9 +19,12 @@ typedef struct run_state {
   uint64_t seed;
 } run_state;
 
+/* Members of groups are cancelled by those who wait for them. */
 static void cancel_all(la_executor *ex) {
-  for (la_node *n = ex->live.head.next; n != &ex->live.head; n = n->next)
-    la_task_cancel(la_container(n, la_task, live));
+  for (la_node *n = ex->live.head.next; n != &ex->live.head; n = n->next) {
+    la_task *t = la_container(n, la_task, live);
+    if (!la_task_is_member(t)) la_task_cancel(t);
+  }
 }
 
 static int raise_deadlock(lua_State *L, int dump) {
