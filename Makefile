@@ -35,10 +35,16 @@ EXAMPLES := $(basename $(notdir $(wildcard examples/c/*.c)))
 # The specs that are short enough to collect at every step.
 GC_SPECS := $(addprefix spec/,run_spec.lua cancel_spec.lua future_spec.lua coroutine_spec.lua regress)
 
+# What no order of tasks may change.
+SEEDS       ?= 100
+SEED_SPECS  := $(addprefix spec/,cancel_spec.lua clock_spec.lua compose_spec.lua coroutine_spec.lua future_spec.lua \
+               interval_spec.lua scope_spec.lua $(notdir $(wildcard spec/sync_*_spec.lua)))
+MODEL_SEEDS ?= 100000
+
 # limits_spec asks for more than libtsan's shadow memory can follow.
 TSAN_SPECS := $(filter-out %/limits_spec.lua,$(wildcard spec/*_spec.lua))
 
-.PHONY: all build examples run test core-test lua-test lint asan tsan valgrind torture bench install clean help
+.PHONY: all build examples run test core-test lua-test lint asan tsan valgrind torture seeds model bench install clean help
 all: build examples
 
 help: ## this list
@@ -104,6 +110,16 @@ valgrind: all core-test ## the tests under valgrind
 torture: build/torture/lua_async.so $(EXAMPLES:%=build/torture/examples/%.so) build/asan/lua_async.so $(EXAMPLES:%=build/asan/examples/%.so) ## every allocation failing in turn; a full GC at every step
 	@LUA_CPATH="build/torture/?.so;build/torture/examples/?.so;;" CC="$(CC)" $(LUA) spec/torture/run.lua
 	@sh tools/busted gc $(GC_SPECS)
+
+seeds: all ## the specs of tasks under SEEDS (100) orders of those that are ready
+	@sh spec/support/build
+	@for s in $$(seq $(SEEDS)); do \
+	  LUA_ASYNC_SEED=$$s sh tools/busted release $(SEED_SPECS) >build/seed.log 2>&1 || \
+	  { cat build/seed.log; echo "LUA_ASYNC_SEED=$$s"; exit 1; }; done; \
+	  grep successes build/seed.log | sed 's/$$/, each of $(SEEDS) times/'
+
+model: all ## MODEL_SEEDS (100,000) random programs against what has to hold of all
+	@MODEL_SEEDS=$(MODEL_SEEDS) sh tools/busted release spec/model_spec.lua
 
 bench: build ## the project's own benchmarks, with the C floors beside them
 	@sh bench/run.sh
