@@ -133,7 +133,8 @@ end
 local receivers = {
   task = { "Task" }, fut = { "Future" }, cx = { "Context" }, waker = { "Waker" },
   listener = { "Listener" }, conn = { "Connection" }, file = { "File" },
-  scope = { "Scope" }, interval = { "Interval" }, stream = { "Connection", "File" }, stat = { "Stat" }, err = { "Error" },
+  scope = { "Scope" }, interval = { "Interval" },
+  stream = { "Connection", "File" }, stat = { "Stat" }, err = { "Error" },
   tx = { "Sender" }, rx = { "Receiver" }, oneshot_tx = { "OneshotSender" },
   broadcast_tx = { "BroadcastSender" }, broadcast_rx = { "BroadcastReceiver" },
   watch_tx = { "WatchSender" }, watch_rx = { "WatchReceiver" },

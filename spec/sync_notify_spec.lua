@@ -227,7 +227,10 @@ describe("once", function()
         return a, nil, "z", nil
       end)
       local tasks = {}
-      for i = 1, 4 do tasks[i] = spawn(function() return table.pack(f(i)) end) end
+      for i = 1, 4 do
+        tasks[i] = spawn(function() return table.pack(f(i)) end)
+        if i == 1 then async.yield() end
+      end
       for i = 1, 4 do assert.same({ 1, nil, "z", nil, n = 4 }, tasks[i]:await()) end
       assert.same({ 1, nil, "z", nil, n = 4 }, table.pack(f(9)))
       assert.equal(1, calls)
@@ -271,7 +274,9 @@ describe("once", function()
         if calls == 1 then async.sleep(1000) end
         return "ready"
       end)
-      local a, b = spawn(f), spawn(f)
+      local a = spawn(f)
+      spin()
+      local b = spawn(f)
       spin()
       a:cancel()
       assert.equal("ready", b:await())
@@ -299,7 +304,9 @@ describe("once", function()
       f:close()
       assert.equal(1, f())
       local g = sync.once(function() async.sleep(100) end)
-      local t, u = spawn(g), spawn(function() return g() end)
+      local t = spawn(g)
+      spin()
+      local u = spawn(function() return g() end)
       spin()
       g:close()
       code("ECANCELED", u:await())
