@@ -119,9 +119,27 @@ static la_future *wait_for_all(la_nursery *n) {
 enum { NURSERY = 1, HANDLER, RESULTS };
 typedef enum body_end { RETURNED, FAILED, CANCELLED } body_end;
 
+/* The error of the body, on top, comes after a child's, which is raised. */
+static void report_second(lua_State *L, la_coro *c) {
+  la_runtime *rt = la_rt;
+  lua_pushvalue(L, -1);
+  la_coro_push_traceback(L, c);
+  la_task *t = la_task_current(rt);
+  if (t != NULL)
+    la_task_object_push(L, rt, t);
+  else
+    lua_pushnil(L);
+  la_report_failure(L);
+}
+
 static int end_call(lua_State *L, la_nursery *n, body_end end) {
   la_coro *c = la_rt->current;
   bool child_failed = lua_getiuservalue(L, NURSERY, 1) != LUA_TNIL;
+  if (child_failed && end == FAILED && !la_is_cancelled(L, -2)) {
+    lua_insert(L, -2);
+    report_second(L, c);
+    lua_insert(L, -2);
+  }
   close_call(n);
   la_coro_drop_inner(c); /* now: what follows may raise, and then `n` is garbage */
   if (child_failed) {

@@ -57,6 +57,10 @@ static int run_tasks(lua_State *L) {
   la_task_ref(rt->root);
   lua_pushnil(L);
   la_run_end end = la_executor_run(rt->ex, rt->root);
+  if (end == LA_RUN_DEADLOCK) { /* unless what is garbage closes as it is collected, and wakes */
+    lua_gc(L, LUA_GCCOLLECT);
+    end = la_executor_run(rt->ex, rt->root);
+  }
   if (end == LA_RUN_DEADLOCK) {
     la_push_dump(L, rt);
     lua_replace(L, -2);

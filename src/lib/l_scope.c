@@ -6,8 +6,14 @@
 
 /* ---- scope -------------------------------------------------------------------------*/
 
+static void check_callable(lua_State *L, int arg, const char *message) {
+  if (lua_isfunction(L, arg)) return;
+  luaL_argcheck(L, luaL_getmetafield(L, arg, "__call") != LUA_TNIL, arg, message);
+  lua_pop(L, 1);
+}
+
 static int scope(lua_State *L) {
-  la_push_callable(L, 1);
+  check_callable(L, 1, "function expected, which gets the scope");
   return la_nursery_call(L, lua_gettop(L) - 1);
 }
 
@@ -121,8 +127,7 @@ static int map_body(lua_State *L) { return map_next(L, 0); }
 static int map(lua_State *L) {
   static const char *const options[] = {"limit", NULL};
   if (lua_type(L, 1) != LUA_TTABLE) la_check_awaitable(L, 1);
-  luaL_argcheck(L, lua_isfunction(L, 2) || luaL_getmetafield(L, 2, "__call") != LUA_TNIL, 2,
-                "function expected");
+  check_callable(L, 2, "function expected");
   la_check_options(L, 3, options);
   lua_Integer limit = la_option_integer(L, 3, "limit", LUA_MAXINTEGER, 1, LUA_MAXINTEGER);
   lua_settop(L, 2);
