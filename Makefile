@@ -37,7 +37,7 @@ GC_SPECS := $(addprefix spec/,run_spec.lua cancel_spec.lua future_spec.lua corou
 
 # What no order of tasks may change.
 SEEDS       ?= 100
-SEED_SPECS  := $(addprefix spec/,cancel_spec.lua clock_spec.lua compose_spec.lua coroutine_spec.lua future_spec.lua \
+SEED_SPECS  := $(addprefix spec/,cancel_spec.lua clock_spec.lua compose_cancel_spec.lua join_spec.lua select_spec.lua coroutine_spec.lua future_spec.lua \
                interval_spec.lua scope_spec.lua $(notdir $(wildcard spec/sync_*_spec.lua)))
 MODEL_SEEDS ?= 100000
 

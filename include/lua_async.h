@@ -123,8 +123,8 @@ static inline void la_future_drop(la_future *f) { f->vt->drop(f); }
 
 /* Pushes the output of a future that is ready onto L and returns how many
 ** values it pushed, or raises. It runs inside the awaiting coroutine, so a
-** raised error appears at the await. The future is dropped after it, whether it
-** returned or raised. It must not yield. */
+** raised error appears at the await. The future is dropped after it; when it
+** raised, by the next await of that task or its end. It must not yield. */
 typedef int (*la_finish)(lua_State *L, la_future *f);
 
 /* The functions of the runtime. Opaque but for its members. */

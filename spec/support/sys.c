@@ -246,8 +246,16 @@ static int sys_nested(lua_State *L) {
   return 2;
 }
 
+/* (name, value or nil), for this process and its children. */
+static int sys_setenv(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1), *value = luaL_optstring(L, 2, NULL);
+  if ((value != NULL ? setenv(name, value, 1) : unsetenv(name)) != 0) return raise(L, "setenv");
+  return 0;
+}
+
 __attribute__((visibility("default"))) int luaopen_sys(lua_State *L) {
   static const luaL_Reg functions[] = {{"listen", sys_listen},
+                                       {"setenv", sys_setenv},
                                        {"connect", sys_connect},
                                        {"accept", sys_accept},
                                        {"send", sys_send},

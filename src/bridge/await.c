@@ -26,13 +26,15 @@ static int cannot_wait(lua_State *L) {
                        "after it");
 }
 
-la_coro *la_await_context(lua_State *L) {
+la_coro *la_await_possible(lua_State *L) {
   la_runtime *rt = la_rt;
-  if (rt == NULL || rt->running != L || rt->current == NULL || !lua_isyieldable(L)) {
-    cannot_wait(L);
-    return NULL;
-  }
-  return rt->current;
+  return rt != NULL && rt->running == L && lua_isyieldable(L) ? rt->current : NULL;
+}
+
+la_coro *la_await_context(lua_State *L) {
+  la_coro *c = la_await_possible(L);
+  if (c == NULL) cannot_wait(L);
+  return c;
 }
 
 int la_raise_cancelled(lua_State *L) {
@@ -140,11 +142,10 @@ const la_operation *la_operation_of(lua_State *L, int i) {
 /* ---- the C face ------------------------------------------------------------------*/
 
 int la_api_await(lua_State *L, la_future *f, la_finish finish) {
-  la_runtime *rt = la_rt;
-  bool can = rt != NULL && rt->running == L && rt->current != NULL && lua_isyieldable(L);
-  if (can && rt->current->inner != NULL) la_coro_drop_inner(rt->current);
-  if (!can || la_coro_cancelled(rt->current)) la_future_drop(f);
-  la_coro *c = la_await_coro(L);
+  la_coro *c = la_await_possible(L);
+  if (c != NULL && c->inner != NULL) la_coro_drop_inner(c);
+  if (c == NULL || la_coro_cancelled(c)) la_future_drop(f);
+  c = la_await_coro(L);
   la_coro_set_inner(c, f, true);
   return await_inner(L, c, finish);
 }

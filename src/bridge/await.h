@@ -10,7 +10,10 @@
 ** Raises an error that says what to do instead; raises cancellation when it is due. */
 la_coro *la_await_coro(lua_State *L);
 
-/* The same, without looking at cancellation. */
+/* The coroutine that L is, if it can be suspended here and now; NULL otherwise. */
+la_coro *la_await_possible(lua_State *L);
+
+/* As la_await_coro, without looking at cancellation. */
 la_coro *la_await_context(lua_State *L);
 
 /* Suspends until `f` is ready, then returns what `finish` pushed; `f` is dropped, at the next

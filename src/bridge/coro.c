@@ -2,7 +2,6 @@
 
 #include <lauxlib.h>
 
-#include "bridge/compat.h"
 #include "bridge/error.h"
 #include "bridge/scope.h"
 #include "bridge/task_object.h"
@@ -52,7 +51,6 @@ void la_coro_thread_closed(la_coro *c) {
   la_coro_drop_inner(c);
   la_coro_set_inner(c, &la_ready, false);
   c->flags |= LA_CORO_SPENT;
-  if ((c->flags & LA_CORO_TASK) != 0) la_executor_schedule(la_rt->ex, (la_task *)(void *)c - 1);
 }
 
 /* ---- the body -------------------------------------------------------------------*/
@@ -234,9 +232,7 @@ static void close_suspended(la_runtime *rt, const la_coro *c, lua_State *co) {
   la_coro *current = rt->current;
   lua_State *L = rt->running;
   rt->current = NULL;
-  rt->closing = true;
-  int status = la_close_thread(co, L);
-  rt->closing = false;
+  int status = la_thread_close(co, L);
   rt->current = current;
   if (status == LUA_OK || (c->flags & LA_CORO_BROKEN) != 0 || !lua_checkstack(L, LUA_MINSTACK))
     return;

@@ -84,8 +84,8 @@ int la_coro_take(la_coro *c, lua_State *to);
 ** its <close> variables run, but cannot await. */
 void la_coro_drop(la_coro *c);
 
-/* Somebody has closed the Lua thread in which it waits: what it waited for is dropped, and it
-** is resumed, to find out. */
+/* Somebody has closed the Lua thread in which it waits: what it waited for is dropped, and the
+** next poll resumes it, to find out. */
 void la_coro_thread_closed(la_coro *c);
 
 /* It is suspended in an await. */

@@ -4,8 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "bridge/compat.h"
-
 enum { POLL = LA_THREAD_GUARD + 1, DROP, CONTEXT };
 
 /* Calls the function below the n arguments on top of the future's own thread, which
@@ -74,7 +72,7 @@ static void poll_fn_drop(la_future *f) {
   }
   if (!p->over && !lua_isnil(p->co, DROP)) call_drop(p);
   bool usable = lua_status(p->co) == LUA_OK;
-  if (!usable) la_close_thread(p->co, la_rt->running);
+  if (!usable) la_thread_close(p->co, la_rt->running);
   la_thread_give(la_rt, p->co, p->anchor, usable);
   p->co = NULL;
 }

@@ -103,6 +103,15 @@ lua_State *la_thread_take(la_runtime *rt, int *anchor) {
   return co;
 }
 
+int la_thread_close(lua_State *co, lua_State *from) {
+  la_runtime *rt = la_rt;
+  bool closing = rt != NULL && rt->closing;
+  if (rt != NULL) rt->closing = true;
+  int status = la_close_thread(co, from);
+  if (rt != NULL) rt->closing = closing;
+  return status;
+}
+
 void la_thread_give(la_runtime *rt, lua_State *co, int anchor, bool reusable) {
   if (reusable && rt->spare_count < rt->spare_size) {
     lua_settop(co, LA_THREAD_GUARD);

@@ -92,6 +92,10 @@ lua_State *la_thread_take(la_runtime *rt, int *anchor);
 /* Gives it back. `reusable`: it has ended without an error, else it is let go. */
 void la_thread_give(la_runtime *rt, lua_State *co, int anchor, bool reusable);
 
+/* Closes the to-be-closed variables of a thread that we made, which is left empty; our guard
+** in it knows that it is us. A Lua status, with the error on top of `co`. */
+int la_thread_close(lua_State *co, lua_State *from);
+
 /* A free slot; 0: no memory. One of la_owner_add is given back by la_owner_remove. */
 int la_slot_take(la_slots *s);
 void la_slot_give(la_slots *s, int slot);

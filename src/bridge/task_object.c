@@ -313,6 +313,10 @@ static const char *plain_text(lua_State *L, int i) {
 
 /* Called protected: (error, record or nil, Task or nil). */
 static int report(lua_State *L) {
+  if (lua_isnil(L, 2)) {
+    lua_pushliteral(L, "(no traceback)");
+    lua_replace(L, 2);
+  }
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &la_error_handler_key) == LUA_TFUNCTION) {
     lua_insert(L, 1);
     lua_call(L, 3, 0); /* handler(err, traceback, task) */

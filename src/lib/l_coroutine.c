@@ -5,7 +5,6 @@
 ** future. Its resumer sees that, and yields in turn, up to the executor; resumed, it
 ** resumes downwards again. A yield without an inner future is the program's own.
 */
-#include "bridge/compat.h"
 #include "bridge/future_object.h"
 #include "bridge/scope.h"
 #include "bridge/task_object.h"
@@ -53,7 +52,7 @@ static int create(lua_State *L) {
 
 /* Pushes a message onto `co` and closes it. */
 static int refuse(lua_State *L, lua_State *co, const char *message) {
-  la_close_thread(co, L);
+  la_thread_close(co, L);
   lua_settop(co, 0);
   lua_pushstring(co, message);
   return LUA_ERRRUN;
@@ -74,7 +73,7 @@ static int finish(lua_State *L, lua_State *co, int status, int n, lua_KContext k
     return n + 1;
   }
   /* As in coroutine.wrap: a failed coroutine is closed, which may change the error. */
-  if (lua_status(co) != LUA_OK && lua_status(co) != LUA_YIELD) la_close_thread(co, L);
+  if (lua_status(co) != LUA_OK && lua_status(co) != LUA_YIELD) la_thread_close(co, L);
   lua_xmove(co, L, n);
   if (ok) return n;
   if (lua_type(L, -1) == LUA_TSTRING) {
@@ -175,18 +174,30 @@ static bool waits_in(const la_coro *c, const lua_State *closed) {
   return false;
 }
 
+static void schedule_all(la_executor *ex) {
+  for (la_node *n = ex->live.head.next; n != &ex->live.head; n = n->next)
+    la_executor_schedule(ex, la_container(n, la_task, live));
+}
+
 /* The __close of the guard, on the thread that is being closed: what a coroutine of ours waits
 ** for in it may refer to strings on its stack, and the scopes of the calls in it are over. */
 static int thread_closed(lua_State *L) {
   la_runtime *rt = la_rt;
   if (rt == NULL || rt->closing || rt->ex == NULL) return 0;
   for (la_node *n = rt->ex->live.head.next; n != &rt->ex->live.head; n = n->next) {
-    la_coro *c = la_task_coro(la_container(n, la_task, live));
-    if (c != NULL && waits_in(c, L)) la_coro_thread_closed(c);
+    la_task *t = la_container(n, la_task, live);
+    la_coro *c = la_task_coro(t);
+    if (c == NULL || !waits_in(c, L)) continue;
+    la_coro_thread_closed(c);
+    la_executor_schedule(rt->ex, t);
+    return 0;
   }
   for (la_node *n = rt->futures.head.next; n != &rt->futures.head; n = n->next) {
     la_coro *c = la_future_object_coro(la_container(n, la_future_object, started));
-    if (c != NULL && waits_in(c, L)) la_coro_thread_closed(c);
+    if (c == NULL || !waits_in(c, L)) continue;
+    la_coro_thread_closed(c);
+    schedule_all(rt->ex); /* who polls it is not known */
+    return 0;
   }
   return 0;
 }

@@ -214,11 +214,11 @@ static void close_behind(la_file *file) {
 }
 
 static int file_scope_end(lua_State *L) {
-  la_io_object *o = check(L);
+  la_io_object *o = luaL_checkudata(L, 1, FILE_NAME);
+  if (o->self == NULL) return 0; /* collected, with the Lua state */
   lua_settop(L, 2);
-  la_runtime *rt = la_rt;
-  if (rt == NULL || rt->running != L || rt->current == NULL || !lua_isyieldable(L) ||
-      la_coro_cancelled(rt->current)) {
+  const la_coro *c = la_await_possible(L);
+  if (c == NULL || la_coro_cancelled(c)) {
     if (la_file_is_open(o->self)) close_behind(o->self);
     return 0;
   }

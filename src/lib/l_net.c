@@ -38,7 +38,8 @@ static void push_conn(lua_State *L, la_stream **s, const socket_options *options
 }
 
 static int conn_close(lua_State *L) {
-  la_stream_close(check_conn(L)->self);
+  la_io_object *o = luaL_checkudata(L, 1, CONN_NAME);
+  if (o->self != NULL) la_stream_close(o->self); /* else it was collected, with the Lua state */
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -348,8 +349,8 @@ static int listener_incoming(lua_State *L) {
 }
 
 static int listener_close(lua_State *L) {
-  listener_object *o = check_listener(L);
-  la_listener_close(o->listener);
+  listener_object *o = luaL_checkudata(L, 1, LISTENER_NAME);
+  if (o->listener != NULL) la_listener_close(o->listener);
   lua_pushboolean(L, 1);
   return 1;
 }
