@@ -102,7 +102,7 @@ end)
 
 describe("advance", function()
   it("moves the clock, and those who were due have run when it returns", function()
-    run(function()
+    support.in_order(function()
       time.pause()
       local t0, order = async.now(), {}
       for _, s in ipairs { 3, 1, 2, 4 } do

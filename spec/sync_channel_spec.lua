@@ -316,7 +316,7 @@ end)
 
 describe("many senders and receivers", function()
   it("are each served in the order in which they came", function()
-    run(function()
+    support.in_order(function()
       local tx, rx = channel(1)
       local order, tasks = {}, {}
       for i = 1, 5 do

@@ -59,7 +59,7 @@ describe("a semaphore", function()
   end)
 
   it("serves in order, and a large request is not overtaken by small ones", function()
-    run(function()
+    support.in_order(function()
       local s = sync.semaphore(0)
       local order = {}
       local function want(name, k)
@@ -202,7 +202,7 @@ end)
 
 describe("a mutex", function()
   it("lets one in at a time, in order", function()
-    run(function()
+    support.in_order(function()
       local m = sync.mutex()
       local inside, order, tasks = 0, {}, {}
       for i = 1, 5 do

@@ -45,7 +45,7 @@ describe("notify", function()
   end)
 
   it("wakes one after the other, in order", function()
-    run(function()
+    support.in_order(function()
       local n = sync.notify()
       local order = {}
       for i = 1, 3 do
@@ -246,7 +246,7 @@ describe("once", function()
   end)
 
   it("raises an error to whom it ran for; the next tries again", function()
-    run(function()
+    support.in_order(function()
       local calls = 0
       local f = sync.once(function()
         calls = calls + 1

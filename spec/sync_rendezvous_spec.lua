@@ -79,7 +79,7 @@ describe("a rendezvous", function()
   end)
 
   it("keeps the order of senders when a place is taken back", function()
-    run(function()
+    support.in_order(function()
       local tx, rx = channel(0)
       for i = 1, 3 do spawn(function() tx:send(i) end) end
       spin()

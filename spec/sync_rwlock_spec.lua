@@ -33,7 +33,7 @@ describe("a read-write lock", function()
   end)
 
   it("starves neither: who came first goes first", function()
-    run(function()
+    support.in_order(function()
       local l = sync.rwlock()
       local order, tasks = {}, {}
       local function go(name, how)

@@ -5,7 +5,7 @@ local run = async.run
 
 describe("a task", function()
   it("starts at the next turn, in the order of spawning, never inside the caller", function()
-    run(function()
+    support.in_order(function()
       local log = {}
       for i = 1, 3 do async.spawn(function() log[#log + 1] = i end) end
       assert.same({}, log)
@@ -33,7 +33,7 @@ describe("a task", function()
   end)
 
   it("wakes its awaiters in the order in which they came", function()
-    run(function()
+    support.in_order(function()
       local log = {}
       local t = async.spawn(function() async.sleep(0.001) end)
       local w = {}

@@ -21,7 +21,7 @@ describe("sleep", function()
   end)
 
   it("wakes those of one deadline in the order in which they began", function()
-    run(function()
+    support.in_order(function()
       time.pause()
       local order, tasks, at = {}, {}, async.now() + 0.2
       for i = 1, 50 do

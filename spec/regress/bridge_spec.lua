@@ -231,10 +231,10 @@ describe("a task that has ended", function()
         local big = {}
         weak.arg, weak.f = big, function(x) return x == big end
         tasks[1] = async.spawn(weak.f, big)
-        weak.arg2 = {}
-        tasks[2] = async.spawn(function(x) error(type(x), 0) end, weak.arg2)
-        weak.arg3 = {}
-        tasks[3] = async.spawn(function(_) async.sleep(1000) end, weak.arg3)
+        local second, third = {}, {} -- alive until they are passed on
+        weak.arg2, weak.arg3 = second, third
+        tasks[2] = async.spawn(function(x) error(type(x), 0) end, second)
+        tasks[3] = async.spawn(function(_) async.sleep(1000) end, third)
       end
       local old = async.on_error(function() end)
       start()

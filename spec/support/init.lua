@@ -31,13 +31,13 @@ end
 
 -- Calls f with LUA_ASYNC_SEED in the environment, or without: what is about the very order in which
 -- ready tasks run has to know it.
-local SEED = os.getenv("LUA_ASYNC_SEED")
+support.seed = os.getenv("LUA_ASYNC_SEED")
 function support.with_seed(seed, f, ...)
   support.sys.setenv("LUA_ASYNC_SEED", seed and tostring(seed))
-  local _ <close> = setmetatable({}, { __close = function() support.sys.setenv("LUA_ASYNC_SEED", SEED) end })
+  local _ <close> = setmetatable({}, { __close = function() support.sys.setenv("LUA_ASYNC_SEED", support.seed) end })
   return f(...)
 end
-function support.in_order(f, ...) return support.with_seed(nil, async.run, f, ...) end
+function support.in_order(f, ...) return support.with_seed(nil, support.run, f, ...) end
 
 -- Open descriptors, without those of garbage.
 function support.fds()
