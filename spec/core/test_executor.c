@@ -198,7 +198,7 @@ static void the_smallest_futures(void **state) {
   unsigned budget = 1;
   la_context cx = {&la_waker_noop, &budget};
   la_yield y;
-  la_yield_init(&y);
+  la_yield_init(&y, 1);
   assert_int_equal(la_future_poll(&la_ready, &cx), LA_READY);
   assert_int_equal(la_future_poll(&la_pending, &cx), LA_PENDING);
   assert_int_equal(la_future_poll(&y.base, &cx), LA_PENDING);

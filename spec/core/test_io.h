@@ -78,7 +78,7 @@ static inline void look(la_reactor *r) {
 static inline la_task *go_once(la_reactor *r, la_future *f) {
   la_task *t = go(r, f);
   la_yield y;
-  la_yield_init(&y);
+  la_yield_init(&y, 1);
   run(r, &y.base);
   return t;
 }

@@ -3,6 +3,7 @@
 #include <lauxlib.h>
 
 #include "bridge/error.h"
+#include "bridge/scope.h"
 #include "core/future.h"
 
 static char operations_key;
@@ -45,7 +46,10 @@ int la_raise_cancelled(lua_State *L) {
 la_coro *la_await_coro(lua_State *L) {
   la_coro *c = la_await_context(L);
   if (c->inner != NULL) la_coro_drop_inner(c); /* its finish raised */
-  if (la_coro_cancelled(c)) la_raise_cancelled(L);
+  if (la_coro_cancelled(c)) {
+    if (c->scope != NULL) la_scope_unwind(c);
+    la_raise_cancelled(L);
+  }
   return c;
 }
 

@@ -149,6 +149,7 @@ void la_coro_fail(la_coro *c) { c->flags |= LA_CORO_FAILED | LA_CORO_BROKEN; }
 /* Ready as soon as the inner future may be dropped. */
 static la_poll unwind_inner(la_coro *c, la_context *cx) {
   if ((c->flags & LA_CORO_UNWINDING) != 0) return LA_PENDING;
+  if (c->scope != NULL) la_scope_unwind(c);
   la_cancel (*cancel)(la_future *) = c->inner->vt->cancel;
   la_cancel how = cancel != NULL ? cancel(c->inner) : LA_CANCEL_DROP;
   if (how != LA_CANCEL_FINISH) c->flags |= LA_CORO_UNWINDING;

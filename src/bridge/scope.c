@@ -29,6 +29,12 @@ static void arm(la_scope *s, la_context *cx) {
   la_timer_insert(&la_rt->ex->timers, &s->timer, s->deadline, la_waker_clone(cx->waker));
 }
 
+void la_scope_unwind(la_coro *c) {
+  const la_scope *target = la_scope_target(c);
+  for (la_scope *s = c->scope; s != NULL && s != target; s = s->parent)
+    if (s->nursery != NULL) la_nursery_cancel(s->nursery);
+}
+
 void la_scope_rewake(la_coro *c, la_context *cx) {
   for (la_scope *s = c->scope; s != NULL; s = s->parent) {
     if (s->waker.vt != NULL && !la_waker_will_wake(&s->waker, cx->waker)) {

@@ -33,6 +33,10 @@ extern char la_scope_root;
 /* Whom the cancellation of `c` that is due now unwinds to. */
 la_scope *la_scope_target(const la_coro *c);
 
+/* The cancellation that is due begins to unwind `c`: the tasks of all nurseries on its way are
+** cancelled with it. */
+void la_scope_unwind(la_coro *c);
+
 /* The timers of the scopes wake whoever polls with `cx` from now on. */
 void la_scope_rewake(la_coro *c, la_context *cx);
 

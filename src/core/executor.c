@@ -13,6 +13,8 @@ enum { SPARE_MAX = 4096, CLOCK_EVERY = 16 };
 
 static inline bool is_owner(const la_executor *ex) { return ex->owner == &thread_name; }
 
+static _Atomic uint64_t made;
+
 la_executor *la_executor_new(la_parker parker) {
   la_executor *ex = calloc(1, sizeof *ex);
   if (ex == NULL) return NULL;
@@ -23,6 +25,7 @@ la_executor *la_executor_new(la_parker parker) {
   ex->parker = parker;
   la_timer_queue_init(&ex->timers, la_executor_now(ex));
   la_list_init(&ex->live);
+  ex->number = 1 + atomic_fetch_add_explicit(&made, 1, memory_order_relaxed);
   ex->random.state = la_executor_real_time(ex) ^ (uint64_t)(uintptr_t)ex;
   return ex;
 }

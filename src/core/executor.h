@@ -66,6 +66,7 @@ struct la_executor {
   la_list live;
   size_t live_count;
   uint64_t next_id;
+  uint64_t number;           /* of this executor, which no other of the process has had */
   la_spare spare[LA_SPARES]; /* memory of ended tasks, by size */
   size_t tasks;              /* tasks whose memory is not freed (spare ones do not count) */
   _Atomic long external;     /* what may wake a task unseen by the parker */
@@ -97,6 +98,12 @@ bool la_executor_turn(la_executor *ex);
 static inline void la_executor_seed(la_executor *ex, uint64_t seed) {
   ex->random.state = seed;
   ex->shuffled = true;
+}
+
+/* For la_yield_init. In a shuffled turn who yields may be drawn before those who were ready
+** with him: a whole turn has to lie between. */
+static inline unsigned la_executor_yield_polls(const la_executor *ex) {
+  return ex->shuffled ? 2 : 1;
 }
 
 /* The time outside, and the time that timers and tasks go by. */

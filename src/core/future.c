@@ -30,12 +30,14 @@ la_future la_ready = {&ready_vtable}, la_pending = {&pending_vtable};
 
 static la_poll yield_poll(la_future *f, la_context *cx) {
   la_yield *y = (la_yield *)(void *)f;
-  if (y->yielded) return LA_READY;
-  y->yielded = true;
+  if (y->polls == 0) return LA_READY;
+  y->polls--;
   la_waker_wake_by_ref(cx->waker);
   return LA_PENDING;
 }
 
 static const la_future_vtable yield_vtable = {yield_poll, drop_nothing, "yield", NULL};
 
-void la_yield_init(la_yield *y) { *y = (la_yield){.base = {&yield_vtable}}; }
+void la_yield_init(la_yield *y, unsigned polls) {
+  *y = (la_yield){.base = {&yield_vtable}, .polls = polls};
+}

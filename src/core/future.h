@@ -2,8 +2,6 @@
 #ifndef LA_CORE_FUTURE_H
 #define LA_CORE_FUTURE_H
 
-#include <stdbool.h>
-
 #include "lua_async.h"
 
 /* std::task::Waker::noop: for polling a future just to see. */
@@ -13,12 +11,13 @@ extern const la_waker la_waker_noop;
 ** hold nothing, so one of each serves all. */
 extern la_future la_ready, la_pending;
 
-/* Ready at its second poll: between the two, everyone who was ready has had a turn. */
+/* Ready after `polls` that were not (la_executor_yield_polls): by then everyone who was ready
+** has had a turn. */
 typedef struct la_yield {
   la_future base;
-  bool yielded;
+  unsigned polls;
 } la_yield;
 
-void la_yield_init(la_yield *y);
+void la_yield_init(la_yield *y, unsigned polls);
 
 #endif

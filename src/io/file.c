@@ -123,6 +123,7 @@ static void write_ended(la_file *f, ssize_t status) {
 static void close_ended(la_file *f, ssize_t status) {
   give(f, &f->job.buf);
   f->fd = -1;
+  if (la_node_linked(&f->resource.node)) la_node_unlink(&f->resource.node);
   f->close_status = f->write_error != 0 ? f->write_error : (int)status;
 }
 

@@ -10,7 +10,7 @@ typedef enum missed { SKIP, BURST, DELAY } missed;
 
 typedef struct interval {
   uint64_t period, next; /* nanoseconds; `next` as la_executor_now */
-  la_executor *ex;       /* where it was made */
+  uint64_t run;          /* the number of the executor it was made with */
   missed missed;
   bool closed;
 } interval;
@@ -19,30 +19,39 @@ static interval *check(lua_State *L) { return luaL_checkudata(L, 1, INTERVAL_NAM
 
 /* ---- ticks -------------------------------------------------------------------------*/
 
+static la_executor *check_run(lua_State *L, const interval *iv, const char *what) {
+  la_executor *ex = la_runtime_check(L, what)->ex;
+  if (ex->number != iv->run) luaL_error(L, "this interval belongs to another run");
+  return ex;
+}
+
 static int tick_begin(lua_State *L, void *room, la_future **f) {
   const interval *iv = check(L);
-  if (la_runtime_check(L, "a tick")->ex != iv->ex)
-    return luaL_error(L, "this interval belongs to another run");
+  la_executor *ex = check_run(L, iv, "a tick");
   if (iv->closed) {
     lua_pushnil(L);
     return 1;
   }
-  la_sleep_init(room, iv->ex, iv->next);
+  la_sleep_init(room, ex, iv->next);
   *f = &((la_sleep *)room)->base;
   return 0;
 }
 
 /* `late` is how many whole periods ago the tick was due: so many nobody took. Nothing has
-** changed before this, so a tick that was given up is there for the next. */
+** changed before this, so a tick that was given up is there for the next. A reset meanwhile
+** stands. */
 static int tick_finish(lua_State *L, la_future *f) {
   interval *iv = check(L);
-  uint64_t due = la_container(f, la_sleep, base)->deadline, now = la_executor_now(iv->ex);
+  const la_sleep *s = la_container(f, la_sleep, base);
+  uint64_t due = s->deadline, now = la_executor_now(s->ex);
   if (iv->closed) {
     lua_pushnil(L);
     return 1;
   }
   uint64_t late = (now - due) / iv->period;
-  if (iv->missed == DELAY && late > 0)
+  if (iv->next != due)
+    late = 0;
+  else if (iv->missed == DELAY && late > 0)
     iv->next = la_time_after(now, iv->period);
   else
     iv->next = la_time_after(due, (iv->missed == SKIP ? late + 1 : 1) * iv->period);
@@ -63,7 +72,7 @@ static int tick(lua_State *L) {
 
 static int reset(lua_State *L) {
   interval *iv = check(L);
-  iv->next = la_time_after(la_executor_now(la_runtime_check(L, "reset")->ex), iv->period);
+  iv->next = la_time_after(la_executor_now(check_run(L, iv, "reset")), iv->period);
   return 0;
 }
 
@@ -97,7 +106,7 @@ static int new_interval(lua_State *L) {
   la_check_options(L, 2, options);
   missed how = option_missed(L, 2);
   interval *iv = lua_newuserdatauv(L, sizeof *iv, 0);
-  *iv = (interval){.period = period, .next = la_executor_now(ex), .ex = ex, .missed = how};
+  *iv = (interval){.period = period, .next = la_executor_now(ex), .run = ex->number, .missed = how};
   luaL_setmetatable(L, INTERVAL_NAME);
   lua_pushnil(L);
   lua_pushnil(L);

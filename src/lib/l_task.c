@@ -111,7 +111,7 @@ static int current(lua_State *L) {
 
 static int yield_begin(lua_State *L, void *room, la_future **f) {
   (void)L;
-  la_yield_init(room);
+  la_yield_init(room, la_executor_yield_polls(la_rt->ex));
   *f = &((la_yield *)room)->base;
   return 0;
 }

@@ -27,7 +27,7 @@ static int check_left(lua_State *L) {
   la_reactor *r = rt->reactor;
   leftovers left = {.rt = rt};
   if (rt->ex->live_count > 1) {
-    lua_pushfstring(L, "the test left %I tasks: await or cancel them\n",
+    lua_pushfstring(L, "tasks left by the test: %I. Await or cancel them\n",
                     (lua_Integer)rt->ex->live_count - 1);
     la_push_dump(L, rt);
     lua_concat(L, 2);
@@ -36,15 +36,13 @@ static int check_left(lua_State *L) {
   uv_walk(&r->loop, count_handle, &left);
   size_t files = count_resources(r), timers = la_timer_queue_count(&rt->ex->timers);
   if (left.handles > 0)
-    return luaL_error(L,
-                      "the test left %I open handles (sockets): close them, or declare them "
-                      "<close>",
+    return luaL_error(L, "open sockets left by the test: %I. Close them, or declare them <close>",
                       (lua_Integer)left.handles);
   if (files > 0)
-    return luaL_error(L, "the test left %I open files: close them, or declare them <close>",
+    return luaL_error(L, "open files left by the test: %I. Close them, or declare them <close>",
                       (lua_Integer)files);
   if (timers > 0)
-    return luaL_error(L, "the test left %I timers: a Future that was begun and never finished",
+    return luaL_error(L, "timers left by the test: %I. A Future was begun, and not finished",
                       (lua_Integer)timers);
   return 0;
 }
@@ -52,21 +50,16 @@ static int check_left(lua_State *L) {
 /* ---- running -----------------------------------------------------------------------*/
 
 /* The root task: upvalue 1 is the test. What was ready when it returned, or was cancelled by
-** it, gets a turn to end. */
-static int checked(lua_State *L, int status, lua_KContext k) {
-  (void)status;
-  (void)k;
-  return check_left(L);
-}
+** it, gets a few turns to end. */
+enum { LAST_TURN = 3 };
 
-static int returned(lua_State *L, int status, lua_KContext k) {
+static int returned(lua_State *L, int status, lua_KContext turns) {
   (void)status;
-  (void)k;
   lua_settop(L, 0);
-  lua_getfield(L, lua_upvalueindex(2), "sleep");
-  lua_pushnumber(L, 0.001);
-  lua_callk(L, 1, 0, 0, checked);
-  return checked(L, LUA_OK, 0);
+  if (turns == LAST_TURN) return check_left(L);
+  lua_getfield(L, lua_upvalueindex(2), "yield");
+  lua_callk(L, 0, 0, turns + 1, returned);
+  return returned(L, LUA_OK, turns + 1);
 }
 
 static int body(lua_State *L) {

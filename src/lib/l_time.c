@@ -58,7 +58,7 @@ static int advance_begin(lua_State *L, void *room, la_future **f) {
     return luaL_error(L, "the clock is running: call async.time.pause() before advance");
   luaL_argcheck(L, ns != LA_TIMER_NEVER, 1, "a number of seconds expected");
   la_executor_advance(ex, la_time_after(la_executor_now(ex), ns));
-  la_yield_init(room);
+  la_yield_init(room, la_executor_yield_polls(ex));
   *f = &((la_yield *)room)->base;
   return 0;
 }
