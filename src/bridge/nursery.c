@@ -135,7 +135,9 @@ static void report_second(lua_State *L, la_coro *c) {
 static int end_call(lua_State *L, la_nursery *n, body_end end) {
   la_coro *c = la_rt->current;
   bool child_failed = lua_getiuservalue(L, NURSERY, 1) != LUA_TNIL;
-  if (child_failed && end == FAILED && !la_is_cancelled(L, -2)) {
+  /* A body that awaited the child has failed with the same error. */
+  if (child_failed && end == FAILED && !la_is_cancelled(L, -2) &&
+      !la_task_object_failed_with(L, -1, -2)) {
     lua_insert(L, -2);
     report_second(L, c);
     lua_insert(L, -2);

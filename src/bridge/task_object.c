@@ -262,6 +262,14 @@ int la_task_object_return(lua_State *L, int i) {
   return lua_error(L);
 }
 
+bool la_task_object_failed_with(lua_State *L, int task, int error) {
+  error = lua_absindex(L, error);
+  push_failure(L, lua_absindex(L, task));
+  bool same = lua_rawequal(L, -2, error);
+  lua_pop(L, 2);
+  return same;
+}
+
 /* ---- spawning ----------------------------------------------------------------------*/
 
 la_task_object *la_task_object_spawn(lua_State *L, la_runtime *rt, int nargs, int level, int owners,

@@ -69,6 +69,9 @@ int la_task_object_results(lua_State *L, int i);
 ** has the traceback appended, since nobody after us can. Other values stay as they are. */
 int la_task_object_return(lua_State *L, int i);
 
+/* The Task at index `task` failed, with the very value at index `error`. */
+bool la_task_object_failed_with(lua_State *L, int task, int error);
+
 /* The coroutine behind a task that has not ended; NULL for a member of a group. */
 la_coro *la_task_coro(la_task *t);
 

@@ -5,14 +5,9 @@
 
 /* ---- what is left ------------------------------------------------------------------*/
 
-typedef struct leftovers {
-  la_runtime *rt;
-  size_t handles;
-} leftovers;
-
 /* The reactor's own handles carry no la_handle. */
 static void count_handle(uv_handle_t *uv, void *arg) {
-  if (uv->data != NULL && !uv_is_closing(uv)) ((leftovers *)arg)->handles++;
+  if (uv->data != NULL && !uv_is_closing(uv)) ++*(size_t *)arg;
 }
 
 static size_t count_resources(const la_reactor *r) {
@@ -21,29 +16,27 @@ static size_t count_resources(const la_reactor *r) {
   return n;
 }
 
+static int raise_left(lua_State *L, size_t n, const char *what, const char *mend) {
+  return luaL_error(L, "the test left %I %s%s: %s", (lua_Integer)n, what, n == 1 ? "" : "s", mend);
+}
+
 /* Raises when the test has left something: tasks, which explain the rest, before the rest. */
 static int check_left(lua_State *L) {
   la_runtime *rt = la_rt;
   la_reactor *r = rt->reactor;
-  leftovers left = {.rt = rt};
-  if (rt->ex->live_count > 1) {
-    lua_pushfstring(L, "tasks left by the test: %I. Await or cancel them\n",
-                    (lua_Integer)rt->ex->live_count - 1);
+  size_t handles = 0;
+  size_t tasks = rt->ex->live_count - 1, files = count_resources(r);
+  if (tasks > 0) {
+    lua_pushliteral(L, "await or cancel what it starts\n");
     la_push_dump(L, rt);
     lua_concat(L, 2);
-    return lua_error(L);
+    return raise_left(L, tasks, "task", lua_tostring(L, -1));
   }
-  uv_walk(&r->loop, count_handle, &left);
-  size_t files = count_resources(r), timers = la_timer_queue_count(&rt->ex->timers);
-  if (left.handles > 0)
-    return luaL_error(L, "open sockets left by the test: %I. Close them, or declare them <close>",
-                      (lua_Integer)left.handles);
-  if (files > 0)
-    return luaL_error(L, "open files left by the test: %I. Close them, or declare them <close>",
-                      (lua_Integer)files);
-  if (timers > 0)
-    return luaL_error(L, "timers left by the test: %I. A Future was begun, and not finished",
-                      (lua_Integer)timers);
+  uv_walk(&r->loop, count_handle, &handles);
+  if (handles > 0) return raise_left(L, handles, "open socket", "close it, or declare it <close>");
+  if (files > 0) return raise_left(L, files, "open file", "close it, or declare it <close>");
+  size_t timers = la_timer_queue_count(&rt->ex->timers);
+  if (timers > 0) return raise_left(L, timers, "timer", "a Future was begun, and not finished");
   return 0;
 }
 
