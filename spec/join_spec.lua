@@ -251,7 +251,7 @@ describe("async.join", function()
         end)
       end
       local t = spawn(join, arms)
-      while #wakers < 10000 do async.yield() end
+      while polls < 10000 do async.yield() end
       for i = 10000, 1, -1 do wakers[i]:wake() end
       local r = t:await()
       assert.equal(20000, polls)

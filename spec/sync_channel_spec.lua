@@ -181,7 +181,7 @@ describe("a channel", function()
       t:await()
       stop = true
       assert.equal(10000, sum)
-      assert.is_true(turns > 50, turns)
+      assert.is_true(turns > 10, turns) -- under a seed a yield takes two
     end)
   end)
 end)
