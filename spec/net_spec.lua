@@ -177,7 +177,7 @@ end)
 
 describe("a listener", function()
   it("accepts in the order of arrival, and gives waiting accepts their turn in order", function()
-    run(function()
+    support.in_order(function()
       local listener <close> = assert(net.listen("127.0.0.1", 0))
       local _, port = listener:address()
       local order = {}
@@ -240,7 +240,7 @@ describe("a listener", function()
   end)
 
   it("gives what a cancelled accept would have got to the next", function()
-    run(function()
+    support.in_order(function()
       local listener <close> = assert(net.listen("127.0.0.1", 0))
       local _, port = listener:address()
       local gone = async.spawn(function() return listener:accept() end)

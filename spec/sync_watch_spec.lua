@@ -278,7 +278,7 @@ describe("a broadcast", function()
   end)
 
   it("gives each message to one of two tasks that share a receiver", function()
-    run(function()
+    support.in_order(function()
       local tx = sync.broadcast(4)
       local rx = tx:subscribe()
       local a, b = spawn(function() return rx:recv() end), spawn(function() return rx:recv() end)

@@ -10,7 +10,8 @@ static la_executor *executor(lua_State *L, la_future *const *futures, size_t n, 
   la_runtime *rt = la_runtime_of(L);
   if (rt == NULL) {
     for (size_t i = 0; i < n; i++) la_future_drop(futures[i]);
-    la_runtime_check(L, what);
+    la_runtime_check(L, what); /* which raises */
+    return NULL;
   }
   return rt->ex;
 }

@@ -110,7 +110,9 @@ static bool find_seed(lua_State *L, bool options, uint64_t *seed) {
   }
   const char *s = getenv("LUA_ASYNC_SEED");
   if (s == NULL || *s == '\0') return false;
-  *seed = strtoull(s, NULL, 10);
+  char *end;
+  *seed = strtoull(s, &end, 0);
+  if (*end != '\0') luaL_error(L, "LUA_ASYNC_SEED must be an integer, not '%s'", s);
   return true;
 }
 
