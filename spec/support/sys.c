@@ -254,30 +254,18 @@ static int sys_setenv(lua_State *L) {
 }
 
 __attribute__((visibility("default"))) int luaopen_sys(lua_State *L) {
-  static const luaL_Reg functions[] = {{"listen", sys_listen},
-                                       {"setenv", sys_setenv},
-                                       {"connect", sys_connect},
-                                       {"accept", sys_accept},
-                                       {"send", sys_send},
-                                       {"recv", sys_recv},
-                                       {"close", sys_close},
-                                       {"reset", sys_reset},
-                                       {"shutdown", sys_shutdown},
-                                       {"sockopt", sys_sockopt},
-                                       {"socket", sys_socket},
-                                       {"fds", sys_fds},
-                                       {"rss", sys_rss},
-                                       {"cpu", sys_cpu},
-                                       {"nofile", sys_nofile},
-                                       {"dup", sys_dup},
-                                       {"symlink", sys_symlink},
-                                       {"mkfifo", sys_mkfifo},
-                                       {"block", sys_block},
-                                       {"nested", sys_nested},
-                                       {"root", sys_root},
-                                       {"queued", sys_queued},
-                                       {"threads", sys_threads},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"listen", sys_listen},     {"setenv", sys_setenv},
+                                       {"connect", sys_connect},   {"accept", sys_accept},
+                                       {"send", sys_send},         {"recv", sys_recv},
+                                       {"close", sys_close},       {"reset", sys_reset},
+                                       {"shutdown", sys_shutdown}, {"sockopt", sys_sockopt},
+                                       {"socket", sys_socket},     {"fds", sys_fds},
+                                       {"rss", sys_rss},           {"cpu", sys_cpu},
+                                       {"nofile", sys_nofile},     {"dup", sys_dup},
+                                       {"symlink", sys_symlink},   {"mkfifo", sys_mkfifo},
+                                       {"block", sys_block},       {"nested", sys_nested},
+                                       {"root", sys_root},         {"queued", sys_queued},
+                                       {"threads", sys_threads},   {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;
 }
