@@ -97,8 +97,10 @@ static int given(lua_State *L, int status, lua_KContext n) {
   la_runtime *rt = la_rt;
   (void)status;
   la_coro *c = rt != NULL && rt->running == L ? rt->current : NULL;
-  if (c == NULL || !la_coro_awaits(c)) return lua_yieldk(L, 0, n, given);
-  la_coro_drop_inner(c);
+  bool interrupted = c != NULL && (c->flags & LA_CORO_INTERRUPT) != 0;
+  if (c == NULL || (!la_coro_awaits(c) && !interrupted)) return lua_yieldk(L, 0, n, given);
+  c->flags &= ~(unsigned)LA_CORO_INTERRUPT;
+  if (!interrupted) la_coro_drop_inner(c);
   return (int)n;
 }
 

@@ -36,8 +36,9 @@ static void future_drop(la_future *f) {
   la_future_object *o = a->u.future.o;
   if (o == NULL) return;
   o->awaiter = NULL;
-  if (!a->member.ready && !(o->state == LA_FUTURE_READY && la_future_object_failed(o)))
-    la_future_object_drop(o);
+  if (a->member.ready) return; /* its output is to be taken */
+  const la_group *g = a->member.group;
+  la_future_object_give_up(o, g != NULL ? g->owner : NULL);
 }
 
 static la_cancel future_cancel(la_future *f) {
@@ -74,7 +75,9 @@ static const la_group_class arm_class = {LA_MEMBER(sizeof(arm)), arm_over, arm_r
 /* ---- the combination as a future ----------------------------------------------------*/
 
 static la_poll combined_poll(la_future *f, la_context *cx) {
-  return la_group_poll(&la_container(f, la_combined, base)->group, cx, 0);
+  if (la_group_poll(&la_container(f, la_combined, base)->group, cx, 0) == LA_PENDING)
+    return LA_PENDING;
+  return la_budget_take(cx) ? LA_READY : LA_PENDING;
 }
 
 static void combined_drop(la_future *f) {
@@ -83,7 +86,7 @@ static void combined_drop(la_future *f) {
 
 static la_cancel combined_cancel(la_future *f) {
   la_combined *all = la_container(f, la_combined, base);
-  if (all->first != 0) return LA_CANCEL_FINISH;
+  if (all->first != 0 || all->group.count == 0) return LA_CANCEL_FINISH;
   la_group_cancel(&all->group);
   return all->group.count > 0 ? LA_CANCEL_UNWIND : LA_CANCEL_DROP;
 }
@@ -206,18 +209,12 @@ int la_combined_take(lua_State *L, int arms, lua_Integer i) {
   return n;
 }
 
-/* A loser that ended with an error of its own has nobody else to tell it. */
-static void give_up(lua_State *L, int i) {
-  la_future_object *o = lua_touserdata(L, i);
-  if (o->state == LA_FUTURE_READY && la_future_object_failed(o)) la_future_object_report(L, i);
-  la_future_object_drop(o);
-}
-
 void la_combined_drop_losers(lua_State *L, int arms, const la_combined *all) {
   for (lua_Integer i = 1; i <= all->count; i++) {
     if (i == all->first) continue;
     lua_rawgeti(L, arms, i);
-    if (luaL_testudata(L, -1, LA_FUTURE_NAME) != NULL) give_up(L, lua_gettop(L));
+    la_future_object *o = luaL_testudata(L, -1, LA_FUTURE_NAME);
+    if (o != NULL) la_future_object_drop(o); /* one that never began, or was not waited for */
     lua_pop(L, 1);
   }
 }

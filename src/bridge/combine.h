@@ -35,8 +35,7 @@ la_arm_info la_arm_of(la_task *member);
 /* Pushes the output of arm `i` of the table at index `arms`, or raises its error. */
 int la_combined_take(lua_State *L, int arms, lua_Integer i);
 
-/* Gives up the arms but the first, once the combination is ready. One that failed as it
-** unwound is reported. */
+/* Gives up the arms but the first, once the combination is ready. */
 void la_combined_drop_losers(lua_State *L, int arms, const la_combined *all);
 
 #endif

@@ -7,6 +7,7 @@
 #include "bridge/poll_fn.h"
 #include "bridge/task_object.h"
 #include "bridge/traceback.h"
+#include "core/group.h"
 
 enum { UV_FUNCTION = 1, UV_ARGS = 2, MAX_ARGS = 250 };
 
@@ -265,6 +266,17 @@ void la_future_objects_drop_all(la_runtime *rt) {
     la_future_object_drop(la_container(rt->futures.head.next, la_future_object, started));
 }
 
+/* One drop may end others, so the walk begins again after each. */
+void la_future_objects_drop_left(la_runtime *rt) {
+  la_node *n = rt->futures.head.next;
+  while (n != &rt->futures.head) {
+    la_future_object *o = la_container(n, la_future_object, started);
+    bool left = o->state == LA_FUTURE_STARTED && o->awaiter == NULL && !o->polling;
+    if (left) la_future_object_drop(o);
+    n = left ? rt->futures.head.next : n->next;
+  }
+}
+
 /* ---- the output ----------------------------------------------------------------------*/
 
 static int take_call(lua_State *L, la_future_object *o) {
@@ -313,6 +325,7 @@ static int take_operation(lua_State *L, int i, la_future_object *o) {
     lua_getiuservalue(L, i, UV_FUNCTION);
     luaL_checkstack(L, o->nargs, "too many results");
     for (int k = 1; k <= o->nargs; k++) lua_rawgeti(L, top + 1, k);
+    lua_remove(L, top + 1);
     la_node_unlink(&o->started);
     o->state = LA_FUTURE_OVER;
     return o->nargs;
@@ -348,26 +361,37 @@ int la_future_object_take(lua_State *L, int i) {
   return take_protected(L, o, 1);
 }
 
-void la_future_object_report(lua_State *L, int i) {
-  la_future_object *o = lua_touserdata(L, i);
-  if (o->kind == LA_KIND_CALL)
+/* Pushes the error and its record onto L, unless it is cancellation. */
+static bool push_failure(lua_State *L, la_future_object *o) {
+  bool call = o->kind == LA_KIND_CALL;
+  if (call)
     la_coro_take((la_coro *)(void *)o->f, L);
   else
     la_poll_fn_take(la_container(o->f, la_poll_fn, base), L);
   if (la_is_cancelled(L, -1)) {
     lua_pop(L, 1);
-    return;
+    return false;
   }
-  if (o->kind == LA_KIND_CALL)
+  if (call)
     la_coro_push_traceback(L, (la_coro *)(void *)o->f);
   else
     lua_pushnil(L);
-  la_task *t = la_task_current(o->rt);
-  if (t != NULL)
-    la_task_object_push(L, o->rt, t);
-  else
-    lua_pushnil(L);
-  la_report_failure(L);
+  return true;
+}
+
+void la_future_object_give_up(la_future_object *o, la_task *whose) {
+  lua_State *L = o->rt != NULL ? o->rt->running : NULL;
+  bool failed = o->state == LA_FUTURE_READY && la_future_object_failed(o);
+  if (failed && lua_checkstack(L, LUA_MINSTACK) && push_failure(L, o)) {
+    while (whose != NULL && la_task_is_member(whose))
+      whose = la_task_group(whose) != NULL ? la_task_group(whose)->owner : NULL;
+    if (whose != NULL && !la_task_has(whose, LA_TASK_COMPLETE))
+      la_task_object_push(L, o->rt, whose);
+    else
+      lua_pushnil(L);
+    la_report_failure(L);
+  }
+  la_future_object_drop(o);
 }
 
 /* ---- awaiting ------------------------------------------------------------------------*/
@@ -388,7 +412,7 @@ static void borrowed_drop(la_future *f) {
   la_future_object *o = ((borrowed *)(void *)f)->o;
   if (o == NULL) return;
   o->awaiter = NULL;
-  la_future_object_drop(o);
+  la_future_object_give_up(o, o->rt->ex->current);
 }
 
 static la_cancel borrowed_cancel(la_future *f) {

@@ -68,9 +68,9 @@ bool la_future_object_failed(const la_future_object *o);
 ** raises its error. It is over then. */
 int la_future_object_take(lua_State *L, int i);
 
-/* Reports the error of one that is READY and failed, unless it is cancellation; it is to be
-** dropped after that. */
-void la_future_object_report(lua_State *L, int i);
+/* Gives it up; when it is READY and failed, other than by cancellation, its error is reported,
+** as of the task `whose` (NULL: nobody's). */
+void la_future_object_give_up(la_future_object *o, la_task *whose);
 
 /* Gives it up; nothing when it is over. */
 void la_future_object_drop(la_future_object *o);
@@ -79,8 +79,10 @@ void la_future_object_drop(la_future_object *o);
 ** the frame that kept the object alive is gone) is told. */
 void la_future_object_collect(la_future_object *o);
 
-/* Gives up all that were started in `rt`, as it ends. */
+/* Gives up all that were started in `rt`, as it ends, or those that nobody awaits: what they
+** run would have nobody to end it. */
 void la_future_objects_drop_all(la_runtime *rt);
+void la_future_objects_drop_left(la_runtime *rt);
 
 /* The coroutine of a call that was started; NULL for another kind of Future. */
 la_coro *la_future_object_coro(const la_future_object *o);

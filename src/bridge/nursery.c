@@ -44,8 +44,11 @@ void la_nursery_cancel(la_nursery *n) {
   if (n->cancelled) return;
   n->cancelled = true;
   if (n->scope != NULL) la_scope_cancel(n->scope);
-  for (la_node *i = n->children.head.next; i != &n->children.head; i = i->next)
-    la_task_cancel(la_container(i, la_nursery_child, sibling)->task);
+  for (la_node *i = n->children.head.next; i != &n->children.head; i = i->next) {
+    la_task *t = la_container(i, la_nursery_child, sibling)->task;
+    if (n->drops) la_task_coro(t)->flags |= LA_CORO_CANCELLED;
+    la_task_cancel(t);
+  }
 }
 
 static void close_call(la_nursery *n) {
@@ -70,7 +73,7 @@ void la_nursery_abandon(la_nursery *n) {
 
 static la_poll wait_poll(la_future *f, la_context *cx) {
   la_nursery *n = la_container(f, la_nursery, base);
-  if (n->count <= n->left) return LA_READY;
+  if (n->count <= n->left) return la_budget_take(cx) ? LA_READY : LA_PENDING;
   if (n->waiting && la_waker_will_wake(&n->waker, cx->waker)) return LA_PENDING;
   if (n->waiting) la_waker_drop(n->waker);
   n->waker = la_waker_clone(cx->waker);
@@ -151,7 +154,8 @@ static int end_call(lua_State *L, la_nursery *n, body_end end) {
   }
   lua_pop(L, 1);
   if (end == FAILED) return la_rethrow(L);
-  if (la_coro_cancelled(c)) return la_raise_cancelled(L);
+  /* Whole results are not lost to a cancellation of the same turn: the next await raises it. */
+  if (n->cancelled && la_coro_cancelled(c)) return la_raise_cancelled(L);
   return end == RETURNED ? lua_gettop(L) - HANDLER : 0;
 }
 
@@ -177,7 +181,7 @@ static int body_over(lua_State *L, int status, lua_KContext k) {
   la_scope_leave(c);
   if (end == FAILED) n->failed = true;
   /* A cancellation that has come already will not come to what begins to wait now. */
-  if (end == FAILED || la_coro_cancelled(c)) la_nursery_cancel(n);
+  if (end == FAILED || (n->count > 0 && la_coro_cancelled(c))) la_nursery_cancel(n);
   if (c->inner != NULL) la_coro_drop_inner(c); /* its finish raised */
   return la_await_future(L, c, wait_for_all(n), finish[end]);
 }

@@ -32,6 +32,7 @@ struct la_nursery {
   size_t count, left;
   la_waker waker;
   bool waiting, cancelled;
+  bool drops;  /* nobody has the Tasks: cancelled, what they are about to be given goes to others */
   bool failed; /* there is an error to raise: a child's, or the body's own */
 };
 

@@ -35,7 +35,10 @@ static la_poll poll_fn_poll(la_future *f, la_context *cx) {
   la_poll_fn *p = la_container(f, la_poll_fn, base);
   la_context_object *object = lua_touserdata(p->co, CONTEXT);
   int n;
-  if (!la_budget_take(cx)) return LA_PENDING;
+  if (*cx->budget == 0) {
+    la_waker_wake_by_ref(cx->waker);
+    return LA_PENDING;
+  }
   lua_pushvalue(p->co, POLL);
   lua_pushvalue(p->co, CONTEXT);
   object->cx = cx;
@@ -51,6 +54,7 @@ static la_poll poll_fn_poll(la_future *f, la_context *cx) {
   }
   if (strcmp(state, "ready") != 0)
     return fail(p, "a poll function must return \"pending\", or \"ready\" and the values");
+  if (*cx->budget > 0) --*cx->budget;
   p->results = n - 1;
   p->over = true;
   return LA_READY;

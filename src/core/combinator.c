@@ -59,12 +59,13 @@ static void start(combination *c) {
 static la_poll combination_poll(la_future *f, la_context *cx) {
   combination *c = la_container(f, combination, base);
   if (!c->started) start(c);
-  return la_group_poll(&c->group, cx, 0);
+  if (la_group_poll(&c->group, cx, 0) == LA_PENDING) return LA_PENDING;
+  return la_budget_take(cx) ? LA_READY : LA_PENDING;
 }
 
 static la_cancel combination_cancel(la_future *f) {
   combination *c = la_container(f, combination, base);
-  if (c->won) return LA_CANCEL_FINISH;
+  if (c->won || (c->started && c->group.count == 0)) return LA_CANCEL_FINISH;
   la_group_cancel(&c->group);
   return c->group.count > 0 ? LA_CANCEL_UNWIND : LA_CANCEL_DROP;
 }

@@ -183,6 +183,7 @@ static void run_task(la_executor *ex, la_task *t) {
   la_waker waker = la_task_borrow_waker(t);
   la_context cx = {&waker, &ex->budget};
   ex->budget = LA_TASK_BUDGET;
+  ex->polls++;
   ex->current = t;
   la_poll r = la_future_poll(la_task_future(t), &cx);
   ex->current = NULL;

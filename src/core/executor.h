@@ -66,6 +66,7 @@ struct la_executor {
   la_list live;
   size_t live_count;
   uint64_t next_id;
+  uint64_t polls;            /* of tasks, so far */
   uint64_t number;           /* of this executor, which no other of the process has had */
   la_spare spare[LA_SPARES]; /* memory of ended tasks, by size */
   size_t tasks;              /* tasks whose memory is not freed (spare ones do not count) */

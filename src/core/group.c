@@ -39,8 +39,8 @@ void la_member_finished(la_task *t, bool dropped) {
     la_node_unlink(&m->node);
     g->count--;
   }
-  if (m->cls->over(m, m->ready && !dropped) && g != NULL) la_group_cancel(g);
-  if (g != NULL) wake_owner(g);
+  bool decides = m->cls->over(m, m->ready && !dropped);
+  if (g != NULL && (!decides || la_group_cancel(g))) wake_owner(g);
 }
 
 /* ---- the group ----------------------------------------------------------------------*/
@@ -79,23 +79,33 @@ la_poll la_group_poll(la_group *g, la_context *cx, size_t left) {
   return LA_PENDING;
 }
 
-/* One member's end may cancel others, so what is next is known only as we get there:
-** members move to a list of those who were told. */
-void la_group_cancel(la_group *g) {
-  if (g->cancelled) return;
+/* The next member that was not told yet: those that were go to the end. */
+static la_member *next_untold(la_group *g) {
+  if (la_list_empty(&g->members)) return NULL;
+  la_member *m = la_container(g->members.head.next, la_member, node);
+  if (m->told) return NULL;
+  m->told = true;
+  la_node_unlink(&m->node);
+  la_list_push(&g->members, &m->node);
+  return m;
+}
+
+bool la_group_cancel(la_group *g) {
+  bool gone = false;
+  if (g->cancelled) return true;
   g->cancelled = true;
-  la_list told;
-  la_list_init(&told);
-  for (la_node *n; (n = la_list_pop(&g->members)) != NULL;) {
-    la_member *m = la_container(n, la_member, node);
+  g->gone = &gone; /* cppcheck-suppress autoVariables ; until we return */
+  for (la_member *m; !gone && (m = next_untold(g)) != NULL;) {
     la_task *t = task_of(m);
-    la_list_push(&told, n);
     if (m->f->vt->cancel != NULL || !la_task_abort(t)) la_task_cancel(t);
   }
-  la_list_take(&g->members, &told);
+  if (!gone) g->gone = NULL;
+  return !gone;
 }
 
 void la_group_drop(la_group *g) {
+  if (g->gone != NULL) *g->gone = true;
+  g->gone = NULL;
   if (g->waiting) la_waker_drop(g->waker);
   g->waiting = false;
   for (la_node *n; (n = la_list_pop(&g->members)) != NULL;) {

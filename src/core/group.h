@@ -35,6 +35,7 @@ struct la_member {
   size_t index; /* 0, 1, 2, …: its maker's number for it */
   la_node node; /* in the group, while it is not over */
   bool ready, unwinding;
+  bool told; /* that the group is cancelled */
 };
 
 struct la_group {
@@ -46,6 +47,7 @@ struct la_group {
   size_t enough; /* whoever waits is woken when so many are left */
   la_waker waker;
   bool waiting, cancelled;
+  bool *gone; /* set by la_group_drop: for la_group_cancel, which runs others' code */
 };
 
 #define LA_MEMBER(SIZE)                                                                            \
@@ -69,8 +71,9 @@ void la_member_start(la_member *m, la_group *g, la_future *f);
 la_poll la_group_poll(la_group *g, la_context *cx, size_t left);
 
 /* Cancels all members. Those that need not unwind are over when it returns, but for one
-** whose poll is under way. */
-void la_group_cancel(la_group *g);
+** whose poll is under way. False: the group was dropped meanwhile, by what a drop function of
+** Lua has collected. */
+bool la_group_cancel(la_group *g);
 
 /* Drops what is left, without unwinding. */
 void la_group_drop(la_group *g);

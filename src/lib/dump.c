@@ -96,7 +96,9 @@ static void push_arm(lua_State *L, la_runtime *rt, la_task *t) {
   lua_concat(L, lua_gettop(L) - base);
 }
 
-void la_push_dump(lua_State *L, la_runtime *rt) {
+/* Called protected. */
+static int push_all(lua_State *L) {
+  la_runtime *rt = lua_touserdata(L, 1);
   luaL_Buffer b;
   luaL_checkstack(L, 2 * LUA_MINSTACK, "async.dump");
   luaL_buffinit(L, &b);
@@ -109,4 +111,17 @@ void la_push_dump(lua_State *L, la_runtime *rt) {
     luaL_addvalue(&b);
   }
   luaL_pushresult(&b);
+  return 1;
+}
+
+/* Without the collector: a finaliser might end one of the tasks that are looked at. */
+void la_push_dump(lua_State *L, la_runtime *rt) {
+  bool collects = lua_gc(L, LUA_GCISRUNNING);
+  luaL_checkstack(L, LUA_MINSTACK, "async.dump");
+  lua_gc(L, LUA_GCSTOP);
+  lua_pushcfunction(L, push_all);
+  lua_pushlightuserdata(L, rt);
+  int status = lua_pcall(L, 1, 1, 0);
+  if (collects) lua_gc(L, LUA_GCRESTART);
+  if (status != LUA_OK) lua_error(L);
 }

@@ -106,9 +106,10 @@ static int resume_thread(lua_State *L, lua_State *co, int n, lua_KContext kind, 
   }
   if (c->scope != scope && status == LUA_YIELD) {
     la_scope_abandon_to(c, scope);
-    status = refuse(L, co,
-                    "coroutine.yield inside async.timeout or async.shield, which would "
-                    "leave it open: yield outside of it");
+    status =
+        refuse(L, co,
+               "coroutine.yield inside async.timeout, async.shield or async.scope, which would "
+               "leave it open: yield outside of it");
   }
   la_scope_abandon_to(c, scope);
   return finish(L, co, status, results, kind);

@@ -102,7 +102,8 @@ static int new_interval(lua_State *L) {
   static const char *const options[] = {"missed", NULL};
   uint64_t period = la_check_seconds(L, 1);
   la_executor *ex = la_runtime_check(L, "async.time.interval")->ex;
-  luaL_argcheck(L, period > 0 && period != LA_TIMER_NEVER, 1, "more than 0 seconds expected");
+  luaL_argcheck(L, period > 0 && period != LA_TIMER_NEVER, 1,
+                "more than 0 seconds expected, and not for ever");
   la_check_options(L, 2, options);
   missed how = option_missed(L, 2);
   interval *iv = lua_newuserdatauv(L, sizeof *iv, 0);

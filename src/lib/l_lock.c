@@ -100,7 +100,7 @@ int la_lock_begin(lua_State *L, la_lock_object *o, uint32_t permits, const la_fu
   if (o->head.cls != &semaphore_class && !la_semaphore_can(&o->lock.s, permits) &&
       la_lock_held_by(&o->lock, la_sync_holder()))
     return luaL_error(L, "deadlock: the task waits for a lock that it holds itself: let go of it "
-                         "first, or pass the guard on");
+                         "first (whoever locked it counts, wherever the guard is)");
   la_acquire *a = room;
   la_acquire_init(a, &o->lock.s, permits, NULL);
   a->q.base.vt = wait;

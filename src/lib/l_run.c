@@ -57,7 +57,9 @@ static int run_tasks(lua_State *L) {
   la_task_ref(rt->root);
   lua_pushnil(L);
   la_run_end end = la_executor_run(rt->ex, rt->root);
-  if (end == LA_RUN_DEADLOCK) { /* unless what is garbage closes as it is collected, and wakes */
+  uint64_t polls = rt->ex->polls - 1;
+  while (end == LA_RUN_DEADLOCK && rt->ex->polls != polls) {
+    polls = rt->ex->polls; /* what is garbage may close as it is collected, and wake */
     lua_gc(L, LUA_GCCOLLECT);
     end = la_executor_run(rt->ex, rt->root);
   }
@@ -68,6 +70,7 @@ static int run_tasks(lua_State *L) {
   la_task_unref(rt->root);
   rt->ending = true;
   cancel_all(rt->ex);
+  la_future_objects_drop_left(rt);
   la_executor_run(rt->ex, NULL);
   return 2;
 }

@@ -121,12 +121,16 @@ static int map_next(lua_State *L, lua_Integer started) {
   return map_fetch(L, LUA_OK, started);
 }
 
-static int map_body(lua_State *L) { return map_next(L, 0); }
+static int map_body(lua_State *L) {
+  ((la_nursery *)lua_touserdata(L, SCOPE))->drops = true;
+  return map_next(L, 0);
+}
 
 /* Upvalues as scope_spawn's. */
 static int map(lua_State *L) {
   static const char *const options[] = {"limit", NULL};
-  if (lua_type(L, 1) != LUA_TTABLE) la_check_awaitable(L, 1);
+  if (lua_type(L, 1) != LUA_TTABLE)
+    check_callable(L, 1, "list, or function that gives the next item, expected");
   check_callable(L, 2, "function expected");
   la_check_options(L, 3, options);
   lua_Integer limit = la_option_integer(L, 3, "limit", LUA_MAXINTEGER, 1, LUA_MAXINTEGER);

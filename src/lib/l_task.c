@@ -104,8 +104,10 @@ static int spawn(lua_State *L) {
 static int current(lua_State *L) {
   la_runtime *rt = la_runtime_of(L);
   la_task *t = rt != NULL ? la_task_current(rt) : NULL;
-  if (t == NULL) return 0;
-  la_task_object_push(L, rt, t);
+  if (t != NULL)
+    la_task_object_push(L, rt, t);
+  else
+    lua_pushnil(L);
   return 1;
 }
 

@@ -42,7 +42,8 @@ static la_channel *channel_of_recv(la_acquire *a) { return la_container(a->s, la
 
 static void send_drop(la_future *f) {
   la_acquire *a = la_acquire_of(f);
-  la_channel *c = a->s != NULL ? channel_of_send(a) : NULL;
+  bool concerned = a->s != NULL && a->q.state != LA_QUEUED_REFUSED; /* else it may be gone */
+  la_channel *c = concerned ? channel_of_send(a) : NULL;
   la_acquire_drop(f);
   if (c != NULL && c->debt != 0) la_channel_settle(c);
 }
@@ -67,8 +68,8 @@ static la_poll recv_poll(la_future *f, la_context *cx) {
 ** instead, there is one loan too many. */
 static void recv_drop(la_future *f) {
   la_acquire *a = la_acquire_of(f);
-  la_channel *c = a->s != NULL ? channel_of_recv(a) : NULL;
   unsigned state = a->q.state;
+  la_channel *c = a->s != NULL && state != LA_QUEUED_REFUSED ? channel_of_recv(a) : NULL;
   bool fewer = state == LA_QUEUED_WAITING;
   if (c != NULL && (state == LA_QUEUED_GRANTED || state == LA_QUEUED_HELD))
     fewer = !la_list_empty(&c->items.line);
