@@ -43,7 +43,7 @@ enum { LA_TASK_BUDGET = 128, LA_TURN_POLLS = 256 };
 #define LA_TURN_NS UINT64_C(5000000)
 
 /* Ended tasks whose memory is kept for the next ones of the same size. */
-enum { LA_SPARES = 3 };
+enum { LA_SPARES = 4 };
 typedef struct la_spare {
   la_mpsc_node *first;
   size_t future_size, count;
