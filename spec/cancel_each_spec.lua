@@ -35,7 +35,7 @@ end
 -- ---- tasks, futures, time ------------------------------------------------------------------
 
 -- In a timeout of a second, on a paused clock, only what is longer can be cut short.
-local function short(w) return w.paused and 100 or 0.0005 end
+local function short(w) return w.paused and 100 or 0.005 end
 
 local function open_gate(w, i)
   if i == 3 then w.gate.open() end
