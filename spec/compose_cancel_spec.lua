@@ -2,11 +2,11 @@
 local async = require "lua_async"
 local support = require "spec.support"
 local each = require "spec.support.cancel_each"
-local compose = require "spec.support.compose"
+local steps = require "spec.support.steps"
 local join, select_first, spawn, time = async.join, async.select, async.spawn, async.time
 local guard = each.guard
-local forever, value, later, spin = compose.forever, compose.value, compose.later, compose.spin
-local run, fails, told, live = compose.run, compose.fails, compose.told, compose.live
+local forever, value, later, spin = steps.forever, steps.value, steps.later, steps.spin
+local run, fails, told, tasks = steps.run, steps.fails, steps.told, steps.tasks
 
 describe("a join or select that is cancelled", function()
   for name, combine in pairs { join = join, select = select_first } do
@@ -25,13 +25,13 @@ describe("a join or select that is cancelled", function()
         end
         local t = spawn(function()
           local _ <close> = guard(function() log[#log + 1] = "self" end)
-          combine { arm(2), arm(1), async.poll_fn(compose.never, function() log[#log + 1] = "dropped" end) }
+          combine { arm(2), arm(1), async.poll_fn(steps.never, function() log[#log + 1] = "dropped" end) }
         end)
         spin()
         t:cancel()
         assert.is_true(async.is_cancelled(fails(t.await, t)))
         assert.same({ "dropped", 1, 2, "self" }, log)
-        assert.equal(1, live())
+        assert.equal(1, tasks())
       end)
     end)
 

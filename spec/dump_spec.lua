@@ -1,10 +1,10 @@
 -- async.dump of combinators: who waits for whom.
 local async = require "lua_async"
 local support = require "spec.support"
+local steps = require "spec.support.steps"
 local spawn = async.spawn
+local forever, spin = steps.forever, steps.spin
 
-local function forever() return async.poll_fn(function() return "pending" end):await() end
-local function spin(n) for _ = 1, n or 5 do async.yield() end end
 -- The dump once `f` waits in a task of the name "it"; the task is cancelled then.
 local function dump_of(f)
   return support.run(function()

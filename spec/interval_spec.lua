@@ -3,15 +3,10 @@
 local async = require "lua_async"
 local support = require "spec.support"
 local each = require "spec.support.cancel_each"
+local steps = require "spec.support.steps"
 local time, spawn, interval = async.time, async.spawn, async.time.interval
+local run, fails, forever = steps.run, steps.fails, steps.forever
 
-local function run(f) return support.run(function() time.pause() return f() end) end
-local function fails(f, ...)
-  local ok, e = pcall(f, ...)
-  assert.is_false(ok)
-  return e
-end
-local function forever() return async.poll_fn(function() return "pending" end):await() end
 local function ms(s) return math.floor(s * 1000 + 0.5) end
 -- A clock in whole milliseconds, from now on.
 local function clock()

@@ -2,11 +2,11 @@
 local async = require "lua_async"
 local support = require "spec.support"
 local each = require "spec.support.cancel_each"
-local compose = require "spec.support.compose"
+local steps = require "spec.support.steps"
 local join, select_first, spawn, time = async.join, async.select, async.spawn, async.time
 local guard = each.guard
-local forever, value, later, spin = compose.forever, compose.value, compose.later, compose.spin
-local run, fails, told, live = compose.run, compose.fails, compose.told, compose.live
+local forever, value, later, spin = steps.forever, steps.value, steps.later, steps.spin
+local run, fails, told, tasks = steps.run, steps.fails, steps.told, steps.tasks
 
 describe("async.join", function()
   it("returns the first value of each, in the order of the arms and not of their ends", function()
@@ -80,7 +80,7 @@ describe("async.join", function()
       assert.matches("finished", tostring(fails(join, f, spent)))
       spin()
       assert.equal(1, began)
-      assert.equal(1, live())
+      assert.equal(1, tasks())
     end)
     assert.is_false(pcall(join, value(1)))
     assert.is_false(pcall(join))
@@ -123,7 +123,7 @@ describe("async.join", function()
         function() spin(2) log[#log + 1] = "raised" error("x", 0) end, arm("mid", 2)))
       assert.same({ "raised", "fast", "mid", "slow" }, log)
       assert.equal(3, math.floor(async.now() - now + 0.5))
-      assert.equal(1, live())
+      assert.equal(1, tasks())
     end)
   end)
 
@@ -191,7 +191,7 @@ describe("async.join", function()
       assert.equal("g", other:await())
       assert.matches("finished", tostring(fails(join, g)))
       spin()
-      assert.equal(1, live())
+      assert.equal(1, tasks())
     end)
   end)
 
@@ -203,7 +203,7 @@ describe("async.join", function()
       t = spawn(function() return join(function() return t:await() end) end)
       assert.matches("itself", tostring(fails(t.await, t)))
       spin()
-      assert.equal(1, live())
+      assert.equal(1, tasks())
     end)
   end)
 
@@ -291,7 +291,7 @@ describe("async.join", function()
       t:cancel()
       assert.is_true(async.is_cancelled(fails(t.await, t)))
       assert.equal(50, closed)
-      assert.equal(1, live())
+      assert.equal(1, tasks())
     end)
   end)
 

@@ -2,23 +2,12 @@
 local async = require "lua_async"
 local support = require "spec.support"
 local each = require "spec.support.cancel_each"
+local steps = require "spec.support.steps"
 local map, spawn, time = async.map, async.spawn, async.time
 local guard = each.guard
+local forever, spin, run = steps.forever, steps.spin, steps.run
+local fails, took, tasks = steps.fails, steps.took, steps.tasks
 
-local function forever() return async.poll_fn(function() return "pending" end):await() end
-local function spin(n) for _ = 1, n or 5 do async.yield() end end
-local function run(f) return support.run(function() time.pause() return f() end) end
-local function fails(f, ...)
-  local ok, e = pcall(f, ...)
-  assert.is_false(ok)
-  return e
-end
-local function took(f, ...)
-  local t0 = async.now()
-  local r = table.pack(f(...))
-  return math.floor((async.now() - t0) * 1000 + 0.5) / 1000, table.unpack(r, 1, r.n)
-end
-local function tasks() return select(2, async.dump():gsub("[^\n]*, spawned at ", "")) end
 local function count(n) -- an iterator of 1 … n
   local i = 0
   return function()

@@ -4,43 +4,11 @@
 local async = require "lua_async"
 local support = require "spec.support"
 local each = require "spec.support.cancel_each"
+local steps = require "spec.support.steps"
 local scope, spawn, time = async.scope, async.spawn, async.time
 local guard = each.guard
-
-local function forever() return async.poll_fn(function() return "pending" end):await() end
-local function spin(n) for _ = 1, n or 5 do async.yield() end end
-local function run(f) return support.run(function() time.pause() return f() end) end
-local function fails(f, ...)
-  local ok, e = pcall(f, ...)
-  assert.is_false(ok)
-  return e
-end
--- Seconds of the paused clock that f(...) took, then its results.
-local function took(f, ...)
-  local t0 = async.now()
-  local r = table.pack(f(...))
-  return math.floor((async.now() - t0) * 1000 + 0.5) / 1000, table.unpack(r, 1, r.n)
-end
--- What on_error is told while f runs.
-local function told(f)
-  local list = {}
-  local old = async.on_error(function(e) list[#list + 1] = e end)
-  local _ <close> = guard(function() async.on_error(old) end)
-  f()
-  return list
-end
-local function tasks() return select(2, async.dump():gsub("[^\n]*, spawned at ", "")) end
--- A child that waits for ever, and takes `s` seconds to unwind.
-local function slow(log, name, s)
-  return function()
-    local _ <close> = guard(function(_, e)
-      log[#log + 1] = name .. (async.is_cancelled(e) and " cancelled" or " closed")
-      async.shield(async.sleep, s or 0)
-      log[#log + 1] = name .. " over"
-    end)
-    forever()
-  end
-end
+local forever, spin, run, fails = steps.forever, steps.spin, steps.run, steps.fails
+local took, told, tasks, slow = steps.took, steps.told, steps.tasks, steps.slow
 
 describe("async.scope", function()
   it("calls the function with the scope and its arguments, and returns all its results", function()

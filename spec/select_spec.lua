@@ -2,11 +2,11 @@
 local async = require "lua_async"
 local support = require "spec.support"
 local each = require "spec.support.cancel_each"
-local compose = require "spec.support.compose"
+local steps = require "spec.support.steps"
 local join, select_first, spawn, time = async.join, async.select, async.spawn, async.time
 local guard = each.guard
-local forever, value, later, spin = compose.forever, compose.value, compose.later, compose.spin
-local run, fails, told, live = compose.run, compose.fails, compose.told, compose.live
+local forever, value, later, spin = steps.forever, steps.value, steps.later, steps.spin
+local run, fails, told, tasks = steps.run, steps.fails, steps.told, steps.tasks
 
 describe("async.select", function()
   it("returns the key of the first, then all its values", function()
@@ -34,7 +34,7 @@ describe("async.select", function()
       assert.same({ "t", 1 }, { select_first { t = spawn(value(1)), f = forever } })
       assert.same({ 1, "c" }, { select_first { setmetatable({}, { __call = value("c") }) } })
       assert.same({ 1, "p" }, { select_first { async.poll_fn(value("ready", "p")) } })
-      assert.equal(1, live())
+      assert.equal(1, tasks())
     end)
   end)
 
@@ -63,7 +63,7 @@ describe("async.select", function()
         end,
       }
       assert.same({ "win", "v", { "closed" } }, { k, v, log })
-      assert.equal(1, live())
+      assert.equal(1, tasks())
     end)
   end)
 
@@ -71,7 +71,7 @@ describe("async.select", function()
     run(function()
       local gate, dropped = support.gate(), 0
       local t = spawn(function() gate.wait() return "task" end)
-      local f = async.poll_fn(compose.never, function() dropped = dropped + 1 end)
+      local f = async.poll_fn(steps.never, function() dropped = dropped + 1 end)
       local g = async.future(forever)
       assert.equal("w", (select_first { t = t, f = f, g = g, w = later(2) }))
       assert.equal(1, dropped)
@@ -96,11 +96,11 @@ describe("async.select", function()
       local began, drops = 0, 0
       for _ = 1, 50 do
         assert.equal("r", (select_first { r = ready, f = function() began = began + 1 forever() end,
-          p = async.poll_fn(compose.never, function() drops = drops + 1 end) }))
+          p = async.poll_fn(steps.never, function() drops = drops + 1 end) }))
       end
       spin()
       assert.equal(0, began)
-      assert.equal(1, live())
+      assert.equal(1, tasks())
     end)
   end)
 
@@ -178,7 +178,7 @@ describe("async.select", function()
       local _, none, err = select_first { function() return async.timeout(1, join, forever, forever) end, forever }
       assert.is_nil(none)
       assert.equal("ETIMEDOUT", err.code)
-      assert.equal(1, live())
+      assert.equal(1, tasks())
     end)
   end)
 end)

@@ -1,21 +1,9 @@
 -- Channels: what is given up loses nothing; futures, deadlocks, where one can use them.
 local async = require "lua_async"
 local support = require "spec.support"
+local steps = require "spec.support.steps"
 local run, spawn, channel = support.run, async.spawn, async.channel
-
-local function code(expected, ok, err)
-  assert.is_nil(ok)
-  assert.equal(expected, err and err.code)
-end
-
-local function is_end(...)
-  assert.equal(1, select("#", ...))
-  assert.is_nil((...))
-end
-
-local function spin(n)
-  for _ = 1, n or 3 do async.yield() end
-end
+local code, is_end, spin = steps.code, steps.is_end, steps.spin
 
 describe("a cancelled", function()
   it("receiver takes nothing, wherever it is when that happens", function()

@@ -1,22 +1,9 @@
 -- Channels: bounded, of 0 (rendezvous), unbounded; their ends, order, cancellation.
 local async = require "lua_async"
 local support = require "spec.support"
+local steps = require "spec.support.steps"
 local run, spawn, channel = support.run, async.spawn, async.channel
-
-local function code(expected, ok, err)
-  assert.is_nil(ok)
-  assert.equal(expected, err and err.code)
-end
-
--- What is nil and nothing else: the end.
-local function is_end(...)
-  assert.equal(1, select("#", ...))
-  assert.is_nil((...))
-end
-
-local function spin(n)
-  for _ = 1, n or 3 do async.yield() end
-end
+local code, is_end, spin = steps.code, steps.is_end, steps.spin
 
 describe("a channel", function()
   it("is the same in both places, and its ends say what they are", function()

@@ -1,26 +1,9 @@
 -- Semaphore and mutex: order, cancellation, guards, deadlocks.
 local async = require "lua_async"
 local support = require "spec.support"
+local steps = require "spec.support.steps"
 local run, spawn, sync = support.run, async.spawn, async.sync
-
-local function code(expected, ok, err)
-  assert.is_nil(ok)
-  assert.equal(expected, err and err.code)
-end
-
-local function spin(n)
-  for _ = 1, n or 3 do async.yield() end
-end
-
--- A Future that was polled once, and waits.
-local function begun(...)
-  local f = async.future(...)
-  async.await(async.poll_fn(function(cx)
-    assert.equal("pending", f:poll(cx))
-    return "ready"
-  end))
-  return f
-end
+local code, spin, begun = steps.code, steps.spin, steps.begun
 
 describe("a semaphore", function()
   it("gives out as many permits as it has, and gets them back", function()

@@ -1,25 +1,9 @@
 -- Notify, barrier, once.
 local async = require "lua_async"
 local support = require "spec.support"
+local steps = require "spec.support.steps"
 local run, spawn, sync = support.run, async.spawn, async.sync
-
-local function code(expected, ok, err)
-  assert.is_nil(ok)
-  assert.equal(expected, err and err.code)
-end
-
-local function spin(n)
-  for _ = 1, n or 3 do async.yield() end
-end
-
-local function begun(...)
-  local f = async.future(...)
-  async.await(async.poll_fn(function(cx)
-    assert.equal("pending", f:poll(cx))
-    return "ready"
-  end))
-  return f
-end
+local code, spin, begun = steps.code, steps.spin, steps.begun
 
 describe("notify", function()
   it("keeps one notification for who comes later, however many there were", function()

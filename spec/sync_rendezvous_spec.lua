@@ -1,26 +1,9 @@
 -- Channels of 0: a send ends when a receiver has come for it.
 local async = require "lua_async"
 local support = require "spec.support"
+local steps = require "spec.support.steps"
 local run, spawn, channel = support.run, async.spawn, async.channel
-
-local function code(expected, ok, err)
-  assert.is_nil(ok)
-  assert.equal(expected, err and err.code)
-end
-
-local function spin(n)
-  for _ = 1, n or 3 do async.yield() end
-end
-
--- A Future that was polled once, and waits.
-local function begun(...)
-  local f = async.future(...)
-  async.await(async.poll_fn(function(cx)
-    assert.equal("pending", f:poll(cx))
-    return "ready"
-  end))
-  return f
-end
+local code, spin, begun = steps.code, steps.spin, steps.begun
 
 describe("a rendezvous", function()
   it("makes the sender wait for a receiver", function()

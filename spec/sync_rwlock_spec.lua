@@ -1,16 +1,9 @@
 -- The read-write lock: readers, writers, their order, cancellation, deadlocks.
 local async = require "lua_async"
 local support = require "spec.support"
+local steps = require "spec.support.steps"
 local run, spawn, sync = support.run, async.spawn, async.sync
-
-local function code(expected, ok, err)
-  assert.is_nil(ok)
-  assert.equal(expected, err and err.code)
-end
-
-local function spin(n)
-  for _ = 1, n or 3 do async.yield() end
-end
+local code, spin = steps.code, steps.spin
 
 describe("a read-write lock", function()
   it("lets many readers in, or one writer", function()

@@ -1,30 +1,9 @@
 -- Watch, broadcast, oneshot.
 local async = require "lua_async"
 local support = require "spec.support"
+local steps = require "spec.support.steps"
 local run, spawn, sync = support.run, async.spawn, async.sync
-
-local function code(expected, ok, err)
-  assert.is_nil(ok)
-  assert.equal(expected, err and err.code)
-end
-
-local function is_end(...)
-  assert.equal(1, select("#", ...))
-  assert.is_nil((...))
-end
-
-local function spin(n)
-  for _ = 1, n or 3 do async.yield() end
-end
-
-local function begun(...)
-  local f = async.future(...)
-  async.await(async.poll_fn(function(cx)
-    assert.equal("pending", f:poll(cx))
-    return "ready"
-  end))
-  return f
-end
+local code, is_end, spin, begun = steps.code, steps.is_end, steps.spin, steps.begun
 
 describe("a watch", function()
   it("has a value from the start, which is not a change", function()

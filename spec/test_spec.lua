@@ -1,9 +1,10 @@
 -- async.test, for the suites of others: each kind of leftover is told, and what a test may do.
 local async = require "lua_async"
 local support = require "spec.support"
+local steps = require "spec.support.steps"
 local test, spawn = async.test, async.spawn
+local forever = steps.forever
 
-local function forever() return async.poll_fn(function() return "pending" end):await() end
 local function guard(f) return setmetatable({}, { __close = f }) end
 -- What the test raises, as a string.
 local function raised(f, ...)

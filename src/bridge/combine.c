@@ -75,9 +75,7 @@ static const la_group_class arm_class = {LA_MEMBER(sizeof(arm)), arm_over, arm_r
 /* ---- the combination as a future ----------------------------------------------------*/
 
 static la_poll combined_poll(la_future *f, la_context *cx) {
-  if (la_group_poll(&la_container(f, la_combined, base)->group, cx, 0) == LA_PENDING)
-    return LA_PENDING;
-  return la_budget_take(cx) ? LA_READY : LA_PENDING;
+  return la_group_poll(&la_container(f, la_combined, base)->group, cx, 0);
 }
 
 static void combined_drop(la_future *f) {
@@ -86,9 +84,7 @@ static void combined_drop(la_future *f) {
 
 static la_cancel combined_cancel(la_future *f) {
   la_combined *all = la_container(f, la_combined, base);
-  if (all->first != 0 || all->group.count == 0) return LA_CANCEL_FINISH;
-  la_group_cancel(&all->group);
-  return all->group.count > 0 ? LA_CANCEL_UNWIND : LA_CANCEL_DROP;
+  return la_group_cancel_waiting(&all->group, all->first != 0);
 }
 
 static const la_future_vtable join_vtable = {combined_poll, combined_drop, "join", combined_cancel};

@@ -19,9 +19,7 @@ void la_nursery_add(la_nursery *n, la_nursery_child *child, la_task *t) {
 }
 
 static void wake(la_nursery *n) {
-  if (!n->waiting || n->count > n->left) return;
-  n->waiting = false;
-  la_waker_wake(n->waker);
+  if (n->count <= n->left) la_kept_wake(&n->waits);
 }
 
 void la_nursery_child_over(la_nursery_child *child, bool failed, la_runtime *rt) {
@@ -52,8 +50,7 @@ void la_nursery_cancel(la_nursery *n) {
 }
 
 static void close_call(la_nursery *n) {
-  if (n->waiting) la_waker_drop(n->waker);
-  n->waiting = false;
+  la_kept_drop(&n->waits);
   n->scope = NULL;
   n->rt = NULL;
   la_owner_remove(la_rt, n->pin);
@@ -74,18 +71,11 @@ void la_nursery_abandon(la_nursery *n) {
 static la_poll wait_poll(la_future *f, la_context *cx) {
   la_nursery *n = la_container(f, la_nursery, base);
   if (n->count <= n->left) return la_budget_take(cx) ? LA_READY : LA_PENDING;
-  if (n->waiting && la_waker_will_wake(&n->waker, cx->waker)) return LA_PENDING;
-  if (n->waiting) la_waker_drop(n->waker);
-  n->waker = la_waker_clone(cx->waker);
-  n->waiting = true;
+  la_kept_set(&n->waits, cx);
   return LA_PENDING;
 }
 
-static void wait_drop(la_future *f) {
-  la_nursery *n = la_container(f, la_nursery, base);
-  if (n->waiting) la_waker_drop(n->waker);
-  n->waiting = false;
-}
+static void wait_drop(la_future *f) { la_kept_drop(&la_container(f, la_nursery, base)->waits); }
 
 /* What comes out of it, in the end, is decided by `children_over`. */
 static la_cancel wait_cancel(la_future *f) {
@@ -204,7 +194,7 @@ static la_nursery *new_nursery(lua_State *L, la_coro *c) {
   }
   n->rt = la_rt;
   n->scope->nursery = n;
-  n->scope->waker = la_waker_clone(la_rt->cx->waker);
+  la_kept_set(&n->scope->waits, la_rt->cx);
   return n;
 }
 

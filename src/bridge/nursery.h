@@ -9,6 +9,7 @@
 #define LA_BRIDGE_NURSERY_H
 
 #include "bridge/coro.h"
+#include "core/kept_waker.h"
 
 #define LA_NURSERY_NAME "lua_async.Scope"
 
@@ -30,8 +31,8 @@ struct la_nursery {
   int pin;
   la_list children;
   size_t count, left;
-  la_waker waker;
-  bool waiting, cancelled;
+  la_kept_waker waits;
+  bool cancelled;
   bool drops;  /* nobody has the Tasks: cancelled, what they are about to be given goes to others */
   bool failed; /* there is an error to raise: a child's, or the body's own */
 };

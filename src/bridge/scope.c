@@ -37,10 +37,7 @@ void la_scope_unwind(la_coro *c) {
 
 void la_scope_rewake(la_coro *c, la_context *cx) {
   for (la_scope *s = c->scope; s != NULL; s = s->parent) {
-    if (s->waker.vt != NULL && !la_waker_will_wake(&s->waker, cx->waker)) {
-      la_waker_drop(s->waker);
-      s->waker = la_waker_clone(cx->waker);
-    }
+    if (la_kept_holds(&s->waits)) la_kept_set(&s->waits, cx);
     if (la_timer_idle(&s->timer) || la_waker_will_wake(&s->timer.waker, cx->waker)) continue;
     la_timer_cancel(&la_rt->ex->timers, &s->timer);
     arm(s, cx);
@@ -50,14 +47,14 @@ void la_scope_rewake(la_coro *c, la_context *cx) {
 void la_scope_leave(la_coro *c) {
   la_scope *s = c->scope;
   la_timer_cancel(&la_rt->ex->timers, &s->timer);
-  if (s->waker.vt != NULL) la_waker_drop(s->waker);
+  la_kept_drop(&s->waits);
   c->scope = s->parent;
   free(s);
 }
 
 void la_scope_cancel(la_scope *s) {
   s->cancelled = true;
-  la_waker_wake_by_ref(&s->waker);
+  la_waker_wake_by_ref(&s->waits.waker);
 }
 
 void la_scope_abandon_to(la_coro *c, la_scope *outer) {

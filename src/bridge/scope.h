@@ -10,6 +10,7 @@
 #define LA_BRIDGE_SCOPE_H
 
 #include "bridge/coro.h"
+#include "core/kept_waker.h"
 
 typedef struct la_nursery la_nursery;
 
@@ -18,7 +19,7 @@ typedef struct la_nursery la_nursery;
 struct la_scope {
   la_scope *parent;
   la_nursery *nursery; /* whose body the call is; NULL: none */
-  la_waker waker;      /* of a nursery's: wakes the coroutine when the scope is cancelled */
+  la_kept_waker waits; /* of a nursery's: wakes the coroutine when the scope is cancelled */
   uint64_t deadline;   /* LA_TIMER_NEVER for none */
   la_timer timer;
   bool shield;    /* cancellation from outside does not pass */

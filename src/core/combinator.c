@@ -59,15 +59,12 @@ static void start(combination *c) {
 static la_poll combination_poll(la_future *f, la_context *cx) {
   combination *c = la_container(f, combination, base);
   if (!c->started) start(c);
-  if (la_group_poll(&c->group, cx, 0) == LA_PENDING) return LA_PENDING;
-  return la_budget_take(cx) ? LA_READY : LA_PENDING;
+  return la_group_poll(&c->group, cx, 0);
 }
 
 static la_cancel combination_cancel(la_future *f) {
   combination *c = la_container(f, combination, base);
-  if (c->won || (c->started && c->group.count == 0)) return LA_CANCEL_FINISH;
-  la_group_cancel(&c->group);
-  return c->group.count > 0 ? LA_CANCEL_UNWIND : LA_CANCEL_DROP;
+  return c->started ? la_group_cancel_waiting(&c->group, c->won) : LA_CANCEL_DROP;
 }
 
 static void combination_drop(la_future *f) {

@@ -27,9 +27,7 @@ static void member_drop(la_future *f) {
 static const la_future_vtable member_vtable = {member_poll, member_drop, "member", NULL};
 
 static void wake_owner(la_group *g) {
-  if (!g->waiting || g->count > g->enough) return;
-  g->waiting = false;
-  la_waker_wake(g->waker);
+  if (g->count <= g->enough) la_kept_wake(&g->waits);
 }
 
 void la_member_finished(la_task *t, bool dropped) {
@@ -45,10 +43,18 @@ void la_member_finished(la_task *t, bool dropped) {
 
 /* ---- the group ----------------------------------------------------------------------*/
 
+/* Polled by hand, whoever waits may be another task each time. */
+static void set_owner(la_group *g, la_task *t) {
+  if (t == g->owner) return;
+  if (g->owner != NULL) la_task_unref(g->owner);
+  if (t != NULL) la_task_ref(t);
+  g->owner = t;
+}
+
 void la_group_init(la_group *g, la_executor *ex, const char *name) {
-  *g = (la_group){.ex = ex, .name = name, .owner = ex->current};
+  *g = (la_group){.ex = ex, .name = name};
   la_list_init(&g->members);
-  if (g->owner != NULL) la_task_ref(g->owner);
+  set_owner(g, ex->current);
 }
 
 la_member *la_member_new(la_group *g, const la_group_class *cls, size_t index) {
@@ -70,13 +76,17 @@ void la_member_start(la_member *m, la_group *g, la_future *f) {
 }
 
 la_poll la_group_poll(la_group *g, la_context *cx, size_t left) {
-  if (g->count <= left) return LA_READY;
+  set_owner(g, g->ex->current);
+  if (g->count <= left) return la_budget_take(cx) ? LA_READY : LA_PENDING;
   g->enough = left;
-  if (g->waiting && la_waker_will_wake(&g->waker, cx->waker)) return LA_PENDING;
-  if (g->waiting) la_waker_drop(g->waker);
-  g->waker = la_waker_clone(cx->waker);
-  g->waiting = true;
+  la_kept_set(&g->waits, cx);
   return LA_PENDING;
+}
+
+la_cancel la_group_cancel_waiting(la_group *g, bool decided) {
+  if (decided || g->count == 0) return LA_CANCEL_FINISH;
+  la_group_cancel(g);
+  return g->count > 0 ? LA_CANCEL_UNWIND : LA_CANCEL_DROP;
 }
 
 /* The next member that was not told yet: those that were go to the end. */
@@ -106,14 +116,12 @@ bool la_group_cancel(la_group *g) {
 void la_group_drop(la_group *g) {
   if (g->gone != NULL) *g->gone = true;
   g->gone = NULL;
-  if (g->waiting) la_waker_drop(g->waker);
-  g->waiting = false;
+  la_kept_drop(&g->waits);
   for (la_node *n; (n = la_list_pop(&g->members)) != NULL;) {
     la_member *m = la_container(n, la_member, node);
     m->group = NULL;
     g->count--;
     if (!la_task_abort(task_of(m))) la_task_cancel(task_of(m));
   }
-  if (g->owner != NULL) la_task_unref(g->owner);
-  g->owner = NULL;
+  set_owner(g, NULL);
 }

@@ -14,6 +14,7 @@
 #define LA_CORE_GROUP_H
 
 #include "core/executor.h"
+#include "core/kept_waker.h"
 
 typedef struct la_group la_group;
 typedef struct la_member la_member;
@@ -41,12 +42,12 @@ struct la_member {
 struct la_group {
   la_executor *ex;
   const char *name; /* what async.dump calls it; static */
-  la_task *owner;   /* whose poll made the group, a reference; NULL: nobody's */
+  la_task *owner;   /* who polled it last, a reference; NULL: nobody */
   la_list members;
   size_t count;  /* members that are not over */
   size_t enough; /* whoever waits is woken when so many are left */
-  la_waker waker;
-  bool waiting, cancelled;
+  la_kept_waker waits;
+  bool cancelled;
   bool *gone; /* set by la_group_drop: for la_group_cancel, which runs others' code */
 };
 
@@ -67,8 +68,12 @@ void la_member_discard(la_member *m);
 /* Puts it into the group; it is polled in the next turn. */
 void la_member_start(la_member *m, la_group *g, la_future *f);
 
-/* Ready when at most `left` members are not over. */
+/* Ready when at most `left` members are not over. Takes budget. */
 la_poll la_group_poll(la_group *g, la_context *cx, size_t left);
+
+/* The `cancel` of a future that waits for all members, and whose output is certain once it is
+** `decided` or none is left. */
+la_cancel la_group_cancel_waiting(la_group *g, bool decided);
 
 /* Cancels all members. Those that need not unwind are over when it returns, but for one
 ** whose poll is under way. False: the group was dropped meanwhile, by what a drop function of

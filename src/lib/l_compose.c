@@ -4,24 +4,18 @@
 #include "bridge/task_object.h"
 #include "lib/lib.h"
 
-/* While they wait, the stack is: the keys of the arms (or nil), the arms, the combination. */
-enum { KEYS = 1, ARMS, COMBINATION };
+/* While they wait, the stack is: the keys of the arms (or nil), the arms, and above them the
+** combination. */
+enum { KEYS = 1, ARMS };
 
 /* ---- arms --------------------------------------------------------------------------*/
-
-static bool is_callable(lua_State *L, int i) {
-  if (lua_isfunction(L, i)) return true;
-  if (luaL_getmetafield(L, i, "__call") == LUA_TNIL) return false;
-  lua_pop(L, 1);
-  return true;
-}
 
 /* Pops a value; puts the Future or Task that it is, or a Future of its call, into the table
 ** of arms. `arg` is the argument it came from. */
 static void add_arm(lua_State *L, int arms, lua_Integer i, int arg) {
   if (luaL_testudata(L, -1, LA_FUTURE_NAME) == NULL &&
       luaL_testudata(L, -1, LA_TASK_NAME) == NULL) {
-    if (!is_callable(L, -1))
+    if (!la_is_callable(L, -1))
       luaL_argerror(L, arg,
                     lua_pushfstring(L, "function, Future or Task expected to run, got %s",
                                     luaL_typename(L, -1)));
@@ -89,10 +83,6 @@ static lua_Integer arms_of_arguments(lua_State *L) {
   return n;
 }
 
-static bool is_plain_table(lua_State *L, int i) {
-  return lua_type(L, i) == LUA_TTABLE && !is_callable(L, i);
-}
-
 static int await_all(lua_State *L, lua_Integer n, bool select, la_finish finish) {
   la_coro *c = la_await_coro(L);
   la_combined *all = la_combine(L, ARMS, n, select);
@@ -130,7 +120,7 @@ static int join_finish(lua_State *L, la_future *f) {
 }
 
 static int join_all(lua_State *L) {
-  bool table = lua_gettop(L) == 1 && is_plain_table(L, 1);
+  bool table = lua_gettop(L) == 1 && la_is_plain_table(L, 1);
   lua_Integer n = table ? arms_of_table(L) : arms_of_arguments(L);
   return await_all(L, n, false, join_finish);
 }
@@ -146,7 +136,7 @@ static int select_finish(lua_State *L, la_future *f) {
 }
 
 static int select_first(lua_State *L) {
-  luaL_argexpected(L, is_plain_table(L, 1), 1, "table of functions, Futures and Tasks");
+  luaL_argexpected(L, la_is_plain_table(L, 1), 1, "table of functions, Futures and Tasks");
   lua_Integer n = arms_of_table(L);
   luaL_argcheck(L, n > 0, 1, "an empty select would wait for ever: it needs at least one arm");
   return await_all(L, n, true, select_finish);

@@ -78,8 +78,7 @@ static int call(lua_State *L) {
 }
 
 static int once(lua_State *L) {
-  if (!lua_isfunction(L, 1) && luaL_getmetafield(L, 1, "__call") == LUA_TNIL)
-    return luaL_typeerror(L, 1, "function");
+  if (!la_is_callable(L, 1)) return luaL_typeerror(L, 1, "function");
   lua_settop(L, 1);
   la_lock_new(L, &once_class, 1, sizeof(once_object), UV_COUNT);
   lua_pushvalue(L, 1);

@@ -89,14 +89,6 @@ static int run_gc(lua_State *L) {
   return 0;
 }
 
-/* A plain table before the function is options. */
-static bool has_options(lua_State *L) {
-  if (lua_type(L, 1) != LUA_TTABLE) return false;
-  if (luaL_getmetafield(L, 1, "__call") == LUA_TNIL) return true;
-  lua_pop(L, 1);
-  return false;
-}
-
 /* The seed of `options`, or of LUA_ASYNC_SEED in the environment; false: neither. */
 static bool find_seed(lua_State *L, bool options, uint64_t *seed) {
   static const char *const names[] = {"seed", NULL};
@@ -120,8 +112,8 @@ static bool find_seed(lua_State *L, bool options, uint64_t *seed) {
 }
 
 static int run(lua_State *L) {
-  uint64_t seed = 0;
-  bool options = has_options(L), seeded = find_seed(L, options, &seed);
+  uint64_t seed = 0; /* a plain table before the function is options */
+  bool options = la_is_plain_table(L, 1), seeded = find_seed(L, options, &seed);
   if (options) lua_remove(L, 1);
   la_push_callable(L, 1);
   if (la_runtime_of(L) != NULL)

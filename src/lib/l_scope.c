@@ -6,14 +6,8 @@
 
 /* ---- scope -------------------------------------------------------------------------*/
 
-static void check_callable(lua_State *L, int arg, const char *message) {
-  if (lua_isfunction(L, arg)) return;
-  luaL_argcheck(L, luaL_getmetafield(L, arg, "__call") != LUA_TNIL, arg, message);
-  lua_pop(L, 1);
-}
-
 static int scope(lua_State *L) {
-  check_callable(L, 1, "function expected, which gets the scope");
+  luaL_argcheck(L, la_is_callable(L, 1), 1, "function expected, which gets the scope");
   return la_nursery_call(L, lua_gettop(L) - 1);
 }
 
@@ -94,11 +88,10 @@ static int map_start(lua_State *L, int status, lua_KContext started) {
 static int map_fetch(lua_State *L, int status, lua_KContext started) {
   (void)status;
   lua_settop(L, COUNT_STACK);
-  if (lua_type(L, SOURCE) == LUA_TTABLE && luaL_getmetafield(L, SOURCE, "__call") == LUA_TNIL) {
+  if (la_is_plain_table(L, SOURCE)) {
     lua_geti(L, SOURCE, started + 1);
     return map_start(L, LUA_OK, started);
   }
-  lua_settop(L, COUNT_STACK);
   lua_pushvalue(L, SOURCE);
   lua_callk(L, 0, LUA_MULTRET, started, map_start);
   return map_start(L, LUA_OK, started);
@@ -129,9 +122,9 @@ static int map_body(lua_State *L) {
 /* Upvalues as scope_spawn's. */
 static int map(lua_State *L) {
   static const char *const options[] = {"limit", NULL};
-  if (lua_type(L, 1) != LUA_TTABLE)
-    check_callable(L, 1, "list, or function that gives the next item, expected");
-  check_callable(L, 2, "function expected");
+  luaL_argcheck(L, lua_type(L, 1) == LUA_TTABLE || la_is_callable(L, 1), 1,
+                "list, or function that gives the next item, expected");
+  luaL_argcheck(L, la_is_callable(L, 2), 2, "function expected");
   la_check_options(L, 3, options);
   lua_Integer limit = la_option_integer(L, 3, "limit", LUA_MAXINTEGER, 1, LUA_MAXINTEGER);
   lua_settop(L, 2);

@@ -122,11 +122,15 @@ lua_Integer la_option_integer(lua_State *L, int arg, const char *name, lua_Integ
   return given ? value : otherwise;
 }
 
-void la_check_awaitable(lua_State *L, int arg) {
-  if (lua_isfunction(L, arg) || luaL_testudata(L, arg, LA_FUTURE_NAME) != NULL ||
-      luaL_testudata(L, arg, LA_TASK_NAME) != NULL)
-    return;
-  if (luaL_getmetafield(L, arg, "__call") == LUA_TNIL)
-    luaL_typeerror(L, arg, "function, Future or Task");
+bool la_is_callable(lua_State *L, int i) {
+  if (lua_isfunction(L, i)) return true;
+  if (luaL_getmetafield(L, i, "__call") == LUA_TNIL) return false;
   lua_pop(L, 1);
+  return true;
+}
+
+void la_check_awaitable(lua_State *L, int arg) {
+  if (!la_is_callable(L, arg) && luaL_testudata(L, arg, LA_FUTURE_NAME) == NULL &&
+      luaL_testudata(L, arg, LA_TASK_NAME) == NULL)
+    luaL_typeerror(L, arg, "function, Future or Task");
 }

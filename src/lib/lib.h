@@ -59,6 +59,14 @@ bool la_option_boolean(lua_State *L, int arg, const char *name, bool otherwise);
 lua_Integer la_option_integer(lua_State *L, int arg, const char *name, lua_Integer otherwise,
                               lua_Integer min, lua_Integer max);
 
+/* A function, or what has __call. */
+bool la_is_callable(lua_State *L, int i);
+
+/* A table that cannot be called: a list of things, or options. */
+static inline bool la_is_plain_table(lua_State *L, int i) {
+  return lua_type(L, i) == LUA_TTABLE && !la_is_callable(L, i);
+}
+
 /* Raises unless the value at `arg` can be called or awaited. */
 void la_check_awaitable(lua_State *L, int arg);
 

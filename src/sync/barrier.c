@@ -43,7 +43,7 @@ static la_poll arrival_poll(la_future *f, la_context *cx) {
   la_arrival *a = arrival_of(f);
   if (a->q.state == LA_QUEUED_NEW) return first_poll(a, cx);
   if (a->q.state == LA_QUEUED_WAITING) {
-    la_queued_listen(&a->q, cx);
+    la_kept_set(&a->q.kept, cx);
     return LA_PENDING;
   }
   return la_budget_take(cx) ? LA_READY : LA_PENDING;

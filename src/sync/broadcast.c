@@ -48,7 +48,7 @@ static la_poll received_poll(la_future *f, la_context *cx) {
   if (r->q.state == LA_QUEUED_NEW)
     la_queued_wait(&r->q, &rx->b->line, cx);
   else
-    la_queued_listen(&r->q, cx);
+    la_kept_set(&r->q.kept, cx);
   return LA_PENDING;
 }
 

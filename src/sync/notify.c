@@ -46,7 +46,7 @@ static la_poll notified_poll(la_future *f, la_context *cx) {
   la_notified *w = notified_of(f);
   if (w->q.state == LA_QUEUED_NEW) return first_poll(w, cx);
   if (w->q.state == LA_QUEUED_WAITING) {
-    la_queued_listen(&w->q, cx);
+    la_kept_set(&w->q.kept, cx);
     return LA_PENDING;
   }
   if (!la_budget_take(cx)) return LA_PENDING;

@@ -11,6 +11,7 @@
 #ifndef LA_SYNC_QUEUE_H
 #define LA_SYNC_QUEUE_H
 
+#include "core/kept_waker.h"
 #include "core/list.h"
 #include "lua_async.h"
 
@@ -26,7 +27,7 @@ typedef enum la_queued_state {
 typedef struct la_queued {
   la_future base;
   la_node node;
-  la_waker waker; /* vt is NULL when there is none */
+  la_kept_waker kept;
   unsigned state; /* la_queued_state */
   unsigned count; /* for the primitive */
 } la_queued;
@@ -37,30 +38,18 @@ static inline void la_queued_init(la_queued *q, const la_future_vtable *vt, unsi
   *q = (la_queued){.base = {vt}, .state = LA_QUEUED_NEW, .count = count};
 }
 
-/* Whoever polls with `cx` is woken from now on. */
-static inline void la_queued_listen(la_queued *q, const la_context *cx) {
-  if (q->waker.vt != NULL) {
-    if (la_waker_will_wake(&q->waker, cx->waker)) return;
-    la_waker_drop(q->waker);
-  }
-  q->waker = la_waker_clone(cx->waker);
-}
-
 /* To the end of the line. */
 static inline void la_queued_wait(la_queued *q, la_list *line, const la_context *cx) {
   q->state = LA_QUEUED_WAITING;
   la_list_push(line, &q->node);
-  la_queued_listen(q, cx);
+  la_kept_set(&q->kept, cx);
 }
 
 /* Takes it out of the line, to be polled in this state. */
 static inline void la_queued_wake(la_queued *q, la_queued_state state) {
   if (la_node_linked(&q->node)) la_node_unlink(&q->node);
   q->state = state;
-  if (q->waker.vt == NULL) return;
-  la_waker waker = q->waker;
-  q->waker.vt = NULL;
-  la_waker_wake(waker);
+  la_kept_wake(&q->kept);
 }
 
 /* Wakes all in line. */
@@ -73,8 +62,7 @@ static inline void la_queued_wake_all(la_list *line, la_queued_state state) {
 /* The part of the drop that is the same for all: out of every list, and no wake any more. */
 static inline void la_queued_leave(la_queued *q) {
   if (la_node_linked(&q->node)) la_node_unlink(&q->node);
-  if (q->waker.vt != NULL) la_waker_drop(q->waker);
-  q->waker.vt = NULL;
+  la_kept_drop(&q->kept);
 }
 
 #endif

@@ -100,7 +100,7 @@ la_poll la_acquire_poll(la_future *f, la_context *cx) {
   la_acquire *a = la_acquire_of(f);
   switch ((la_queued_state)a->q.state) {
   case LA_QUEUED_NEW: return first_poll(a, cx);
-  case LA_QUEUED_WAITING: la_queued_listen(&a->q, cx); return LA_PENDING;
+  case LA_QUEUED_WAITING: la_kept_set(&a->q.kept, cx); return LA_PENDING;
   case LA_QUEUED_GRANTED: return la_budget_take(cx) ? hold(a) : LA_PENDING;
   default: return la_budget_take(cx) ? LA_READY : LA_PENDING;
   }

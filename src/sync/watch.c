@@ -41,7 +41,7 @@ static la_poll changed_poll(la_future *f, la_context *cx) {
   if (c->q.state == LA_QUEUED_NEW)
     la_queued_wait(&c->q, &w->line, cx);
   else
-    la_queued_listen(&c->q, cx);
+    la_kept_set(&c->q.kept, cx);
   return LA_PENDING;
 }
 
