@@ -50,7 +50,7 @@ describe("a closed stream", function()
   end)
 
   it("ends what merely waits for its next turn with ECANCELED", function()
-    support.run(function()
+    support.in_order(function()
       local cut = 0
       -- One of these finds its turn used up just when it would read from the socket.
       for n = 110, 135 do
@@ -82,7 +82,7 @@ end)
 
 describe("a closed listener", function()
   it("ends what merely waits for its next turn with ECANCELED", function()
-    support.run(function()
+    support.in_order(function()
       local cut = 0
       for n = 110, 135 do
         local l = assert(async.net.listen("127.0.0.1", 0))

@@ -1,6 +1,7 @@
 -- read with several formats: stops where io.read does, and a cancellation between two of
 -- them loses nothing.
 local async = require "lua_async"
+local support = require "spec.support"
 
 local function pair(f)
   async.run(function()
@@ -52,7 +53,7 @@ end)
 
 describe("a read of several formats that others come between", function()
   it("goes on where a seek or a write_at of another task leaves it", function()
-    async.run(function()
+    support.in_order(function()
       local path = os.tmpname()
       local text = ("0123456789abcdefghijklmnopqrstuvwxyz"):rep(100)
       assert(async.fs.write_file(path, text))
