@@ -12,8 +12,8 @@
 static inline la_stream *pair(int *peer) {
   int fd[2];
   assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
-  la_stream *s = la_tcp_new(R);
-  assert_int_equal(la_tcp_open(s, fd[0]), 0);
+  la_stream *s = la_tcp_kind.make(R);
+  assert_int_equal(la_tcp_kind.open(s, fd[0]), 0);
   *peer = fd[1];
   return s;
 }

@@ -108,7 +108,7 @@ static int open_socket(race *r, attempt *a) {
     if (bind(fd, &r->bind_to.any, la_address_len(&r->bind_to)) != 0)
       err = uv_translate_sys_error(errno);
   }
-  if (err == 0) err = la_tcp_open(a->stream, fd);
+  if (err == 0) err = la_tcp_kind.open(a->stream, fd);
   if (err != 0) close(fd);
   return err;
 }
@@ -118,7 +118,7 @@ static int start(race *r, const la_address *address) {
   if (a == NULL) return UV_ENOMEM;
   a->race = r;
   a->address = address;
-  a->stream = la_tcp_new(r->reactor);
+  a->stream = la_tcp_kind.make(r->reactor);
   int err = a->stream == NULL ? UV_ENOMEM : open_socket(r, a);
   if (err == 0)
     err = uv_tcp_connect(&a->req, (uv_tcp_t *)la_stream_uv(a->stream), &address->any, on_connected);

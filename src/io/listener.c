@@ -17,6 +17,9 @@ struct la_listener {
   la_handle handle;
   uv_poll_t uv;
   int fd;
+  const la_stream_kind *kind;
+  void (*closed)(void *); /* see la_listener_on_close */
+  void *closed_arg;
   bool ready;       /* a notice came, and accept has not been empty since */
   bool listening;   /* uv_poll_start is on */
   int held;         /* accepted, and waiting for memory to make a stream of; or -1 */
@@ -46,6 +49,8 @@ static void listener_closing(la_handle *h) {
   l->held = -1;
   uv_poll_stop(&l->uv); /* before the descriptor goes, which frees the port at once */
   close(l->fd);
+  l->fd = -1;
+  if (l->closed != NULL) l->closed(l->closed_arg);
   wake_all(l);
 }
 
@@ -96,19 +101,18 @@ static int make_socket(const la_address *a, const la_listen_options *o) {
   return err;
 }
 
-int la_listener_new(la_reactor *r, const la_address *a, const la_listen_options *o,
-                    la_listener **out) {
+int la_listener_adopt(la_reactor *r, int fd, const la_stream_kind *kind, la_listener **out) {
   if (r->closed) return UV_ECANCELED;
   la_listener *l = calloc(1, sizeof *l);
   if (l == NULL) return UV_ENOMEM;
   l->held = -1;
+  l->kind = kind;
   la_list_init(&l->waiting);
   la_handle_init(&l->handle, r, &listener_class);
-  l->fd = make_socket(a, o);
-  int err = l->fd < 0 ? l->fd : la_guard_watch(r, l->fd);
-  if (err == 0) err = uv_poll_init(&r->loop, &l->uv, l->fd);
+  l->fd = fd;
+  int err = la_guard_watch(r, fd);
+  if (err == 0) err = uv_poll_init(&r->loop, &l->uv, fd);
   if (err != 0) {
-    if (l->fd >= 0) close(l->fd);
     la_listener_unref(l);
     return err;
   }
@@ -116,6 +120,22 @@ int la_listener_new(la_reactor *r, const la_address *a, const la_listen_options 
   *out = l;
   return 0;
 }
+
+int la_listener_new(la_reactor *r, const la_address *a, const la_listen_options *o,
+                    la_listener **out) {
+  int fd = r->closed ? UV_ECANCELED : make_socket(a, o);
+  if (fd < 0) return fd;
+  int err = la_listener_adopt(r, fd, &la_tcp_kind, out);
+  if (err != 0) close(fd);
+  return err;
+}
+
+void la_listener_on_close(la_listener *l, void (*fn)(void *), void *arg) {
+  l->closed = fn;
+  l->closed_arg = arg;
+}
+
+int la_listener_fd(const la_listener *l) { return l->fd; }
 
 /* ---- accept -----------------------------------------------------------------------*/
 
@@ -178,7 +198,7 @@ static bool out_of_something(int err) {
 
 /* A stream, or NULL and a negative errno, UV_EAGAIN among them. */
 static int next_stream(la_listener *l, la_stream **out) {
-  if (l->spare == NULL) l->spare = la_tcp_new(l->handle.reactor);
+  if (l->spare == NULL) l->spare = l->kind->make(l->handle.reactor);
   if (l->spare == NULL) return UV_ENOMEM;
   int fd = l->held;
   l->held = -1;
@@ -186,7 +206,7 @@ static int next_stream(la_listener *l, la_stream **out) {
     fd = accept_now(l->fd);
     if (fd < 0 && !passing(fd)) return fd;
   }
-  int err = la_tcp_open(l->spare, fd);
+  int err = l->kind->open(l->spare, fd);
   if (err != 0) {
     l->held = fd;
     return err;

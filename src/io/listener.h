@@ -1,5 +1,5 @@
 /*
-** listener.h - listening sockets and accept.
+** listener.h - listening sockets (TCP and Unix) and accept.
 **
 ** Any number of accepts may wait; they are served in order. When the process is out of
 ** descriptors or memory (EMFILE, ENFILE, ENOBUFS, ENOMEM) nobody is told: the connection
@@ -24,6 +24,16 @@ typedef struct la_listen_options {
 /* One reference. A negative errno (UV_EADDRINUSE, UV_EACCES, …): nothing was made. */
 int la_listener_new(la_reactor *r, const la_address *a, const la_listen_options *o,
                     la_listener **out);
+
+/* The same from a bound and listening, non-blocking socket, which it owns: on a negative errno
+** it is still the caller's. What it accepts becomes streams of `kind`. */
+int la_listener_adopt(la_reactor *r, int fd, const la_stream_kind *kind, la_listener **out);
+
+/* `fn(arg)` runs when it closes, right after its socket. One at most. */
+void la_listener_on_close(la_listener *l, void (*fn)(void *), void *arg);
+
+/* -1 once it is closed. */
+int la_listener_fd(const la_listener *l);
 
 /* Waiting accepts end with UV_ECANCELED, later ones with UV_EBADF. */
 void la_listener_close(la_listener *l);

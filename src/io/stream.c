@@ -5,14 +5,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "driver/guard.h"
+#include "io/unix.h"
+
 /* handle.flags */
 enum {
-  SOCKET = 1,    /* send(MSG_NOSIGNAL) instead of write */
-  READABLE = 2,  /* a notice came and no read has come up short since */
-  LISTENING = 4, /* uv_read_start is on */
-  FULL = 8,      /* the last write was accepted in part: the next would be EAGAIN */
-  READ_CUT = 16, /* closed while a read was pending */
-  WRITE_CUT = 32 /* closed while a write was pending */
+  SOCKET = 1,     /* send(MSG_NOSIGNAL) instead of write */
+  READABLE = 2,   /* a notice came and no read has come up short since */
+  LISTENING = 4,  /* uv_read_start is on */
+  FULL = 8,       /* the last write was accepted in part: the next would be EAGAIN */
+  READ_CUT = 16,  /* closed while a read was pending */
+  WRITE_CUT = 32, /* closed while a write was pending */
+  PASSING = 64    /* a Unix socket: its descriptors are received with its bytes */
 };
 
 /* One byte that libuv writes when it can, to learn when that is. One, so that it is either
@@ -39,6 +43,7 @@ static uv_handle_t *stream_handle(la_handle *h) {
 static void stream_closing(la_handle *h) {
   la_stream *s = from_handle(h);
   s->fd = -1;
+  if (h->flags & PASSING) la_unix_forget(s);
   if (la_waiter_holds(&s->reading)) h->flags |= READ_CUT;
   if (la_waiter_holds(&s->writing)) h->flags |= WRITE_CUT;
   if (s->carry != NULL) {
@@ -67,19 +72,38 @@ static void reader_forget(la_reader *rd) { la_stream_forget_read(from_reader(rd)
 static const la_future_vtable reader_vtable = LA_READER_VTABLE("read");
 static const la_source stream_source = {reader_fill, reader_forget, &reader_vtable};
 
-la_stream *la_stream_new(la_reactor *r, size_t uv_size) {
-  la_stream *s = malloc(sizeof *s + uv_size);
+la_stream *la_stream_new(la_reactor *r, size_t size) {
+  la_stream *s = calloc(1, sizeof *s + size);
   if (s == NULL) return NULL;
-  *s = (la_stream){.fd = -1};
+  s->fd = -1;
   la_handle_init(&s->handle, r, &stream_class);
   la_reader_init(&s->reader, r, &stream_source);
   return s;
 }
 
-void la_stream_opened(la_stream *s, int fd, bool socket) {
-  s->fd = fd;
-  s->handle.flags = socket ? SOCKET : 0;
+static unsigned char flags_of(const la_stream *s, la_stream_fd kind) {
+  unsigned char flags = kind == LA_STREAM_PLAIN ? 0 : SOCKET;
+  if (kind == LA_STREAM_PASSING) flags |= PASSING;
+  if (!uv_is_readable(la_stream_uv((la_stream *)s))) flags |= READABLE; /* read(2) says EBADF */
+  return flags;
+}
+
+int la_stream_open(la_stream *s, int fd, la_stream_fd kind,
+                   void (*init)(uv_loop_t *loop, uv_stream_t *uv),
+                   int (*open)(uv_stream_t *uv, int fd)) {
+  la_reactor *r = reactor_of(s);
+  int err = r->closed ? UV_ECANCELED : la_guard_watch(r, fd);
+  if (err != 0) return err;
+  init(&r->loop, la_stream_uv(s));
+  err = open(la_stream_uv(s), fd);
   la_handle_opened(&s->handle);
+  if (err == 0) {
+    s->fd = fd;
+    s->handle.flags = flags_of(s, kind);
+    return 0;
+  }
+  la_stream_close(s); /* libuv has the handle, but not the fd */
+  return err;
 }
 
 /* The errno of an operation on a stream that is not open; `cut` is forgotten by that. */
@@ -128,6 +152,13 @@ static void wait_readable(la_stream *s, la_context *cx) {
 
 static bool would_block(int err) { return err == EAGAIN || err == EWOULDBLOCK; }
 
+static ssize_t receive(la_stream *s, char *buf, size_t len) {
+  ssize_t n;
+  do n = s->handle.flags & PASSING ? la_unix_receive(s, buf, len) : read(s->fd, buf, len);
+  while (n < 0 && errno == EINTR);
+  return n;
+}
+
 la_poll la_stream_poll_read(la_stream *s, la_context *cx, char *buf, size_t len, ssize_t *n) {
   if (!la_handle_is_open(&s->handle)) {
     *n = closed_error(s, READ_CUT);
@@ -138,8 +169,7 @@ la_poll la_stream_poll_read(la_stream *s, la_context *cx, char *buf, size_t len,
     return LA_PENDING;
   }
   if (!la_budget_take(cx)) return LA_PENDING;
-  do *n = read(s->fd, buf, len);
-  while (*n < 0 && errno == EINTR);
+  *n = receive(s, buf, len);
   if (*n < 0 && would_block(errno)) {
     s->handle.flags &= (unsigned char)~READABLE;
     wait_readable(s, cx);
@@ -276,7 +306,7 @@ size_t la_stream_forget_write(la_stream *s) {
   return c->written && c->status < 0 ? 0 : 1;
 }
 
-la_poll la_stream_poll_shutdown(la_stream *s, la_context *cx, int *status) {
+la_poll la_stream_poll_settled(la_stream *s, la_context *cx, int *status) {
   if (!la_handle_is_open(&s->handle)) {
     *status = closed_error(s, WRITE_CUT);
     return LA_READY;
@@ -285,7 +315,16 @@ la_poll la_stream_poll_shutdown(la_stream *s, la_context *cx, int *status) {
   la_waiter_clear(&s->writing, reactor_of(s));
   int carried = end_carry(s);
   *status = carried < 0 ? carried : 0;
-  if (*status == 0 && shutdown(s->fd, SHUT_WR) != 0) *status = uv_translate_sys_error(errno);
+  return LA_READY;
+}
+
+la_poll la_stream_poll_shutdown(la_stream *s, la_context *cx, int *status) {
+  if (la_stream_poll_settled(s, cx, status) == LA_PENDING) return LA_PENDING;
+  if (*status != 0) return LA_READY;
+  if ((s->handle.flags & SOCKET) == 0)
+    la_stream_close(s);
+  else if (shutdown(s->fd, SHUT_WR) != 0)
+    *status = uv_translate_sys_error(errno);
   return LA_READY;
 }
 

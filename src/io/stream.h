@@ -1,5 +1,6 @@
 /*
-** stream.h - connected byte streams (TCP, pipes): readiness from libuv, bytes by us.
+** stream.h - connected byte streams (TCP, Unix sockets, pipes, terminals): readiness from
+** libuv, bytes by us.
 **
 ** libuv's read callbacks are used as readiness notices only: its alloc callback gets no
 ** buffer, so it reports UV_ENOBUFS and reads nothing. The bytes are read and written by
@@ -31,14 +32,31 @@ typedef struct la_stream {
 
 static inline uv_stream_t *la_stream_uv(la_stream *s) { return (uv_stream_t *)(void *)(s + 1); }
 
-/* For makers (la_tcp_adopt): a closed stream, `uv_size` bytes behind it, one reference,
-** freed with free(). NULL: no memory. */
-la_stream *la_stream_new(la_reactor *r, size_t uv_size);
+/* What kind of descriptor it is, which says how its bytes are moved. */
+typedef enum la_stream_fd {
+  LA_STREAM_PLAIN,  /* a pipe or a terminal: read and write */
+  LA_STREAM_SOCKET, /* its writes never raise SIGPIPE, whatever its handler */
+  LA_STREAM_PASSING /* a Unix socket, whose reads may bring descriptors: la_unix_receive */
+} la_stream_fd;
 
-/* The uv handle has been initialised and owns a connected, non-blocking fd: the stream is
-** open. `socket`: fd is one, and its writes never raise SIGPIPE, whatever its handler.
-** Cannot fail; la_guard_watch(fd) must have succeeded before. */
-void la_stream_opened(la_stream *s, int fd, bool socket);
+/* How to make streams of one kind out of descriptors. */
+typedef struct la_stream_kind {
+  /* A stream that is open for no descriptor yet; NULL: no memory. */
+  la_stream *(*make)(la_reactor *r);
+  /* Gives it its descriptor, which is made non-blocking and which it owns. On a negative errno
+  ** (UV_ENOMEM) that is still the caller's. */
+  int (*open)(la_stream *s, int fd);
+} la_stream_kind;
+
+/* For `make`: a closed stream, `size` bytes behind it (zeroed), one reference, freed with
+** free(). NULL: no memory. */
+la_stream *la_stream_new(la_reactor *r, size_t size);
+
+/* For `open`: initialises the uv handle, which cannot fail, opens it for fd, and marks the
+** stream open. UV_ECANCELED when the loop has gone. */
+int la_stream_open(la_stream *s, int fd, la_stream_fd kind,
+                   void (*init)(uv_loop_t *loop, uv_stream_t *uv),
+                   int (*open)(uv_stream_t *uv, int fd));
 
 /* At most len (> 0) bytes: *n > 0 of them, 0 at the end of the stream, or a negative errno:
 ** UV_ECANCELED when the stream was closed under a pending read, UV_EBADF when it was
@@ -61,8 +79,14 @@ la_poll la_stream_poll_write(la_stream *s, la_context *cx, const char *data, siz
 ** written before anything else is, and must not be sent again. */
 size_t la_stream_forget_write(la_stream *s);
 
-/* Shuts the sending half down, once a byte that is in libuv's hands is written. *status:
-** 0 or a negative errno. The pending one counts as a write (one at a time, forgotten by
+/* For other ways to send than la_stream_poll_write: ready once nothing is in libuv's hands.
+** *status: 0, or a negative errno as above. It counts as a write (one at a time, forgotten by
+** la_stream_forget_write). */
+la_poll la_stream_poll_settled(la_stream *s, la_context *cx, int *status);
+
+/* Shuts the sending half down, once a byte that is in libuv's hands is written; what is no
+** socket has no halves, and is closed. *status: 0 or a negative errno. The pending one counts as a
+*write (one at a time, forgotten by
 ** la_stream_forget_write). */
 la_poll la_stream_poll_shutdown(la_stream *s, la_context *cx, int *status);
 

@@ -6,29 +6,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
-#include <stdlib.h>
 #include <unistd.h>
-
-#include "driver/guard.h"
 
 static uv_tcp_t *tcp(const la_stream *s) { return (uv_tcp_t *)la_stream_uv((la_stream *)s); }
 
-la_stream *la_tcp_new(la_reactor *r) { return la_stream_new(r, sizeof(uv_tcp_t)); }
+static la_stream *make(la_reactor *r) { return la_stream_new(r, sizeof(uv_tcp_t)); }
 
-int la_tcp_open(la_stream *s, int fd) {
-  la_reactor *r = s->handle.reactor;
-  int err = r->closed ? UV_ECANCELED : la_guard_watch(r, fd);
-  if (err != 0) return err;
-  uv_tcp_init(&r->loop, tcp(s)); /* cannot fail without a socket to make */
-  err = uv_tcp_open(tcp(s), fd);
-  if (err == 0) {
-    la_stream_opened(s, fd, true);
-    return 0;
-  }
-  la_handle_opened(&s->handle); /* libuv has the handle, but not the fd */
-  la_stream_close(s);
-  return err;
+static void init(uv_loop_t *loop, uv_stream_t *uv) { uv_tcp_init(loop, (uv_tcp_t *)uv); }
+static int open_uv(uv_stream_t *uv, int fd) { return uv_tcp_open((uv_tcp_t *)uv, fd); }
+
+static int open_stream(la_stream *s, int fd) {
+  return la_stream_open(s, fd, LA_STREAM_SOCKET, init, open_uv);
 }
+
+const la_stream_kind la_tcp_kind = {make, open_stream};
 
 int la_tcp_nodelay(la_stream *s, bool on) {
   return la_handle_is_open(&s->handle) ? uv_tcp_nodelay(tcp(s), on) : UV_EBADF;

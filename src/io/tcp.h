@@ -5,12 +5,8 @@
 #include "io/address.h"
 #include "io/stream.h"
 
-/* A stream that is open for no socket yet; NULL: no memory. */
-la_stream *la_tcp_new(la_reactor *r);
-
-/* Gives a stream of la_tcp_new its socket: connected or connecting, CLOEXEC; it is made
-** non-blocking. On a negative errno (UV_ENOMEM) the fd is still the caller's. */
-int la_tcp_open(la_stream *s, int fd);
+/* Descriptors: connected or connecting sockets, CLOEXEC. */
+extern const la_stream_kind la_tcp_kind;
 
 /* Negative errno, or 0; UV_EBADF when it is closed. */
 int la_tcp_nodelay(la_stream *s, bool on);

@@ -7,17 +7,19 @@
 
 enum { MAX_FORMATS = 250 }; /* as liolib's MAXARGLINE: with the stream, upvalues of a function */
 
-la_io_object *la_io_check(lua_State *L) {
+la_io_object *la_io_check_any(lua_State *L) {
   la_io_object *o = lua_touserdata(L, 1);
   if (o != NULL && lua_getmetatable(L, 1)) {
     lua_pushliteral(L, "la_io");
     bool is = lua_rawget(L, -2) == LUA_TBOOLEAN;
     lua_pop(L, 2);
-    if (is) return la_io_live(L, o);
+    if (is) return o;
   }
   luaL_typeerror(L, 1, "stream");
   return NULL;
 }
+
+la_io_object *la_io_check(lua_State *L) { return la_io_live(L, la_io_check_any(L)); }
 
 la_io_object *la_io_live(lua_State *L, la_io_object *o) {
   luaL_argcheck(L, o->self != NULL, 1, "this stream was collected already");

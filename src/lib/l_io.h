@@ -31,6 +31,9 @@ struct la_io_object {
 /* The object at index 1, which must be a stream. */
 la_io_object *la_io_check(lua_State *L);
 
+/* The same; its finaliser may have run (`self` is NULL then). */
+la_io_object *la_io_check_any(lua_State *L);
+
 /* `o`; raises when its finaliser has run (something it was part of is finalised later). */
 la_io_object *la_io_live(lua_State *L, la_io_object *o);
 

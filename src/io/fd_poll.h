@@ -1,0 +1,25 @@
+/*
+** fd_poll.h - waiting until a descriptor can be read or written: one of another library,
+** which goes on doing its own input and output.
+**
+** What is watched is a duplicate, so that any number may wait for one descriptor, and
+** it may be closed meanwhile (who waits is not told of that). Level-triggered: what is ready
+** already is ready at the first look. A regular file always is.
+*/
+#ifndef LA_IO_FD_POLL_H
+#define LA_IO_FD_POLL_H
+
+#include "driver/handle.h"
+
+typedef struct la_fd_poll {
+  la_future base;
+  int events; /* once ready: UV_READABLE | UV_WRITABLE, those of the wanted ones that are; an error
+                 or a hang-up is all of them */
+  int status; /* once ready: 0 or a negative errno, UV_EBADF, UV_EMFILE */
+} la_fd_poll;
+
+/* `events`: UV_READABLE, UV_WRITABLE or both. NULL: no memory. The future owns itself: its drop
+** ends the watch. */
+la_fd_poll *la_fd_poll_new(la_reactor *r, int fd, int events);
+
+#endif

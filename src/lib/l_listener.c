@@ -1,0 +1,162 @@
+/* Listeners, for TCP and for Unix sockets. */
+#include <string.h>
+
+#include "io/dns.h"
+#include "lib/l_net.h"
+
+#define LISTENER_NAME "lua_async.Listener"
+
+static la_listener_object *check_listener(lua_State *L) {
+  la_listener_object *o = luaL_checkudata(L, 1, LISTENER_NAME);
+  luaL_argcheck(L, o->listener != NULL, 1, "this listener was collected already");
+  return o;
+}
+
+la_listener_object *la_listener_push(lua_State *L) {
+  la_listener_object *o = lua_newuserdatauv(L, sizeof *o, 0);
+  *o = (la_listener_object){0};
+  luaL_setmetatable(L, LISTENER_NAME);
+  return o;
+}
+
+static int listen_begin(lua_State *L, void *room, la_future **f) {
+  static const char *const names[] = {"backlog", "reuseport", "ipv6only",
+                                      "nodelay", "keepalive", NULL};
+  (void)room;
+  const char *host = lua_isnoneornil(L, 1) ? "" : la_check_host(L, 1);
+  la_socket_options options;
+  int port = la_check_port(L, 2, 0);
+  la_check_options(L, 3, names);
+  la_check_socket_options(L, 3, &options);
+  la_option_integer(L, 3, "backlog", 0, 1, INT32_MAX);
+  la_option_boolean(L, 3, "reuseport", false);
+  la_option_boolean(L, 3, "ipv6only", false);
+  if (strcmp(host, "*") == 0) host = "";
+  la_resolve *q = la_resolve_new(la_check_reactor(L, "net.listen"), host, port, AF_UNSPEC);
+  if (q == NULL) return la_no_memory(L);
+  *f = &q->op.base;
+  return 0;
+}
+
+static int listen_finish(lua_State *L, la_future *f) {
+  la_resolve *q = (la_resolve *)(void *)f;
+  int error = (int)q->op.result;
+  const char *host = lua_isnoneornil(L, 1) ? "*" : lua_tostring(L, 1);
+  if (error == 0) {
+    la_listen_options options = {.backlog =
+                                     (int)la_option_integer(L, 3, "backlog", 0, 0, INT32_MAX),
+                                 .reuseport = la_option_boolean(L, 3, "reuseport", false),
+                                 .ipv6only = la_option_boolean(L, 3, "ipv6only", false)};
+    la_listener_object *o = la_listener_push(L);
+    la_check_socket_options(L, 3, &o->options);
+    error = la_listener_new(q->op.reactor, &q->list[0], &options, &o->listener);
+  }
+  if (error != 0) return la_fail_address(L, error, "listen", host, (int)lua_tointeger(L, 2));
+  return 1;
+}
+
+static const la_operation listen_operation = {"net.listen", listen_begin, listen_finish};
+static int net_listen(lua_State *L) { return la_operate(L, &listen_operation); }
+
+static int accept_begin(lua_State *L, void *room, la_future **f) {
+  la_listener_object *o = check_listener(L);
+  la_runtime_check(L, "accepting");
+  la_accept *a = room;
+  la_accept_init(a, o->listener);
+  *f = &a->base;
+  return 0;
+}
+
+static int accept_finish(lua_State *L, la_future *f) {
+  la_accept *a = (la_accept *)(void *)f;
+  if (a->status != 0) return la_fail(L, a->status, "accept");
+  const la_listener_object *o = check_listener(L);
+  if (o->local)
+    la_unix_connection_push(L, &a->stream);
+  else
+    la_connection_push(L, &a->stream, &o->options);
+  return 1;
+}
+
+static const la_operation accept_operation = {"accept", accept_begin, accept_finish};
+static int listener_accept(lua_State *L) { return la_operate(L, &accept_operation); }
+
+/* Upvalue: the listener. `for` ends when it is closed. */
+static int incoming_next(lua_State *L) {
+  lua_settop(L, 0);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  return la_operate(L, &accept_operation);
+}
+
+static int listener_incoming(lua_State *L) {
+  check_listener(L);
+  lua_settop(L, 1);
+  lua_pushcclosure(L, incoming_next, 1);
+  return 1;
+}
+
+static int listener_close(lua_State *L) {
+  la_listener_object *o = luaL_checkudata(L, 1, LISTENER_NAME);
+  if (o->listener != NULL) la_listener_close(o->listener);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int listener_gc(lua_State *L) {
+  la_listener_object *o = luaL_checkudata(L, 1, LISTENER_NAME);
+  la_listener *l = o->listener;
+  o->listener = NULL;
+  if (l == NULL) return 0;
+  la_listener_close(l);
+  la_listener_unref(l);
+  return 0;
+}
+
+static int listener_address(lua_State *L) {
+  const la_listener_object *o = check_listener(L);
+  if (o->local) {
+    la_unix_address path;
+    int error = la_unix_listener_local(o->listener, &path);
+    return la_push_path(L, error, &path, "address");
+  }
+  la_address a;
+  int error = la_listener_local(o->listener, &a);
+  return la_push_address(L, error, &a, "address");
+}
+
+static int listener_fd(lua_State *L) {
+  const la_listener *l = check_listener(L)->listener;
+  if (!la_listener_is_open(l)) return la_fail(L, UV_EBADF, "fd");
+  lua_pushinteger(L, la_listener_fd(l));
+  return 1;
+}
+
+static int listener_tostring(lua_State *L) {
+  const la_listener_object *o = check_listener(L);
+  lua_settop(L, 1);
+  if (listener_address(L) != (o->local ? 1 : 2) || lua_isnil(L, 2))
+    lua_pushliteral(L, "Listener (closed)");
+  else if (o->local)
+    lua_pushfstring(L, "Listener (%s)", luaL_tolstring(L, 2, NULL));
+  else
+    lua_pushfstring(L, "Listener (%s port %d)", lua_tostring(L, 2), (int)lua_tointeger(L, 3));
+  return 1;
+}
+
+void la_open_listener(lua_State *L) {
+  static const luaL_Reg methods[] = {{"accept", listener_accept}, {"incoming", listener_incoming},
+                                     {"close", listener_close},   {"address", listener_address},
+                                     {"fd", listener_fd},         {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__gc", listener_gc},
+                                  {"__close", listener_close},
+                                  {"__tostring", listener_tostring},
+                                  {NULL, NULL}};
+  static const la_operation_entry operations[] = {{net_listen, &listen_operation},
+                                                  {listener_accept, &accept_operation},
+                                                  {NULL, NULL}};
+  _Static_assert(sizeof(la_accept) <= LA_SLOT_SIZE, "an accept needs no memory");
+  la_new_class(L, LISTENER_NAME, meta, methods);
+  la_operations_add(L, operations);
+  lua_pushcfunction(L, net_listen);
+  lua_setfield(L, -2, "listen");
+}

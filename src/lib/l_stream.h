@@ -1,0 +1,39 @@
+/*
+** l_stream.h - Lua objects of la_streams: what all classes of them have.
+*/
+#ifndef LA_LIB_L_STREAM_H
+#define LA_LIB_L_STREAM_H
+
+#include "io/stream.h"
+#include "lib/l_io.h"
+
+#define LA_CONNECTION_NAME "lua_async.Connection"
+#define LA_UNIX_CONNECTION_NAME "lua_async.UnixConnection"
+#define LA_PIPE_NAME "lua_async.Pipe"
+
+/* The initialiser of a la_io_class whose objects are streams. */
+#define LA_STREAM_CLASS(NAME)                                                                      \
+  { NAME, la_stream_object_reader, &la_stream_sink, la_stream_object_is_open }
+
+la_reader *la_stream_object_reader(void *self);
+bool la_stream_object_is_open(const void *self);
+
+/* The object at index 1, which must be of the class `name`; and its stream. */
+la_io_object *la_stream_check(lua_State *L, const char *name);
+la_stream *la_stream_of(lua_State *L, const char *name);
+
+/* Pushes an object of the class for a stream, whose reference *s it takes over: NULL then. */
+void la_stream_push(lua_State *L, const la_io_class *cls, la_stream **s);
+
+/* Pushes a Pipe for a stream of la_pipe_kind, as above. */
+void la_pipe_push(lua_State *L, la_stream **s);
+
+/* Makes the metatable of a class with those methods, the ones of every stream, and close, flush,
+** shutdown and fd. */
+void la_stream_class_open(lua_State *L, const la_io_class *cls, lua_CFunction to_string,
+                          const luaL_Reg *methods);
+
+/* Pushes true, or the failure. */
+int la_push_done(lua_State *L, int error, const char *op);
+
+#endif
