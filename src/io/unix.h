@@ -55,8 +55,8 @@ unsigned la_unix_arrived(const la_stream *s);
 void la_unix_put_back(la_stream *s, int fd);
 
 /* Sends one zero byte with the descriptor `fd`, as a future: a write of the stream (one at a time).
-*It
-** owns `fd`, which is closed by the drop, here; the peer has its own. */
+ *It
+ ** owns `fd`, which is closed by the drop, here; the peer has its own. */
 typedef struct la_unix_send {
   la_future base;
   la_stream *stream; /* the caller keeps it alive */
