@@ -63,6 +63,14 @@ void la_error_open(lua_State *L) {
   lua_pop(L, 1);
 }
 
+bool la_is_error(lua_State *L, int i) {
+  if (lua_type(L, i) != LUA_TTABLE || !lua_getmetatable(L, i)) return false;
+  luaL_getmetatable(L, error_name);
+  bool is = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  return is;
+}
+
 void la_push_cancelled(lua_State *L) { lua_rawgetp(L, LUA_REGISTRYINDEX, &cancelled_key); }
 
 bool la_is_cancelled(lua_State *L, int i) {

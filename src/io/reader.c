@@ -240,6 +240,13 @@ void la_reader_take(la_reader *rd) {
   la_reader_take_kept(rd);
 }
 
+void la_reader_take_some(la_reader *rd, size_t n) {
+  la_rbuf_taken(&rd->buf, rd->start + n);
+  rd->kept = rd->start = 0;
+  rd->span -= n;
+  if (rd->span == 0) la_rbuf_settle(&rd->buf, rd->reactor);
+}
+
 void la_reader_take_kept(la_reader *rd) {
   la_rbuf_taken(&rd->buf, rd->kept);
   rd->kept = rd->start = rd->span = 0;

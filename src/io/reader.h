@@ -89,6 +89,9 @@ static inline const char *la_reader_span(const la_reader *rd, size_t *len) {
 /* Takes the span off the buffer, and what is before it. */
 void la_reader_take(la_reader *rd);
 
+/* Takes the first n bytes of the span, which is shorter then. */
+void la_reader_take_some(la_reader *rd, size_t n);
+
 /* Several reads as one, which takes the bytes of all or of none: la_reader_gather when each
 ** begins, la_reader_keep after it, instead of a take, and la_reader_take_kept at the end. When it
 *never comes to that,

@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "driver/guard.h"
@@ -152,14 +154,9 @@ static void wait_readable(la_stream *s, la_context *cx) {
 
 static bool would_block(int err) { return err == EAGAIN || err == EWOULDBLOCK; }
 
-static ssize_t receive(la_stream *s, char *buf, size_t len) {
-  ssize_t n;
-  do n = s->handle.flags & PASSING ? la_unix_receive(s, buf, len) : read(s->fd, buf, len);
-  while (n < 0 && errno == EINTR);
-  return n;
-}
-
-la_poll la_stream_poll_read(la_stream *s, la_context *cx, char *buf, size_t len, ssize_t *n) {
+la_poll la_stream_poll_take(la_stream *s, la_context *cx, size_t len,
+                            ssize_t (*take)(la_stream *s, void *arg, size_t len), void *arg,
+                            ssize_t *n) {
   if (!la_handle_is_open(&s->handle)) {
     *n = closed_error(s, READ_CUT);
     return LA_READY;
@@ -169,7 +166,8 @@ la_poll la_stream_poll_read(la_stream *s, la_context *cx, char *buf, size_t len,
     return LA_PENDING;
   }
   if (!la_budget_take(cx)) return LA_PENDING;
-  *n = receive(s, buf, len);
+  do *n = take(s, arg, len);
+  while (*n < 0 && errno == EINTR);
   if (*n < 0 && would_block(errno)) {
     s->handle.flags &= (unsigned char)~READABLE;
     wait_readable(s, cx);
@@ -181,6 +179,16 @@ la_poll la_stream_poll_read(la_stream *s, la_context *cx, char *buf, size_t len,
   la_waiter_clear(&s->reading, reactor_of(s));
   return LA_READY;
 }
+
+static ssize_t receive(la_stream *s, void *buf, size_t len) {
+  return s->handle.flags & PASSING ? la_unix_receive(s, buf, len) : read(s->fd, buf, len);
+}
+
+la_poll la_stream_poll_read(la_stream *s, la_context *cx, char *buf, size_t len, ssize_t *n) {
+  return la_stream_poll_take(s, cx, len, receive, buf, n);
+}
+
+bool la_stream_splices(const la_stream *s) { return s->fd >= 0 && !(s->handle.flags & PASSING); }
 
 void la_stream_forget_read(la_stream *s) {
   la_waiter_clear(&s->reading, reactor_of(s));
@@ -215,17 +223,14 @@ static void on_carried(uv_write_t *req, int status) {
   la_waiter_wake(&c->stream->writing, reactor_of(c->stream));
 }
 
-static int start_carry(la_stream *s, char byte) {
+static int start_carry(la_stream *s, la_outgoing *out) {
   la_carry *c = malloc(sizeof *c);
   if (c == NULL) return UV_ENOMEM;
-  *c = (la_carry){.stream = s, .byte = byte};
+  *c = (la_carry){.stream = s, .byte = out->first(out)};
   uv_buf_t buf = uv_buf_init(&c->byte, 1);
-  int err = uv_write(&c->req, la_stream_uv(s), &buf, 1, on_carried);
-  if (err == 0)
-    s->carry = c;
-  else
-    free(c);
-  return err;
+  uv_write(&c->req, la_stream_uv(s), &buf, 1, on_carried); /* of one open to be written: 0 */
+  s->carry = c;
+  return 0;
 }
 
 /* The carry's outcome, once it is written: 1 when the byte is the first of the write that
@@ -239,23 +244,6 @@ static int end_carry(la_stream *s) {
   return result;
 }
 
-static ssize_t send_now(la_stream *s, const char *data, size_t len) {
-  ssize_t n;
-#ifdef MSG_NOSIGNAL
-  const int flags = MSG_NOSIGNAL;
-#else
-  const int flags = 0;
-#endif
-  do {
-    if (s->handle.flags & SOCKET)
-      n = send(s->fd, data, len, flags);
-    else
-      n = write(s->fd, data, len);
-  } while (n < 0 && errno == EINTR);
-  if (n < 0) return would_block(errno) ? UV_EAGAIN : uv_translate_sys_error(errno);
-  return n;
-}
-
 static bool must_wait(la_stream *s, la_context *cx) {
   if (s->carry == NULL || s->carry->written) return false;
   la_waiter_set(&s->writing, reactor_of(s), cx);
@@ -263,9 +251,9 @@ static bool must_wait(la_stream *s, la_context *cx) {
 }
 
 /* Waits for room; UV_ENOMEM and the like are reported. */
-static la_poll wait_writable(la_stream *s, la_context *cx, char byte, ssize_t *n) {
+static la_poll wait_writable(la_stream *s, la_context *cx, la_outgoing *out, ssize_t *n) {
   s->handle.flags &= (unsigned char)~FULL;
-  int err = start_carry(s, byte);
+  int err = start_carry(s, out);
   if (err != 0) {
     *n = err;
     return LA_READY;
@@ -274,8 +262,15 @@ static la_poll wait_writable(la_stream *s, la_context *cx, char byte, ssize_t *n
   return LA_PENDING;
 }
 
-la_poll la_stream_poll_write(la_stream *s, la_context *cx, const char *data, size_t len,
-                             ssize_t *n) {
+static ssize_t send_now(la_stream *s, la_outgoing *out, size_t skip) {
+  ssize_t n;
+  do n = out->send(out, s, skip);
+  while (n < 0 && errno == EINTR);
+  if (n < 0) return would_block(errno) ? UV_EAGAIN : uv_translate_sys_error(errno);
+  return n;
+}
+
+la_poll la_stream_poll_send(la_stream *s, la_context *cx, la_outgoing *out, ssize_t *n) {
   if (!la_handle_is_open(&s->handle)) {
     *n = closed_error(s, WRITE_CUT);
     return LA_READY;
@@ -287,14 +282,71 @@ la_poll la_stream_poll_write(la_stream *s, la_context *cx, const char *data, siz
     *n = carried;
     return LA_READY;
   }
-  size_t left = len - (size_t)carried;
-  if ((s->handle.flags & FULL) != 0 && carried == 0) return wait_writable(s, cx, *data, n);
-  ssize_t sent = left == 0 ? 0 : send_now(s, data + carried, left);
-  if (sent == UV_EAGAIN && carried == 0) return wait_writable(s, cx, *data, n);
+  size_t left = out->len - (size_t)carried;
+  if ((s->handle.flags & FULL) != 0 && carried == 0) return wait_writable(s, cx, out, n);
+  ssize_t sent = left == 0 ? 0 : send_now(s, out, (size_t)carried);
+  if (sent == UV_EAGAIN && carried == 0) return wait_writable(s, cx, out, n);
   if (sent < 0 && carried > 0) sent = 0; /* an error comes back at the next write */
   *n = sent < 0 ? sent : sent + carried;
   if (sent >= 0 && (size_t)sent < left) s->handle.flags |= FULL;
   return LA_READY;
+}
+
+/* ---- writing memory ---------------------------------------------------------------*/
+
+typedef struct outgoing_bytes {
+  la_outgoing base;
+  const char *data;
+} outgoing_bytes;
+
+#ifdef MSG_NOSIGNAL
+static const int send_flags = MSG_NOSIGNAL;
+#else
+static const int send_flags = 0;
+#endif
+
+static ssize_t send_bytes(la_outgoing *out, la_stream *s, size_t skip) {
+  const char *data = ((outgoing_bytes *)(void *)out)->data + skip;
+  if (s->handle.flags & SOCKET) return send(s->fd, data, out->len - skip, send_flags);
+  return write(s->fd, data, out->len - skip);
+}
+
+static char first_byte(la_outgoing *out) { return *((outgoing_bytes *)(void *)out)->data; }
+
+la_poll la_stream_poll_write(la_stream *s, la_context *cx, const char *data, size_t len,
+                             ssize_t *n) {
+  outgoing_bytes out = {{send_bytes, first_byte, len}, data};
+  return la_stream_poll_send(s, cx, &out.base, n);
+}
+
+typedef struct outgoing_vector {
+  la_outgoing base;
+  const struct iovec *iov;
+  size_t count;
+} outgoing_vector;
+
+/* The first byte may be all of the first block. */
+static ssize_t send_vector(la_outgoing *out, la_stream *s, size_t skip) {
+  const outgoing_vector *v = (const outgoing_vector *)(const void *)out;
+  struct iovec iov[LA_VECTOR_MAX];
+  size_t count = v->count < LA_VECTOR_MAX ? v->count : LA_VECTOR_MAX;
+  memcpy(iov, v->iov, count * sizeof *iov);
+  iov[0].iov_base = (char *)iov[0].iov_base + skip;
+  iov[0].iov_len -= skip;
+  struct msghdr m = {.msg_iov = iov, .msg_iovlen = count};
+  if (s->handle.flags & SOCKET) return sendmsg(s->fd, &m, send_flags);
+  return writev(s->fd, iov, (int)count);
+}
+
+static char first_of_vector(la_outgoing *out) {
+  return *(const char *)((outgoing_vector *)(void *)out)->iov->iov_base;
+}
+
+static la_poll poll_writev(la_stream *s, la_context *cx, const struct iovec *iov, size_t count,
+                           ssize_t *n) {
+  outgoing_vector out = {{send_vector, first_of_vector, 0}, iov, count};
+  for (size_t i = 0; i < count && i < LA_VECTOR_MAX; i++) out.base.len += iov[i].iov_len;
+  return la_stream_poll_send(s, cx, &out.base, n);
 }
 
 size_t la_stream_forget_write(la_stream *s) {
@@ -334,9 +386,14 @@ static la_poll sink_write(void *self, la_context *cx, const char *data, size_t l
   return la_stream_poll_write(self, cx, data, len, n);
 }
 
+static la_poll sink_writev(void *self, la_context *cx, const struct iovec *iov, size_t count,
+                           ssize_t *n) {
+  return poll_writev(self, cx, iov, count, n);
+}
+
 static size_t sink_forget(void *self) { return la_stream_forget_write(self); }
 
-const la_sink la_stream_sink = {sink_write, sink_forget};
+const la_sink la_stream_sink = {sink_write, sink_forget, sink_writev};
 
 static la_poll shutdown_poll(la_future *f, la_context *cx) {
   la_shutdown *sd = la_container(f, la_shutdown, base);

@@ -63,6 +63,12 @@ int la_stream_open(la_stream *s, int fd, la_stream_fd kind,
 ** closed before. LA_PENDING: no byte was touched. */
 la_poll la_stream_poll_read(la_stream *s, la_context *cx, char *buf, size_t len, ssize_t *n);
 
+/* The same, by another system call: `take(s, arg, len)` does what read(2) does with its bytes and
+** returns what that would, -1 and errno for a failure. */
+la_poll la_stream_poll_take(la_stream *s, la_context *cx, size_t len,
+                            ssize_t (*take)(la_stream *s, void *arg, size_t len), void *arg,
+                            ssize_t *n);
+
 /* Gives up a pending read. */
 void la_stream_forget_read(la_stream *s);
 
@@ -74,6 +80,17 @@ void la_stream_forget_read(la_stream *s);
 ** mark. */
 la_poll la_stream_poll_write(la_stream *s, la_context *cx, const char *data, size_t len,
                              ssize_t *n);
+
+/* The same, by another system call. */
+typedef struct la_outgoing la_outgoing;
+struct la_outgoing {
+  /* Sends what there is after the first `skip` bytes; how many, or -1 and errno. */
+  ssize_t (*send)(la_outgoing *out, la_stream *s, size_t skip);
+  /* The first byte, for the carry. */
+  char (*first)(la_outgoing *out);
+  size_t len; /* of all there is; the sender may add to it when `first` has taken a byte away */
+};
+la_poll la_stream_poll_send(la_stream *s, la_context *cx, la_outgoing *out, ssize_t *n);
 
 /* Gives up a pending write; returns 1 when its first byte is in libuv's hands: it will be
 ** written before anything else is, and must not be sent again. */
@@ -100,6 +117,9 @@ static inline void la_stream_close(la_stream *s) { la_handle_close(&s->handle); 
 static inline void la_stream_unref(la_stream *s) { la_handle_unref(&s->handle); }
 
 extern const la_sink la_stream_sink; /* `self` is the la_stream */
+
+/* It is open for a descriptor whose bytes may be spliced: no others come with them. */
+bool la_stream_splices(const la_stream *s);
 
 /* la_stream_poll_shutdown as a future; a drop frees nothing. */
 typedef struct la_shutdown {

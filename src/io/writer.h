@@ -1,5 +1,5 @@
 /*
-** writer.h - writing all of a block of memory to any sink, as a future.
+** writer.h - writing all of a block of memory, or of several, to any sink, as a future.
 **
 ** It lives wherever its maker puts it; a drop gives up the write and frees nothing.
 ** `done` tells, at any time, how many bytes have been sent for good: after a failure
@@ -9,6 +9,7 @@
 #define LA_IO_WRITER_H
 
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include "lua_async.h"
 
@@ -21,7 +22,12 @@ typedef struct la_sink {
   /* The write that was pending is given up: drops the waker, returns how many bytes off
   ** the start of its data will be written none the less. */
   size_t (*forget)(void *self);
+  /* As write, of several blocks, none of them empty; it looks at LA_VECTOR_MAX of them at most.
+  ** NULL: it takes one at a time. */
+  la_poll (*writev)(void *self, la_context *cx, const struct iovec *iov, size_t count, ssize_t *n);
 } la_sink;
+
+enum { LA_VECTOR_MAX = 64 };
 
 typedef struct la_writer {
   la_future base;
@@ -38,5 +44,21 @@ void la_writer_init(la_writer *w, const la_sink *sink, void *self, const char *d
 /* The future's own poll and drop, for a vtable that adds to them. */
 la_poll la_writer_poll(la_future *f, la_context *cx);
 void la_writer_drop(la_future *f);
+
+/* Several blocks: no copy is made to join them. */
+typedef struct la_vector_writer {
+  la_future base;
+  const la_sink *sink;
+  void *self;
+  struct iovec *iov; /* the caller's; what is done is taken off its front */
+  size_t count, done;
+  int status;
+} la_vector_writer;
+
+/* Neither `iov`, which may not have empty blocks, nor what it points to is copied. */
+void la_vector_writer_init(la_vector_writer *w, const la_sink *sink, void *self, struct iovec *iov,
+                           size_t count);
+la_poll la_vector_writer_poll(la_future *f, la_context *cx);
+void la_vector_writer_drop(la_future *f);
 
 #endif

@@ -1,5 +1,6 @@
 #include "lib/l_io.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* Longest line, numeral or delimited piece that is collected without being asked to. */
@@ -73,7 +74,7 @@ static void read_drop(la_future *f) {
 
 static const la_future_vtable read_vtable = {read_poll, read_drop, "read", NULL};
 
-static la_reader *check_reader(lua_State *L, la_io_object *o) {
+la_reader *la_io_check_reader(lua_State *L, la_io_object *o) {
   if (o->reading != NULL)
     luaL_error(L, "another task is reading from this stream already: one reader at a time");
   la_runtime_check(L, "reading");
@@ -145,7 +146,7 @@ static int begin_format(lua_State *L, la_io_object *o, la_reader *rd, void *room
 
 static int read_begin(lua_State *L, void *room, la_future **f) {
   la_io_object *o = la_io_check(L);
-  la_reader *rd = check_reader(L, o);
+  la_reader *rd = la_io_check_reader(L, o);
   if (lua_gettop(L) > 2)
     return luaL_error(L, "a future of read takes one format: use a function for more");
   if (is_closed(o)) return la_fail(L, UV_EBADF, "read");
@@ -240,7 +241,7 @@ static int io_read(lua_State *L) {
   check_formats(L);
   luaL_checkstack(L, count + LUA_MINSTACK, "too many formats");
   la_io_object *o = la_io_check(L);
-  check_reader(L, o);
+  la_io_check_reader(L, o);
   if (is_closed(o)) return la_fail(L, UV_EBADF, "read");
   return read_next(L, 1, count);
 }
@@ -248,7 +249,7 @@ static int io_read(lua_State *L) {
 static int read_exact_begin(lua_State *L, void *room, la_future **f) {
   la_io_object *o = la_io_check(L);
   size_t n = check_count(L, 2);
-  la_reader *rd = check_reader(L, o);
+  la_reader *rd = la_io_check_reader(L, o);
   if (is_closed(o)) return la_fail(L, UV_EBADF, "read_exact");
   la_reader_exact(rd, n);
   begin_read(o, rd, false, room, f);
@@ -280,7 +281,7 @@ static int read_until_begin(lua_State *L, void *room, la_future **f) {
   luaL_argcheck(L, len > 0, 2, "the delimiter is empty");
   luaL_argcheck(L, len <= UINT32_MAX, 2, "the delimiter is too long");
   if (!lua_isnoneornil(L, 3)) max = check_count(L, 3);
-  la_reader *rd = check_reader(L, o);
+  la_reader *rd = la_io_check_reader(L, o);
   if (is_closed(o)) return la_fail(L, UV_EBADF, "read_until");
   la_reader_until(rd, delimiter, len, max);
   begin_read(o, rd, false, room, f);
@@ -342,13 +343,61 @@ static void write_drop(la_future *f) {
 
 static const la_future_vtable write_vtable = {la_writer_poll, write_drop, "write", NULL};
 
+/* Up to here joining strings costs less than handing them over one by one. */
+enum { JOIN_MAX = 16384 };
+
+/* All that is to be written, from index 2 on, are strings or numbers, which become strings. */
+static size_t check_strings(lua_State *L) {
+  int top = lua_gettop(L);
+  size_t total = 0, len;
+  for (int i = 2; i <= top; i++) {
+    luaL_checklstring(L, i, &len);
+    total += len;
+  }
+  return total;
+}
+
 /* Leaves one string at index 2, whatever was to be written. */
 static const char *one_string(lua_State *L, size_t *len) {
   int top = lua_gettop(L);
-  for (int i = 2; i <= top; i++) luaL_checklstring(L, i, NULL);
   if (top == 1) lua_pushliteral(L, "");
   if (top > 2) lua_concat(L, top - 1);
   return lua_tolstring(L, 2, len);
+}
+
+/* Several strings, which stay on the stack. */
+typedef struct vector_future {
+  la_vector_writer writer; /* with our vtable */
+  la_io_object *o;
+  struct iovec iov[];
+} vector_future;
+
+static void vector_drop(la_future *f) {
+  vector_future *w = (vector_future *)(void *)f;
+  if (w->o != NULL) {
+    la_vector_writer_drop(f);
+    w->o->writing = NULL;
+  }
+  free(w);
+}
+
+static const la_future_vtable vector_vtable = {la_vector_writer_poll, vector_drop, "write", NULL};
+
+static la_future *new_vector(lua_State *L, la_io_object *o) {
+  int top = lua_gettop(L);
+  vector_future *w = malloc(sizeof *w + (size_t)top * sizeof *w->iov);
+  if (w == NULL) la_no_memory(L);
+  size_t count = 0;
+  for (int i = 2; i <= top; i++) {
+    size_t len;
+    const char *s = lua_tolstring(L, i, &len);
+    if (len > 0) w->iov[count++] = (struct iovec){(void *)(uintptr_t)s, len};
+  }
+  la_vector_writer_init(&w->writer, o->cls->sink, o->self, w->iov, count);
+  w->writer.base.vt = &vector_vtable;
+  w->o = o;
+  o->writing = &w->o;
+  return &w->writer.base;
 }
 
 static int fail_write(lua_State *L, int status, size_t done) {
@@ -361,9 +410,14 @@ static int fail_write(lua_State *L, int status, size_t done) {
 static int write_begin(lua_State *L, void *room, la_future **f) {
   size_t len;
   la_io_object *o = la_io_check(L);
-  const char *data = one_string(L, &len);
+  bool join = check_strings(L) <= JOIN_MAX || lua_gettop(L) <= 2;
   la_io_check_writer(L, o);
   if (is_closed(o)) return fail_write(L, UV_EBADF, 0);
+  if (!join) {
+    *f = new_vector(L, o);
+    return 0;
+  }
+  const char *data = one_string(L, &len);
   if (len == 0) {
     lua_settop(L, 1);
     return 1;
@@ -378,6 +432,12 @@ static int write_begin(lua_State *L, void *room, la_future **f) {
 }
 
 static int write_finish(lua_State *L, la_future *f) {
+  if (f->vt == &vector_vtable) {
+    const vector_future *v = (const vector_future *)(const void *)f;
+    lua_pushvalue(L, 1);
+    return v->writer.status == 0 ? 1
+                                 : fail_write(L, la_io_cut(v->o, v->writer.status), v->writer.done);
+  }
   write_future *w = (write_future *)(void *)f;
   if (w->writer.status == 0) {
     lua_pushvalue(L, 1);

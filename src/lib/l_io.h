@@ -45,6 +45,10 @@ la_io_object *la_io_new(lua_State *L, const la_io_class *cls);
 ** whatever is in the buffer.) */
 int la_io_cut(const la_io_object *o, int status);
 
+/* For a future that reads: raises when there is one already. Begins a new read: bytes that a
+** read before it had kept, and did not take, are there again. */
+la_reader *la_io_check_reader(lua_State *L, la_io_object *o);
+
 /* For a future that writes: raises when there is one already. */
 void la_io_check_writer(lua_State *L, const la_io_object *o);
 

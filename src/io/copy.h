@@ -1,0 +1,38 @@
+/*
+** copy.h - bytes from any reader to any sink, as a future, without a buffer of its own: they
+** lie in the reader's until they are written, so that one that is dropped loses none. From
+** stream to stream large pieces are spliced (splice.h).
+*/
+#ifndef LA_IO_COPY_H
+#define LA_IO_COPY_H
+
+#include "io/splice.h"
+
+typedef struct la_copy {
+  la_future base;
+  la_reader *from;
+  const la_sink *sink;
+  void *to;                   /* the sink's */
+  la_stream *source, *target; /* both ends, when both are streams; else NULL */
+  la_splice pipe;
+  uint64_t limit, done;
+  size_t last;         /* bytes of the last piece */
+  int status;          /* once ready: 0 or a negative errno */
+  bool failed_reading; /* whose errno it is */
+  bool reading;        /* the reader has begun a piece */
+  bool writing;        /* a piece is there, and not all written */
+  bool spliced;        /* it is in the pipe, not the reader's span */
+  bool piped;          /* `pipe` is open */
+  bool no_pipe;        /* there is none to be had */
+} la_copy;
+
+/* Until the end, or `limit` bytes. The reader and the sink are the caller's, and nobody else may
+** read or write there. It may be anywhere that does not move; a drop frees nothing of the
+** caller's and gives up what is pending: `done` then counts the bytes that are out of
+** our hands, and the reader has the others. */
+void la_copy_init(la_copy *c, la_reader *from, const la_sink *sink, void *to, uint64_t limit);
+
+/* The same from stream to stream. */
+void la_copy_init_streams(la_copy *c, la_stream *from, la_stream *to, uint64_t limit);
+
+#endif
