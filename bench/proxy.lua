@@ -1,8 +1,8 @@
 -- proxy: from PORT to UPSTREAM on 127.0.0.1; lua5.4 proxy.lua lua_async PORT UPSTREAM
 local async = require "lua_async"
 
-local function serve(conn)
-  local conn <close> = conn
+local function serve(accepted)
+  local conn <close> = accepted
   local upstream <close> = assert(async.net.connect("127.0.0.1", tonumber(arg[3])))
   async.copy_both(conn, upstream)
 end

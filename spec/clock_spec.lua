@@ -2,6 +2,7 @@
 -- moves when it is told to.
 local async = require "lua_async"
 local support = require "spec.support"
+local steps = require "spec.support.steps"
 local run, time = async.run, async.time
 
 local function near(expected, actual)
@@ -147,6 +148,27 @@ describe("resume", function()
       async.sleep(0.001)
       assert.is_true(async.now() >= t1 + 0.001)
       assert.is_nil((async.timeout(0.001, async.sleep, 1000)))
+    end)
+  end)
+end)
+
+describe("a sleep without end", function()
+  it("is a deadlock when there is nothing else, whatever the clock", function()
+    for _, paused in ipairs { true, false } do
+      for _, seconds in ipairs { math.huge, 1e12 } do
+        local ok, err = pcall(async.run, function()
+          if paused then async.time.pause() end
+          async.join(function() async.sleep(seconds) end, function() async.sleep(math.huge) end)
+        end)
+        assert.is_false(ok)
+        assert.equal("EDEADLK", err.code)
+      end
+    end
+  end)
+
+  it("ends with a timeout around it", function()
+    steps.run(function()
+      assert.equal(3, (steps.took(async.timeout, 3, async.sleep, math.huge)))
     end)
   end)
 end)

@@ -156,6 +156,17 @@ this future has finished, or was given up: make a new one
     assert.equal(("connect 127.0.0.1:%d: connection refused (ECONNREFUSED)\n"):format(port), out)
   end)
 
+  it("proxy passes on what echo_client and echo_server say to each other", function()
+    local e, echo_port = server("echo_server", 1)
+    local p, port = server("proxy", "127.0.0.1", echo_port, 2)
+    expect("echo_client", "hello\nand good-bye\n", "127.0.0.1", port)
+    ended(e)
+    local _, status = example("echo_client", "127.0.0.1", port) -- there is no server any more
+    assert.equal(1, status)
+    assert.equal("19 bytes there, 19 back\n" ..
+      ("connect 127.0.0.1:%d: connection refused (ECONNREFUSED)\n"):format(echo_port), ended(p))
+  end)
+
   it("tour checks every byte, and says so in one line", function()
     local out, status = example("tour")
     assert.equal(0, status)

@@ -76,6 +76,11 @@ local function public_names()
     add_methods(set, "Listener", listener)
     local conn <close> = assert(async.net.connect(listener:address()))
     add_methods(set, "Connection", conn)
+    local path = os.tmpname() .. ".socket"
+    local unix_listener <close> = assert(async.net.listen_unix(path))
+    local unix <close> = assert(async.net.connect_unix(path))
+    add_methods(set, "UnixConnection", unix)
+    add_methods(set, "StandardStream", async.stdin)
     local file <close> = assert(async.fs.open("LICENSE"))
     add_methods(set, "File", file)
     add_fields(set, "Stat", file:stat())
@@ -97,6 +102,7 @@ local function typed_names()
     local name, parent = line:match("^%-%-%-@class ([%w_.]+):? ?([%w_.]*)")
     local field = line:match("^%-%-%-@field ([%w_]+)")
     local variable = line:match("^local (%w+) = {}") or line:match("^(async%.%w+) = {}")
+    local object = line:match("^(async%.%w+) = nil")
     local owner, sep, method = line:match("^function ([%w_.]+)([.:])([%w_]+)%(")
     if name then
       class = short(name)
@@ -109,6 +115,8 @@ local function typed_names()
     elseif variable then
       classes[variable] = variable:find("^async") and variable or class
       if variable:find("^async%.") then set[variable] = true end
+    elseif object then
+      set[object] = true
     elseif owner then
       set[assert(classes[owner], line) .. sep .. method] = true
     end
@@ -134,7 +142,8 @@ local receivers = {
   task = { "Task" }, fut = { "Future" }, cx = { "Context" }, waker = { "Waker" },
   listener = { "Listener" }, conn = { "Connection" }, file = { "File" },
   scope = { "Scope" }, interval = { "Interval" },
-  stream = { "Connection", "File" }, stat = { "Stat" }, err = { "Error" },
+  unix = { "UnixConnection" }, stdio = { "StandardStream" },
+  stream = { "Connection", "File", "UnixConnection", "StandardStream" }, stat = { "Stat" }, err = { "Error" },
   tx = { "Sender" }, rx = { "Receiver" }, oneshot_tx = { "OneshotSender" },
   broadcast_tx = { "BroadcastSender" }, broadcast_rx = { "BroadcastReceiver" },
   watch_tx = { "WatchSender" }, watch_rx = { "WatchReceiver" },
@@ -200,6 +209,7 @@ describe("an option", function()
   local calls = {
     ConnectOptions = function(o) async.net.connect("127.0.0.1", 1, o) end,
     ListenOptions = function(o) async.net.listen("127.0.0.1", 0, o) end,
+    ListenUnixOptions = function(o) async.net.listen_unix("/no/such/file", o) end,
     OpenOptions = function(o) async.fs.open("LICENSE", "r", o) end,
     ReadFileOptions = function(o) async.fs.read_file("LICENSE", o) end,
     WriteFileOptions = function(o) async.fs.write_file("/no/such/file", "", o) end,
@@ -223,7 +233,7 @@ describe("an option", function()
         end
       end
     end)
-    assert.equal(17, count)
+    assert.equal(19, count)
   end)
 
   it("that is unknown raises", function()

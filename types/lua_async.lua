@@ -678,6 +678,50 @@ function Stream:flush() end
 ---@return lua_async.Error?
 function Stream:close() end
 
+---Waits; bytes from one stream to another, until its end or `n` of them.
+---@param from lua_async.Stream
+---@param to lua_async.Stream
+---@param n? integer
+---@return integer? bytes
+---@return lua_async.Error? err with `partial`
+function async.copy(from, to, n) end
+
+---Waits; both ways at once: a proxy.
+---@param a lua_async.Stream
+---@param b lua_async.Stream
+---@return integer? from_a bytes that went from a to b
+---@return integer | lua_async.Error from_b
+function async.copy_both(a, b) end
+
+---@class lua_async.StandardStream: lua_async.Stream
+local StandardStream = {}
+
+---It is a terminal.
+---@return boolean
+function StandardStream:isatty() end
+
+---Of the terminal.
+---@return integer? columns
+---@return integer | lua_async.Error rows
+function StandardStream:size() end
+
+---Each key as it is typed, until the run ends.
+---@param on? boolean default true
+---@return true?
+---@return lua_async.Error?
+function StandardStream:raw(on) end
+
+---Its descriptor: 0, 1 or 2.
+---@return integer
+function StandardStream:fd() end
+
+---@type lua_async.StandardStream
+async.stdin = nil
+---@type lua_async.StandardStream
+async.stdout = nil
+---@type lua_async.StandardStream
+async.stderr = nil
+
 -- ---- net --------------------------------------------------------------------------------
 
 ---@class lua_async.net
@@ -724,14 +768,91 @@ function Listener:accept() end
 function Listener:incoming() end
 
 ---@return string? host
----@return integer | lua_async.Error port
+---@return integer | lua_async.Error | nil port
 function Listener:address() end
 
 ---@return true
 function Listener:close() end
 
+---Its descriptor.
+---@return integer?
+---@return lua_async.Error?
+function Listener:fd() end
+
+---@class lua_async.ListenUnixOptions
+---@field backlog? integer default 4096
+---@field mode? integer permissions of the socket file; default: as the umask has it
+
+---Waits while the backlog is full; a connection to a Unix socket.
+---@param path string with a zero byte in front: a name of Linux's abstract kind
+---@return lua_async.UnixConnection?
+---@return lua_async.Error?
+function async.net.connect_unix(path) end
+
+---A listener on a Unix socket; a socket file that nobody listens to any more is replaced.
+---@param path string
+---@param options? lua_async.ListenUnixOptions
+---@return lua_async.Listener?
+---@return lua_async.Error?
+function async.net.listen_unix(path, options) end
+
+---The object for a descriptor from elsewhere, which it owns from then on.
+---@param fd integer
+---@return lua_async.Connection | lua_async.UnixConnection | lua_async.Listener | lua_async.Pipe | nil
+---@return lua_async.Error?
+function async.net.from_fd(fd) end
+
+---@class lua_async.UnixConnection: lua_async.Stream
+local UnixConnection = {}
+
+---The path of the other side; "" when it has none, as clients mostly.
+---@return string?
+---@return lua_async.Error?
+function UnixConnection:peer() end
+
+---The path of this side.
+---@return string?
+---@return lua_async.Error?
+function UnixConnection:address() end
+
+---Who is at the other end.
+---@return { pid: integer?, uid: integer, gid: integer }?
+---@return lua_async.Error?
+function UnixConnection:credentials() end
+
+---Waits; passes a descriptor on, with one zero byte.
+---@param x integer | table a descriptor, or an object with a method `fd`
+---@return true?
+---@return lua_async.Error?
+function UnixConnection:send_fd(x) end
+
+---Waits for a byte, and takes the descriptor that came with it: it is yours to close.
+---@return integer?
+---@return lua_async.Error?
+function UnixConnection:recv_fd() end
+
+---The oldest descriptor that came with bytes that were read; nil: none.
+---@return integer?
+function UnixConnection:take_fd() end
+
+---Waits; ends the sending half.
+---@param half? "send"
+---@return true?
+---@return lua_async.Error?
+function UnixConnection:shutdown(half) end
+
+---Its descriptor.
+---@return integer?
+---@return lua_async.Error?
+function UnixConnection:fd() end
+
 ---@class lua_async.Connection: lua_async.Stream
 local Connection = {}
+
+---Its descriptor.
+---@return integer?
+---@return lua_async.Error?
+function Connection:fd() end
 
 ---The other side.
 ---@return string? host

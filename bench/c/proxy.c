@@ -11,7 +11,7 @@
 
 typedef struct half half;
 struct half {
-  int fd, in, out;  // the socket; the pipe from it to its peer
+  int fd, in, out; // the socket; the pipe from it to its peer
   size_t held;
   half *peer;
   int ended, closed, writing; // writing: its peer's pipe waits for this socket

@@ -1,6 +1,8 @@
 -- Coroutines that are dropped in the middle: what their <close> raises is told to on_error,
 -- wherever they are dropped; os.exit with a close of the state from anywhere; finalisers.
+local async = require "lua_async"
 local support = require "spec.support"
+local steps = require "spec.support.steps"
 
 local helpers = [[
   local function guard(f) return setmetatable({}, { __close = f }) end
@@ -223,5 +225,26 @@ describe("what is spawned while a run unwinds #process", function()
       assert(not began, "it began")
       print "ok"
     ]], { seconds = 20 })
+  end)
+end)
+
+describe("an error in a drop function", function()
+  it("is told to on_error, whatever its value is", function()
+    local list = steps.told(function()
+      support.run(function()
+        local value = {}
+        for _, fails in ipairs { function() error(value) end, function() async.yield() end } do
+          local t = async.spawn(function()
+            async.poll_fn(function() return "pending" end, fails):await()
+          end)
+          async.yield()
+          t:cancel()
+          pcall(t.await, t)
+        end
+      end)
+    end)
+    assert.equal("table", type(list[1]))
+    assert.matches("cannot wait", tostring(list[2]))
+    assert.equal(2, #list)
   end)
 end)

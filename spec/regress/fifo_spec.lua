@@ -76,4 +76,15 @@ describe("a FIFO #process", function()
       assert.equal("ECANCELED", err.code)
     end)
   end)
+
+  it("is not written by one that was given up before its reader came", function()
+    support.run(function()
+      for _ = 1, 20 do
+        assert.is_nil((async.timeout(0.002, fs.write_file, path, "late")))
+        local f = assert(fs.open(path))
+        assert.is_nil((async.timeout(0.005, f.read, f, 100)))
+        f:close()
+      end
+    end)
+  end)
 end)

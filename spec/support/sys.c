@@ -253,8 +253,22 @@ static int sys_setenv(lua_State *L) {
   return 0;
 }
 
+/* inherit(fd): children get it, blocking. */
+static int sys_inherit(lua_State *L) {
+  int fd = (int)luaL_checkinteger(L, 1);
+  if (fcntl(fd, F_SETFD, 0) != 0 || fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK) != 0)
+    return raise(L, "inherit");
+  return 0;
+}
+
+static int sys_nonblocking(lua_State *L) {
+  lua_pushboolean(L, (fcntl((int)luaL_checkinteger(L, 1), F_GETFL) & O_NONBLOCK) != 0);
+  return 1;
+}
+
 __attribute__((visibility("default"))) int luaopen_sys(lua_State *L) {
   static const luaL_Reg functions[] = {{"listen", sys_listen},     {"setenv", sys_setenv},
+                                       {"inherit", sys_inherit},   {"nonblocking", sys_nonblocking},
                                        {"connect", sys_connect},   {"accept", sys_accept},
                                        {"send", sys_send},         {"recv", sys_recv},
                                        {"close", sys_close},       {"reset", sys_reset},

@@ -1,8 +1,9 @@
 #include "bridge/poll_fn.h"
 
 #include <lauxlib.h>
-#include <stdio.h>
 #include <string.h>
+
+#include "bridge/task_object.h"
 
 enum { POLL = LA_THREAD_GUARD + 1, DROP, CONTEXT };
 
@@ -63,9 +64,15 @@ static la_poll poll_fn_poll(la_future *f, la_context *cx) {
 static void call_drop(la_poll_fn *p) {
   int n;
   lua_pushvalue(p->co, DROP);
-  if (call(p, 0, &n) == LUA_OK) return;
-  const char *message = lua_tostring(p->co, -1);
-  fprintf(stderr, "lua_async: a drop function failed: %s\n", message ? message : "it waited");
+  int status = call(p, 0, &n);
+  if (status == LUA_OK) return;
+  if (status == LUA_YIELD) lua_pushliteral(p->co, "a drop function cannot wait or yield");
+  lua_State *L = la_rt->running;
+  if (!lua_checkstack(L, LUA_MINSTACK)) return;
+  lua_xmove(p->co, L, 1);
+  lua_pushnil(L);
+  lua_pushnil(L);
+  la_report_failure(L);
 }
 
 static void poll_fn_drop(la_future *f) {

@@ -155,6 +155,7 @@ void la_timer_queue_init(la_timer_queue *q, uint64_t now_ns) {
   q->elapsed = tick_at(now_ns);
   q->count = 0;
   la_list_init(&q->due);
+  la_list_init(&q->never);
   for (unsigned level = 0; level < LA_TIMER_LEVELS; level++) {
     q->occupied[level] = 0;
     for (unsigned i = 0; i < LA_TIMER_SLOTS; i++) la_list_init(&q->slots[level][i]);
@@ -164,9 +165,14 @@ void la_timer_queue_init(la_timer_queue *q, uint64_t now_ns) {
 size_t la_timer_queue_count(const la_timer_queue *q) { return q->count; }
 
 void la_timer_insert(la_timer_queue *q, la_timer *t, uint64_t deadline_ns, la_waker waker) {
-  t->when = tick_after(deadline_ns);
   t->waker = waker;
   q->count++;
+  if (deadline_ns == LA_TIMER_NEVER) {
+    t->when = LA_TIMER_NEVER;
+    la_list_push(&q->never, &t->node);
+    return;
+  }
+  t->when = tick_after(deadline_ns);
   put(q, t);
 }
 
@@ -174,7 +180,8 @@ void la_timer_cancel(la_timer_queue *q, la_timer *t) {
   if (la_timer_idle(t)) return;
   bool alone = t->node.next == t->node.prev; /* both are the list's head */
   la_node_unlink(&t->node);
-  if (alone && t->when > q->elapsed) mark_empty(q, place_of(q, t->when));
+  if (alone && t->when > q->elapsed && t->when != LA_TIMER_NEVER)
+    mark_empty(q, place_of(q, t->when));
   q->count--;
   la_waker_drop(t->waker);
 }

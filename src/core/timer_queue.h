@@ -36,13 +36,15 @@ typedef struct la_timer_queue {
   size_t count;
   uint64_t occupied[LA_TIMER_LEVELS]; /* bit s: slot s of the level is not empty */
   la_list due;                        /* put in with a deadline that had passed */
+  la_list never;                      /* put in with LA_TIMER_NEVER */
   la_list slots[LA_TIMER_LEVELS][LA_TIMER_SLOTS];
 } la_timer_queue;
 
 void la_timer_queue_init(la_timer_queue *q, uint64_t now_ns);
 
 /* Puts an idle timer in; takes the waker over. A deadline that has passed fires
-** at the next `advance`, also when a wake of the present one puts it in. */
+** at the next `advance`, also when a wake of the present one puts it in; one of
+** LA_TIMER_NEVER does not fire. */
 void la_timer_insert(la_timer_queue *q, la_timer *t, uint64_t deadline_ns, la_waker waker);
 
 /* Takes it out, dropping its waker; nothing when it is idle. */
@@ -59,7 +61,7 @@ static inline int la_timer_idle(const la_timer *t) { return !la_node_linked(&t->
 unsigned la_timer_queue_advance(la_timer_queue *q, uint64_t now_ns);
 
 /* A time at which `advance` is next worth calling: no timer fires before it;
-** LA_TIMER_NEVER when the queue is empty, 0 when a timer in it is due already. It is
+** LA_TIMER_NEVER when none will, 0 when a timer in it is due already. It is
 ** exact within the nearest level of the queue (64 ticks) and for a timer that is alone
 ** in its slot; else it may be early, and `advance` at it brings the timers nearer. */
 uint64_t la_timer_queue_next(const la_timer_queue *q);

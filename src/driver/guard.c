@@ -65,6 +65,16 @@ enum {
   OTHERS_FDS = 4096 /* room for what other threads open meanwhile */
 };
 
+/* A loop that got one of the first three would abort when it is closed. What is opened in their
+** place fails as they would: it cannot be read, or not written. */
+static int fill_standard(void) {
+  for (int fd = 0; fd <= 2; fd++) {
+    if (fcntl(fd, F_GETFD) >= 0) continue;
+    if (open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) < 0) return uv_translate_sys_error(errno);
+  }
+  return 0;
+}
+
 /* That so many can be had; *highest is the largest. */
 static int try_descriptors(int *highest) {
   int fds[LOOP_FDS], n = 0, err = 0;
@@ -86,7 +96,8 @@ static int try_descriptors(int *highest) {
 int la_guard_loop_init(uv_loop_t *loop) {
   pthread_once(&allocator_once, replace_allocator);
   int highest;
-  int err = try_descriptors(&highest);
+  int err = fill_standard();
+  if (err == 0) err = try_descriptors(&highest);
   if (err != 0) return err;
   reserve.size = watchers_count(highest + OTHERS_FDS) * sizeof(void *);
   reserve.block = malloc(reserve.size);

@@ -10,6 +10,8 @@
 **  c. threadpool.c, init_threads: a thread cannot be created, on the first use of the
 **     pool in a process (and after a fork).
 **  d. epoll.c, uv__io_poll: epoll_ctl refuses a descriptor.
+**  e. core.c, uv__close: a descriptor of the loop is 0, 1 or 2, since one of these was closed
+**     when the loop was made.
 **
 ** How each is guarded:
 **  a. la_guard_watch lets the array grow itself, in the fields of uv_loop_t, and reports
@@ -25,6 +27,7 @@
 **  c. la_guard_pool creates as many threads as the pool will have, all alive at once,
 **     ends them and waits until the system no longer counts them. Others that reach
 **     the limit on threads in the microseconds until libuv creates its own defeat it.
+**  e. those that are closed are opened for /dev/null, before.
 **  d. cannot be guarded: the kernel refuses (ENOMEM, ENOSPC at
 **     fs.epoll.max_user_watches) when libuv first polls.
 */

@@ -157,6 +157,8 @@ static void job_ended(la_work *work, ssize_t result) {
     step_close(f);
     wake_all(f);
   } else {
+    if ((f->flags & LA_FILE_DIRECT) && f->out_len > 0 && f->write_error == 0)
+      la_file_start_write(f);
     wake_first(f);
   }
   free_if_over(f);
@@ -360,8 +362,9 @@ static la_poll file_write(void *self, la_context *cx, const char *data, size_t l
   memcpy(f->out + f->out_len, data, len);
   f->out_len += len;
   *n = (ssize_t)len;
-  /* A full one goes its way; if it cannot, the next write says why. */
-  if (f->out_len == LA_BUFFER_SIZE && !f->busy) la_file_start_write(f);
+  /* It goes its way; if it cannot, the next write says why. */
+  if ((f->out_len == LA_BUFFER_SIZE || (f->flags & LA_FILE_DIRECT)) && !f->busy)
+    la_file_start_write(f);
   return LA_READY;
 }
 

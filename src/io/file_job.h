@@ -37,7 +37,8 @@ enum {
   LA_FILE_WRITE_CUT = 64,     /* closed while a write was pending */
   LA_FILE_READ_ENDED = 128,   /* read_result is there */
   LA_FILE_READ_DROPPED = 256, /* nobody wants the result of the READ that is under way */
-  LA_FILE_NO_NOWAIT = 512     /* this file cannot be read without waiting */
+  LA_FILE_NO_NOWAIT = 512,    /* this file cannot be read without waiting */
+  LA_FILE_DIRECT = 1024       /* what is accepted is written as soon as nothing else is */
 };
 
 typedef struct la_file_job {

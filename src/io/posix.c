@@ -45,8 +45,8 @@ int la_posix_open_patiently(const char *path, int flags, int mode, const atomic_
     if (fd >= 0) return make_blocking(fd);
     if (fd == UV_EAGAIN) return la_posix_open(path, flags, mode); /* a lease is being broken */
     if (fd != UV_ENXIO || !is_fifo(path)) return fd;
-    if (is_unwanted(unwanted)) return UV_ECANCELED;
     poll(NULL, 0, nap);
+    if (is_unwanted(unwanted)) return UV_ECANCELED; /* a reader that came too late */
   }
 }
 

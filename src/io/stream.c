@@ -328,7 +328,7 @@ typedef struct outgoing_vector {
 /* The first byte may be all of the first block. */
 static ssize_t send_vector(la_outgoing *out, la_stream *s, size_t skip) {
   const outgoing_vector *v = (const outgoing_vector *)(const void *)out;
-  struct iovec iov[LA_VECTOR_MAX];
+  struct iovec iov[LA_VECTOR_MAX] = {v->iov[0]};
   size_t count = v->count < LA_VECTOR_MAX ? v->count : LA_VECTOR_MAX;
   memcpy(iov, v->iov, count * sizeof *iov);
   iov[0].iov_base = (char *)iov[0].iov_base + skip;

@@ -4,7 +4,7 @@
 **
 ** Reads of a Unix stream are recvmsg: descriptors that come with the bytes are kept, in
 ** their order, until la_unix_take. At most LA_UNIX_KEPT; while there are as many a read
-** fails with UV_ETOOMANYREFS and takes nothing. Those that are left are closed with the
+** fails with -ETOOMANYREFS and takes nothing. Those that are left are closed with the
 ** stream.
 */
 #ifndef LA_IO_UNIX_H

@@ -12,7 +12,7 @@
 static la_reader *file_reader(void *self) { return la_file_reader(self); }
 static bool file_is_open(const void *self) { return la_file_is_open(self); }
 
-static const la_io_class file_class = {FILE_NAME, file_reader, &la_file_sink, file_is_open};
+static const la_io_class file_class = {FILE_NAME, file_reader, &la_file_sink, file_is_open, NULL};
 
 static la_io_object *check(lua_State *L) { return la_io_live(L, luaL_checkudata(L, 1, FILE_NAME)); }
 

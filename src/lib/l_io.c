@@ -23,6 +23,7 @@ la_io_object *la_io_check_any(lua_State *L) {
 la_io_object *la_io_check(lua_State *L) { return la_io_live(L, la_io_check_any(L)); }
 
 la_io_object *la_io_live(lua_State *L, la_io_object *o) {
+  if (o->cls->attach != NULL) o->cls->attach(L, o);
   luaL_argcheck(L, o->self != NULL, 1, "this stream was collected already");
   return o;
 }
@@ -386,7 +387,10 @@ static const la_future_vtable vector_vtable = {la_vector_writer_poll, vector_dro
 static la_future *new_vector(lua_State *L, la_io_object *o) {
   int top = lua_gettop(L);
   vector_future *w = malloc(sizeof *w + (size_t)top * sizeof *w->iov);
-  if (w == NULL) la_no_memory(L);
+  if (w == NULL) {
+    la_no_memory(L);
+    return NULL;
+  }
   size_t count = 0;
   for (int i = 2; i <= top; i++) {
     size_t len;

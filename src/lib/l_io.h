@@ -11,14 +11,16 @@
 #include "io/writer.h"
 #include "lib/lib.h"
 
+typedef struct la_io_object la_io_object;
+
 typedef struct la_io_class {
   const char *name; /* of the metatable */
   la_reader *(*reader)(void *self);
   const la_sink *sink;
   bool (*is_open)(const void *self);
+  /* NULL, or sees to it that `self` and `cls` are of the runtime of L; raises without one. */
+  void (*attach)(lua_State *L, la_io_object *o);
 } la_io_class;
-
-typedef struct la_io_object la_io_object;
 
 struct la_io_object {
   const la_io_class *cls;

@@ -13,7 +13,7 @@
 
 /* The initialiser of a la_io_class whose objects are streams. */
 #define LA_STREAM_CLASS(NAME)                                                                      \
-  { NAME, la_stream_object_reader, &la_stream_sink, la_stream_object_is_open }
+  { NAME, la_stream_object_reader, &la_stream_sink, la_stream_object_is_open, NULL }
 
 la_reader *la_stream_object_reader(void *self);
 bool la_stream_object_is_open(const void *self);

@@ -1,6 +1,8 @@
 #include "lib/lib.h"
 
+#include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "bridge/error.h"
@@ -22,10 +24,29 @@ void la_new_class(lua_State *L, const char *name, const luaL_Reg *meta, const lu
 
 /* ---- failures ----------------------------------------------------------------------*/
 
+/* Names of errors that libuv 1.44 does not know. */
+static const char *unknown_to_libuv(int number) {
+  switch (number) {
+  case EDQUOT: return "EDQUOT";
+  case ESTALE: return "ESTALE";
+  case ENOLCK: return "ENOLCK";
+#ifdef ETOOMANYREFS
+  case ETOOMANYREFS: return "ETOOMANYREFS";
+#endif
+  default: return NULL;
+  }
+}
+
 static int fail(lua_State *L, ssize_t error, la_error_info info) {
   char code[32], message[128];
-  uv_err_name_r((int)error, code, sizeof code);
-  uv_strerror_r((int)error, message, sizeof message);
+  const char *name = unknown_to_libuv((int)-error);
+  if (name != NULL) {
+    snprintf(code, sizeof code, "%s", name);
+    strerror_r((int)-error, message, sizeof message);
+  } else {
+    uv_err_name_r((int)error, code, sizeof code);
+    uv_strerror_r((int)error, message, sizeof message);
+  }
   info.code = code;
   info.message = message;
   info.number = (int)-error;

@@ -1,0 +1,206 @@
+/*
+** async.stdin, stdout and stderr: streams that are there in every run. Each run opens them
+** anew, at their first use.
+*/
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "io/standard.h"
+#include "io/terminal.h"
+#include "lib/l_io.h"
+#include "lib/l_stream.h"
+
+#define STANDARD_NAME "lua_async.StandardStream"
+
+typedef struct standard_object {
+  la_io_object io; /* `self` is the stream or file of `standard` */
+  la_standard standard;
+  la_reactor *reactor; /* it is open for; a reference */
+  int fd;
+  bool closed; /* for good */
+} standard_object;
+
+static void attach(lua_State *L, la_io_object *o);
+
+static la_reader *file_reader(void *self) { return la_file_reader(self); }
+static bool file_is_open(const void *self) { return la_file_is_open(self); }
+static la_reader *no_reader(void *self) {
+  (void)self;
+  return NULL;
+}
+static bool never_open(const void *self) {
+  (void)self;
+  return false;
+}
+
+static const la_io_class stream_class = {STANDARD_NAME, la_stream_object_reader, &la_stream_sink,
+                                         la_stream_object_is_open, attach};
+static const la_io_class file_class = {STANDARD_NAME, file_reader, &la_file_sink, file_is_open,
+                                       attach};
+static const la_io_class closed_class = {STANDARD_NAME, no_reader, NULL, never_open, attach};
+
+/* ---- one run after another ---------------------------------------------------------*/
+
+static void detach(standard_object *o) {
+  la_standard_unref(&o->standard);
+  if (o->reactor != NULL) la_reactor_unref(o->reactor);
+  o->reactor = NULL;
+  o->io.cls = &closed_class;
+}
+
+static void take_over(standard_object *o, const la_standard *opened, la_reactor *r) {
+  la_standard fresh = *opened;
+  la_standard_inherit(&fresh, &o->standard);
+  detach(o);
+  o->standard = fresh;
+  o->reactor = r;
+  la_reactor_ref(r);
+  if (fresh.stream != NULL) {
+    o->io.cls = &stream_class;
+    o->io.self = fresh.stream;
+  } else if (fresh.file != NULL) {
+    o->io.cls = &file_class;
+    o->io.self = fresh.file;
+  }
+  if (o->closed) la_standard_close(&o->standard);
+}
+
+static void attach(lua_State *L, la_io_object *io) {
+  standard_object *o = (standard_object *)(void *)io;
+  la_reactor *r = la_check_reactor(L, "a standard stream");
+  if (o->reactor == r) return;
+  la_standard opened;
+  int error = la_standard_open(&opened, r, o->fd);
+  if (error != 0) {
+    la_fail(L, error, "standard stream");
+    lua_error(L);
+  }
+  o->io.reading = o->io.writing = NULL; /* whatever the last run left is over */
+  take_over(o, &opened, r);
+}
+
+static standard_object *check(lua_State *L) { return luaL_checkudata(L, 1, STANDARD_NAME); }
+
+/* ---- methods -----------------------------------------------------------------------*/
+
+static int standard_close(lua_State *L) {
+  standard_object *o = check(L);
+  o->closed = true;
+  la_standard_close(&o->standard);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int standard_gc(lua_State *L) {
+  standard_object *o = check(L);
+  la_io_collect(&o->io);
+  detach(o);
+  return 0;
+}
+
+static int standard_fd(lua_State *L) {
+  lua_pushinteger(L, check(L)->fd);
+  return 1;
+}
+
+static int standard_isatty(lua_State *L) {
+  lua_pushboolean(L, isatty(check(L)->fd));
+  return 1;
+}
+
+static int standard_size(lua_State *L) {
+  int columns, rows;
+  int error = la_terminal_size(check(L)->fd, &columns, &rows);
+  if (error != 0) return la_fail(L, error, "size");
+  lua_pushinteger(L, columns);
+  lua_pushinteger(L, rows);
+  return 2;
+}
+
+static int standard_raw(lua_State *L) {
+  const standard_object *o = check(L);
+  bool on = lua_isnoneornil(L, 2) || lua_toboolean(L, 2);
+  la_reactor *r = la_check_reactor(L, "raw mode");
+  return la_push_done(L, on ? la_terminal_raw(r, o->fd) : la_terminal_restore(), "raw");
+}
+
+static int standard_tostring(lua_State *L) {
+  static const char *const names[] = {"stdin", "stdout", "stderr"};
+  lua_pushfstring(L, "StandardStream (%s)", names[check(L)->fd]);
+  return 1;
+}
+
+/* ---- flush -------------------------------------------------------------------------*/
+
+typedef struct flush_future {
+  la_future base;
+  la_file_op op;
+} flush_future;
+
+static la_poll flush_poll(la_future *f, la_context *cx) {
+  return la_future_poll(&((flush_future *)(void *)f)->op.base, cx);
+}
+
+static void flush_drop(la_future *f) {
+  la_future_drop(&((flush_future *)(void *)f)->op.base);
+  free(f);
+}
+
+static const la_future_vtable flush_vtable = {flush_poll, flush_drop, "flush", NULL};
+
+static int flush_begin(lua_State *L, void *room, la_future **f) {
+  (void)room;
+  standard_object *o = check(L);
+  la_io_object *io = la_io_live(L, &o->io);
+  if (!io->cls->is_open(io->self)) return la_fail(L, UV_EBADF, "flush");
+  if (o->standard.file == NULL) {
+    lua_settop(L, 1);
+    return 1;
+  }
+  flush_future *w = malloc(sizeof *w);
+  if (w == NULL) return la_no_memory(L);
+  w->base.vt = &flush_vtable;
+  la_file_op_init(&w->op, o->standard.file, LA_FILE_FLUSH);
+  *f = &w->base;
+  return 0;
+}
+
+static int flush_finish(lua_State *L, la_future *f) {
+  int status = ((flush_future *)(void *)f)->op.status;
+  if (status != 0) return la_fail(L, status, "flush");
+  lua_pushvalue(L, 1);
+  return 1;
+}
+
+static const la_operation flush_operation = {"flush", flush_begin, flush_finish};
+static int standard_flush(lua_State *L) { return la_operate(L, &flush_operation); }
+
+/* ---- the fields --------------------------------------------------------------------*/
+
+static void add_stream(lua_State *L, int fd, const char *name) {
+  standard_object *o = lua_newuserdatauv(L, sizeof *o, 0);
+  *o = (standard_object){.io = {.cls = &closed_class}, .fd = fd};
+  o->io.self = o; /* not collected */
+  luaL_setmetatable(L, STANDARD_NAME);
+  lua_setfield(L, -2, name);
+}
+
+void la_open_standard(lua_State *L) {
+  static const luaL_Reg methods[] = {{"close", standard_close},
+                                     {"flush", standard_flush},
+                                     {"fd", standard_fd},
+                                     {"isatty", standard_isatty},
+                                     {"size", standard_size},
+                                     {"raw", standard_raw},
+                                     {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__gc", standard_gc},
+                                  {"__close", standard_close},
+                                  {"__tostring", standard_tostring},
+                                  {NULL, NULL}};
+  static const la_operation_entry operations[] = {{standard_flush, &flush_operation}, {NULL, NULL}};
+  la_operations_add(L, operations);
+  la_io_class_open(L, STANDARD_NAME, meta, methods);
+  add_stream(L, STDIN_FILENO, "stdin");
+  add_stream(L, STDOUT_FILENO, "stdout");
+  add_stream(L, STDERR_FILENO, "stderr");
+}
