@@ -292,11 +292,24 @@ static void absurd_deadlines_neither_wrap_nor_stop_progress(void **state) {
   static const uint64_t start[] = {0, 1000, LAST_MS - 100000, LAST_MS - 1, LAST_MS};
   for (unsigned k = 0; k < 5; k++) {
     start_at(start[k] * MS);
-    for (unsigned i = 0; i < 8; i++) insert(&probes[i], UINT64_MAX - i * MS / 4);
+    for (unsigned i = 0; i < 8; i++) insert(&probes[i], UINT64_MAX - 1 - i * MS / 4);
     if (start[k] < LAST_MS - 10) assert_int_equal(advance_to((LAST_MS - 10) * MS), 0);
     run_dry(8 * LA_TIMER_LEVELS + 1);
     for (unsigned i = 0; i < 8; i++) assert_counts(&probes[i], 1, 0);
   }
+}
+
+static void one_without_a_deadline_never_fires(void **state) {
+  (void)state;
+  insert(&probes[0], LA_TIMER_NEVER);
+  insert(&probes[1], LA_TIMER_NEVER);
+  assert_int_equal(la_timer_queue_count(&q), 2);
+  assert_true(la_timer_queue_next(&q) == LA_TIMER_NEVER);
+  assert_int_equal(advance_to(UINT64_MAX), 0);
+  cancel(&probes[0]);
+  assert_counts(&probes[0], 0, 1);
+  cancel(&probes[1]);
+  assert_int_equal(la_timer_queue_count(&q), 0);
 }
 
 static void a_clock_that_goes_backwards_stands_still(void **state) {
@@ -351,7 +364,9 @@ static uint64_t random_span(unsigned bits) {
   return random64() % 2 ? ns : ns / MS * MS;
 }
 
-static uint64_t later(uint64_t t, uint64_t ns) { return t > UINT64_MAX - ns ? UINT64_MAX : t + ns; }
+static uint64_t later(uint64_t t, uint64_t ns) {
+  return t > UINT64_MAX - ns ? UINT64_MAX - 1 : t + ns;
+}
 
 static void model_woken(probe *p);
 
@@ -469,6 +484,7 @@ int main(void) {
       cmocka_unit_test_setup(what_a_wake_puts_in_waits_for_the_next_advance, setup),
       cmocka_unit_test_setup(a_wake_resets_one_that_is_due_too, setup),
       cmocka_unit_test_setup(absurd_deadlines_neither_wrap_nor_stop_progress, setup),
+      cmocka_unit_test_setup(one_without_a_deadline_never_fires, setup),
       cmocka_unit_test_setup(a_clock_that_goes_backwards_stands_still, setup),
       cmocka_unit_test_setup(jumps_of_years_are_quick, setup),
       cmocka_unit_test_setup(a_random_life_is_that_of_the_model, setup),

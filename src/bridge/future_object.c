@@ -383,8 +383,7 @@ void la_future_object_give_up(la_future_object *o, la_task *whose) {
   lua_State *L = o->rt != NULL ? o->rt->running : NULL;
   bool failed = o->state == LA_FUTURE_READY && la_future_object_failed(o);
   if (failed && lua_checkstack(L, LUA_MINSTACK) && push_failure(L, o)) {
-    while (whose != NULL && la_task_is_member(whose))
-      whose = la_task_group(whose) != NULL ? la_task_group(whose)->owner : NULL;
+    whose = la_task_for_whom(whose);
     if (whose != NULL && !la_task_has(whose, LA_TASK_COMPLETE))
       la_task_object_push(L, o->rt, whose);
     else

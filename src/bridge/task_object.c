@@ -218,11 +218,7 @@ static bool is_expected(la_task *t) {
 }
 
 la_task *la_task_current(const la_runtime *rt) {
-  la_task *t = rt->ex->current;
-  while (t != NULL && la_task_is_member(t)) {
-    la_group *g = la_task_group(t);
-    t = g != NULL ? g->owner : NULL;
-  }
+  la_task *t = la_task_for_whom(rt->ex->current);
   return t != NULL && la_task_has(t, LA_TASK_COMPLETE) ? NULL : t;
 }
 

@@ -41,6 +41,17 @@ void la_member_finished(la_task *t, bool dropped) {
   if (g != NULL && (!decides || la_group_cancel(g))) wake_owner(g);
 }
 
+/* The hare and the tortoise (Floyd; Knuth, "Seminumerical Algorithms", 3.1, exercise 6). */
+la_task *la_task_for_whom(la_task *t) {
+  la_task *slow = t;
+  for (bool odd = false; t != NULL && la_task_is_member(t); odd = !odd) {
+    t = la_member_owner(t);
+    if (odd) slow = la_member_owner(slow);
+    if (t == slow) return NULL;
+  }
+  return t;
+}
+
 /* ---- the group ----------------------------------------------------------------------*/
 
 /* Polled by hand, whoever waits may be another task each time. */

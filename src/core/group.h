@@ -92,4 +92,15 @@ static inline la_group *la_task_group(const la_task *t) {
   return ((const la_member *)(const void *)(t + 1))->group;
 }
 
+/* Who waits for the group that a member is of; NULL: nobody does. */
+static inline la_task *la_member_owner(const la_task *t) {
+  const la_group *g = la_task_group(t);
+  la_task *owner = g != NULL ? g->owner : NULL;
+  return owner != NULL && !la_task_has(owner, LA_TASK_COMPLETE) ? owner : NULL;
+}
+
+/* The task, no member itself, for which `t` runs in the end: `t` or the owner of its owner of its
+** …; NULL: nobody waits for it. Groups that are polled by hand may be each other's owners: NULL, too. */
+la_task *la_task_for_whom(la_task *t);
+
 #endif

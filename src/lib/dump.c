@@ -66,21 +66,29 @@ static void push_task(lua_State *L, la_runtime *rt, la_task *t) {
   lua_concat(L, lua_gettop(L) - base);
 }
 
-/* Pushes what an arm is part of: "task 3, arm 2 of join", or of an arm in turn. */
+enum { TITLE_ARMS = 8 }; /* of more the outer ones are left out: a dump is linear in their depth */
+
+/* Pushes what an arm is part of: "task 3, arm 2 of join, arm 1 of select". */
 static void push_arm_title(lua_State *L, la_runtime *rt, la_task *t) {
-  int base = lua_gettop(L);
-  const la_group *g = la_task_group(t);
-  la_task *owner = g != NULL ? g->owner : NULL;
-  const la_member *m = (const la_member *)(const void *)la_task_future(t);
-  luaL_checkstack(L, LUA_MINSTACK, "async.dump");
-  if (owner == NULL || la_task_has(owner, LA_TASK_COMPLETE))
+  int base = lua_gettop(L), count = 0;
+  la_task *arms[TITLE_ARMS], *whose = t;
+  for (; whose != NULL && la_task_is_member(whose) && count < TITLE_ARMS; count++) {
+    arms[count] = whose;
+    whose = la_member_owner(whose);
+  }
+  bool more = whose != NULL && la_task_is_member(whose);
+  whose = la_task_for_whom(whose);
+  if (whose == NULL)
     lua_pushliteral(L, "nobody's");
-  else if (la_task_is_member(owner))
-    push_arm_title(L, rt, owner);
   else
-    push_title(L, rt, owner);
-  lua_pushfstring(L, ", arm %I of %s", (lua_Integer)m->index + 1,
-                  g != NULL ? g->name : "what is gone");
+    push_title(L, rt, whose);
+  if (more) lua_pushliteral(L, ", …");
+  while (count-- > 0) {
+    const la_group *g = la_task_group(arms[count]);
+    const la_member *m = (const la_member *)(const void *)la_task_future(arms[count]);
+    lua_pushfstring(L, ", arm %I of %s", (lua_Integer)m->index + 1,
+                    g != NULL ? g->name : "what is gone");
+  }
   lua_concat(L, lua_gettop(L) - base);
 }
 
@@ -100,7 +108,7 @@ static void push_arm(lua_State *L, la_runtime *rt, la_task *t) {
 static int push_all(lua_State *L) {
   la_runtime *rt = lua_touserdata(L, 1);
   luaL_Buffer b;
-  luaL_checkstack(L, 2 * LUA_MINSTACK, "async.dump");
+  luaL_checkstack(L, 3 * LUA_MINSTACK, "async.dump");
   luaL_buffinit(L, &b);
   for (la_node *n = rt->ex->live.head.next; n != &rt->ex->live.head; n = n->next) {
     la_task *t = la_container(n, la_task, live);

@@ -117,6 +117,11 @@ static int push_message(lua_State *L, la_broadcast_rx *rx, uint64_t at) {
     if (rx->next < at + lost) rx->next = at + lost;
     return n;
   }
+  if (rx->skipped != 0 && rx->next == at) {
+    int n = fail_lost(L, rx->skipped);
+    rx->skipped = 0;
+    return n;
+  }
   push_ring(L);
   lua_rawgeti(L, -1, slot(rx->b, at));
   if (rx->next == at) rx->next++;

@@ -2,11 +2,11 @@
 
 void la_broadcast_init(la_broadcast *b, uint32_t capacity) {
   *b = (la_broadcast){.capacity = capacity};
-  la_list_init(&b->line);
+  la_list_init(&b->lines);
 }
 
 /* Whoever is woken looks again. */
-static void wake_all(la_broadcast *b) { la_queued_wake_all(&b->line, LA_QUEUED_NEW); }
+static void wake_all(la_broadcast *b) { la_queued_lines_wake(&b->lines, LA_QUEUED_NEW); }
 
 void la_broadcast_send(la_broadcast *b) {
   b->sent++;
@@ -20,13 +20,15 @@ void la_broadcast_close(la_broadcast *b) {
 
 void la_broadcast_subscribe(la_broadcast *b, la_broadcast_rx *rx) {
   *rx = (la_broadcast_rx){.b = b, .next = b->sent};
+  la_list_init(&rx->held);
+  la_queued_line_init(&rx->waiting);
   b->receivers++;
 }
 
 void la_broadcast_unsubscribe(la_broadcast_rx *rx) {
   rx->closed = true;
   rx->b->receivers--;
-  wake_all(rx->b);
+  la_queued_line_wake(&rx->waiting, LA_QUEUED_NEW);
 }
 
 /* ---- received -----------------------------------------------------------------*/
@@ -42,25 +44,46 @@ static la_poll received_poll(la_future *f, la_context *cx) {
   if (has || rx->b->closed || rx->closed) {
     if (!la_budget_take(cx)) return LA_PENDING;
     r->q.state = has ? LA_QUEUED_HELD : LA_QUEUED_REFUSED;
-    if (has) r->at = rx->next++;
+    if (has) {
+      r->at = rx->next++;
+      la_list_push(&rx->held, &r->q.node);
+    }
     return LA_READY;
   }
   if (r->q.state == LA_QUEUED_NEW)
-    la_queued_wait(&r->q, &rx->b->line, cx);
+    la_queued_line_wait(&rx->waiting, &rx->b->lines, &r->q, cx);
   else
     la_kept_set(&r->q.kept, cx);
   return LA_PENDING;
 }
 
+/* What is given back goes to those behind it, each of which gives its own on, so that the one
+** which nobody has is the last. Only if a later one was taken already it cannot come again. */
+static void give_back(la_received *r) {
+  la_broadcast_rx *rx = r->rx;
+  uint64_t at = r->at;
+  for (la_node *n = r->q.node.next; n != &rx->held.head; n = n->next) {
+    la_received *later = la_container(la_container(n, la_queued, node), la_received, q);
+    uint64_t own = later->at;
+    later->at = at;
+    at = own;
+  }
+  if (rx->next == at + 1)
+    rx->next = at;
+  else
+    rx->skipped++;
+}
+
 static void received_drop(la_future *f) {
   la_received *r = received_of(f);
+  if (r->q.state == LA_QUEUED_HELD) give_back(r);
   la_queued_leave(&r->q);
-  if (r->q.state == LA_QUEUED_HELD && r->rx->next == r->at + 1) r->rx->next = r->at;
 }
 
 bool la_received_take(la_received *r) {
   if (r->q.state != LA_QUEUED_HELD) return false;
   r->q.state = LA_QUEUED_TAKEN;
+  la_node_unlink(&r->q.node);
   return true;
 }
 

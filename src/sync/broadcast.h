@@ -16,13 +16,16 @@
 typedef struct la_broadcast {
   uint64_t sent; /* messages so far; message i is in slot i % capacity */
   uint32_t capacity, receivers;
-  bool closed; /* there will be no other message */
-  la_list line;
+  bool closed;   /* there will be no other message */
+  la_list lines; /* of receivers where somebody may wait */
 } la_broadcast;
 
 typedef struct la_broadcast_rx {
   la_broadcast *b; /* it outlives the receiver */
   uint64_t next;   /* the message that it gets next */
+  uint64_t skipped; /* messages given back behind one that was taken: lost, and to be told */
+  la_list held;     /* la_receiveds that are ready and not taken, in the order of their messages */
+  la_queued_line waiting;
   bool closed;
 } la_broadcast_rx;
 
@@ -46,9 +49,9 @@ static inline uint64_t la_broadcast_lost(const la_broadcast *b, uint64_t next) {
 /* ---- received: ready when there is a message, or none will come -----------------*/
 
 typedef struct la_received {
-  la_queued q; /* HELD: `at` is claimed; REFUSED: there is none */
+  la_queued q; /* HELD: a message is claimed, in line in rx->held; REFUSED: there is none */
   la_broadcast_rx *rx;
-  uint64_t at;
+  uint64_t at; /* the message, until the take: it moves when one before it is given back */
 } la_received;
 
 void la_received_init(la_received *r, la_broadcast_rx *rx);

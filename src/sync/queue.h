@@ -65,4 +65,37 @@ static inline void la_queued_leave(la_queued *q) {
   la_kept_drop(&q->kept);
 }
 
+/* ---- the lines of several receivers -------------------------------------------------*/
+
+/* Who waits at one of the receivers of a primitive, which wakes those of all, or of one. */
+typedef struct la_queued_line {
+  la_node node; /* among the lines where somebody may wait */
+  la_list line;
+} la_queued_line;
+
+static inline void la_queued_line_init(la_queued_line *l) {
+  *l = (la_queued_line){0};
+  la_list_init(&l->line);
+}
+
+/* As la_queued_wait. */
+static inline void la_queued_line_wait(la_queued_line *l, la_list *lines, la_queued *q,
+                                       const la_context *cx) {
+  if (!la_node_linked(&l->node)) la_list_push(lines, &l->node);
+  la_queued_wait(q, &l->line, cx);
+}
+
+/* Those of one, which is not among the lines any more. */
+static inline void la_queued_line_wake(la_queued_line *l, la_queued_state state) {
+  if (la_node_linked(&l->node)) la_node_unlink(&l->node);
+  la_queued_wake_all(&l->line, state);
+}
+
+static inline void la_queued_lines_wake(la_list *lines, la_queued_state state) {
+  la_list all;
+  la_list_take(&all, lines);
+  while (!la_list_empty(&all))
+    la_queued_line_wake(la_container(all.head.next, la_queued_line, node), state);
+}
+
 #endif

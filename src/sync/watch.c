@@ -2,11 +2,11 @@
 
 void la_watch_init(la_watch *w) {
   *w = (la_watch){.version = 1};
-  la_list_init(&w->line);
+  la_list_init(&w->lines);
 }
 
 /* Whoever is woken looks again. */
-static void wake_all(la_watch *w) { la_queued_wake_all(&w->line, LA_QUEUED_NEW); }
+static void wake_all(la_watch *w) { la_queued_lines_wake(&w->lines, LA_QUEUED_NEW); }
 
 void la_watch_publish(la_watch *w) {
   w->version++;
@@ -20,13 +20,14 @@ void la_watch_close(la_watch *w) {
 
 void la_watch_subscribe(la_watch *w, la_watch_rx *rx, uint64_t seen) {
   *rx = (la_watch_rx){.watch = w, .seen = seen};
+  la_queued_line_init(&rx->waiting);
   w->receivers++;
 }
 
 void la_watch_unsubscribe(la_watch_rx *rx) {
   rx->closed = true;
   rx->watch->receivers--;
-  wake_all(rx->watch);
+  la_queued_line_wake(&rx->waiting, LA_QUEUED_NEW);
 }
 
 /* ---- changed ------------------------------------------------------------------*/
@@ -39,7 +40,7 @@ static la_poll changed_poll(la_future *f, la_context *cx) {
   if (la_watch_changed(c->rx) || w->closed || c->rx->closed)
     return la_budget_take(cx) ? LA_READY : LA_PENDING;
   if (c->q.state == LA_QUEUED_NEW)
-    la_queued_wait(&c->q, &w->line, cx);
+    la_queued_line_wait(&c->rx->waiting, &w->lines, &c->q, cx);
   else
     la_kept_set(&c->q.kept, cx);
   return LA_PENDING;

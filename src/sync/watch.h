@@ -15,12 +15,13 @@ typedef struct la_watch {
   uint64_t version;   /* of the newest value; the first is 1 */
   uint32_t receivers; /* those that are open */
   bool closed;        /* there will be no other version */
-  la_list line;
+  la_list lines;      /* of receivers where somebody may wait */
 } la_watch;
 
 typedef struct la_watch_rx {
   la_watch *watch; /* it outlives the receiver */
   uint64_t seen;
+  la_queued_line waiting;
   bool closed;
 } la_watch_rx;
 
