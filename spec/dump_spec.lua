@@ -120,3 +120,38 @@ describe("async.dump", function()
     assert.equal(33, #heads(text))
   end)
 end)
+
+describe("async.dump", function()
+  it("tells whose child a task of a scope or a map is", function()
+    local async = require "lua_async"
+    async.run(function()
+      local _, rx = async.channel(1)
+      local t = async.spawn(function()
+        async.scope(function(scope)
+          scope:spawn(rx.recv, rx):name("kid")
+          async.map({ 1 }, function() rx:recv() end)
+        end)
+      end)
+      for _ = 1, 3 do async.yield() end
+      local dump = async.dump()
+      assert.matches(("'kid': waiting, waits for [%%w.]+, of the scope in task %d, spawned at"):format(t.id), dump)
+      assert.matches(("waits for [%%w.]+, of the map in task %d, spawned at"):format(t.id), dump)
+      t:cancel()
+    end)
+  end)
+
+  it("is short however deep arms are nested", function()
+    local async = require "lua_async"
+    async.run(function()
+      local _, rx = async.channel(1)
+      local function nest(k)
+        if k == 0 then rx:recv() else async.join(function() nest(k - 1) end) end
+      end
+      local t = async.spawn(nest, 30)
+      for _ = 1, 40 do async.yield() end
+      assert.matches("task %d+, …, arm 1 of join", async.dump())
+      for line in async.dump():gmatch("[^\n]+") do assert.is_true(#line < 300) end
+      t:cancel()
+    end)
+  end)
+end)

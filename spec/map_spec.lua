@@ -385,3 +385,18 @@ describe("ten thousand items", function()
     end)
   end)
 end)
+
+describe("async.map over a list that computes its items", function()
+  it("lets them wait", function()
+    local async = require "lua_async"
+    async.run(function()
+      local list = setmetatable({}, { __index = function(_, i)
+        async.yield()
+        if i <= 3 then return i end
+      end })
+      assert.same({ 2, 4, 6 }, async.map(list, function(v) return v * 2 end))
+      local behind = setmetatable({}, { __index = { 1, 2 } })
+      assert.same({ 1, 2 }, async.map(behind, function(v) return v end))
+    end)
+  end)
+end)

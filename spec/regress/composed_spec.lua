@@ -178,3 +178,73 @@ describe("what is ready at once", function()
     end)
   end)
 end)
+
+describe("who waits for an arm", function()
+  local function poll(f)
+    async.poll_fn(function(cx)
+      f:poll(cx)
+      return "ready"
+    end):await()
+  end
+
+  it("is nobody once that has ended", function()
+    async.run(function()
+      local current = "unasked"
+      local f = async.future(function()
+        async.join(function()
+          async.sleep(0.001)
+          current = async.current()
+        end)
+      end)
+      async.select { function() poll(f) end }
+      collectgarbage()
+      collectgarbage()
+      async.sleep(0.01)
+      assert.is_nil(current)
+    end)
+  end)
+
+  it("may be an arm that waits for it in turn", function()
+    async.run(function()
+      local x, y, current, dump = nil, nil, "unasked", nil
+      x = async.future(function() async.join(function() y:await() end) end)
+      y = async.future(function()
+        async.select { function()
+          poll(x)
+          async.sleep(0.001)
+          current, dump = async.current(), async.dump()
+        end }
+      end)
+      poll(y)
+      async.sleep(0.01)
+      assert.is_nil(current)
+      assert.matches("nobody's", dump)
+    end)
+  end)
+end)
+
+describe("broadcast messages that are claimed and given up", function()
+  it("come again, in whatever order they are given up", function()
+    async.run(function()
+      for _, last_first in ipairs { false, true } do
+        local tx = async.sync.broadcast(8)
+        local rx = tx:subscribe()
+        local futures = {}
+        for i = 1, 3 do futures[i] = async.future(rx.recv, rx) end
+        async.poll_fn(function(cx)
+          for i = 1, 3 do futures[i]:poll(cx) end
+          for _, m in ipairs { "A", "B", "C" } do tx:send(m) end
+          return "ready"
+        end):await()
+        async.yield()
+        if last_first then futures[1], futures[3] = futures[3], futures[1] end
+        pcall(async.join, futures[1], futures[2], futures[3], function()
+          async.yield()
+          async.yield()
+          error("x")
+        end)
+        for _, m in ipairs { "A", "B", "C" } do assert.equal(m, (rx:try_recv())) end
+      end
+    end)
+  end)
+end)

@@ -75,9 +75,13 @@ static int body(lua_State *L) {
 static const char stray_yield[] = "coroutine.yield in a task, outside of any coroutine: to give "
                                   "the others a turn call async.yield()";
 
+static void restore_hook(lua_State *L) {
+  lua_sethook(L, la_rt->user_hook.function, la_rt->user_hook.mask, la_rt->user_hook.count);
+}
+
 static void raise_stray_yield(lua_State *L, lua_Debug *ar) {
   (void)ar;
-  lua_sethook(L, NULL, 0, 0);
+  restore_hook(L);
   luaL_where(L, 0); /* a hook has no frame of its own */
   lua_pushstring(L, stray_yield);
   lua_concat(L, 2);
@@ -114,12 +118,17 @@ static la_poll run(la_coro *c, la_context *cx, int nargs) {
     if (status != LUA_YIELD) break;
     if (n > 0) lua_pop(c->co, n);
     if (la_coro_awaits(c)) return LA_PENDING;
+    if (lua_gethook(c->co) != raise_stray_yield) {
+      rt->user_hook.function = lua_gethook(c->co);
+      rt->user_hook.mask = lua_gethookmask(c->co);
+      rt->user_hook.count = lua_gethookcount(c->co);
+    }
     lua_sethook(c->co, raise_stray_yield, LUA_MASKCOUNT, 1);
     nargs = 0;
   } while (true);
   if (status == LUA_OK) n -= LA_THREAD_GUARD;    /* lua_resume counts all that is on the stack */
   if (lua_gethook(c->co) == raise_stray_yield) { /* no instruction has come after it */
-    lua_sethook(c->co, NULL, 0, 0);
+    restore_hook(c->co);
     if (status == LUA_OK) status = stray_yield_error(c->co, n);
   }
   c->flags |= LA_CORO_ENDED;
@@ -184,6 +193,10 @@ int la_coro_take(la_coro *c, lua_State *to) {
       lua_pushliteral(to, "not enough memory");
     else
       la_push_cancelled(to);
+    return 1;
+  }
+  if (lua_gettop(c->co) < c->values) { /* its thread is the program's, too */
+    lua_pushliteral(to, "its results are gone: somebody has closed its coroutine");
     return 1;
   }
   lua_xmove(c->co, to, c->values);

@@ -193,6 +193,8 @@ static la_nursery *new_nursery(lua_State *L, la_coro *c) {
     return NULL;
   }
   n->rt = la_rt;
+  const la_task *t = la_task_current(la_rt);
+  n->of = t != NULL ? t->id : 0;
   n->scope->nursery = n;
   la_kept_set(&n->scope->waits, la_rt->cx);
   return n;

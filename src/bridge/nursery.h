@@ -28,6 +28,7 @@ struct la_nursery {
   la_future base;  /* what the call waits for: see la_nursery_wait */
   la_runtime *rt;  /* NULL once the call is over */
   la_scope *scope; /* of the body, NULL once that has returned */
+  uint64_t of;     /* the id of the task that called, for async.dump */
   int pin;
   la_list children;
   size_t count, left;

@@ -32,8 +32,15 @@ static la_poll fail(la_poll_fn *p, const char *message) {
   return LA_READY;
 }
 
+/* The program may get hold of the thread (coroutine.running), and close or resume it. */
+static bool untouched(const la_poll_fn *p) {
+  return lua_status(p->co) == LUA_OK && lua_gettop(p->co) == CONTEXT;
+}
+
 static la_poll poll_fn_poll(la_future *f, la_context *cx) {
   la_poll_fn *p = la_container(f, la_poll_fn, base);
+  if (!untouched(p))
+    return fail(p, "somebody has closed or resumed the coroutine of a poll function");
   la_context_object *object = lua_touserdata(p->co, CONTEXT);
   int n;
   if (*cx->budget == 0) {
@@ -81,7 +88,7 @@ static void poll_fn_drop(la_future *f) {
     p->co = NULL;
     return;
   }
-  if (!p->over && !lua_isnil(p->co, DROP)) call_drop(p);
+  if (!p->over && untouched(p) && !lua_isnil(p->co, DROP)) call_drop(p);
   bool usable = lua_status(p->co) == LUA_OK;
   if (!usable) la_thread_close(p->co, la_rt->running);
   la_thread_give(la_rt, p->co, p->anchor, usable);
@@ -103,6 +110,9 @@ bool la_poll_fn_init(la_poll_fn *p, lua_State *L) {
 }
 
 int la_poll_fn_take(la_poll_fn *p, lua_State *L) {
+  if (p->message == NULL && lua_gettop(p->co) < p->results)
+    p->message = "its results are gone: somebody has closed its coroutine";
+  if (p->message != NULL) p->results = 1;
   if (p->message != NULL)
     lua_pushstring(L, p->message);
   else

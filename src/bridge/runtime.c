@@ -83,11 +83,34 @@ static int make_thread(lua_State *L) {
   return 1;
 }
 
+static void let_go(la_runtime *rt, int anchor) {
+  la_store_clear(rt, LA_STORE_THREADS, anchor);
+  la_slot_give(&rt->anchors, anchor);
+}
+
+/* The thread of a task that has ended is dead for the program, which may have kept it
+** (coroutine.running), and may have closed or resumed it. */
+static bool untouched(lua_State *co) {
+  return lua_status(co) == LUA_OK && lua_gettop(co) == LA_THREAD_GUARD;
+}
+
+/* A hook that somebody has set for one task is not the next one's, which has what a new thread
+** would have. */
+static void reset_hook(la_runtime *rt, lua_State *co) {
+  lua_Hook hook = lua_gethook(rt->L);
+  if (lua_gethook(co) != hook || lua_gethookcount(co) != lua_gethookcount(rt->L))
+    lua_sethook(co, hook, lua_gethookmask(rt->L), lua_gethookcount(rt->L));
+}
+
 lua_State *la_thread_take(la_runtime *rt, int *anchor) {
-  if (rt->spare_count > 0) {
+  while (rt->spare_count > 0) {
     la_spare_thread t = rt->spare[--rt->spare_count];
     *anchor = t.anchor;
-    return t.co;
+    if (untouched(t.co)) {
+      reset_hook(rt, t.co);
+      return t.co;
+    }
+    let_go(rt, t.anchor);
   }
   lua_State *L = rt->running, *co = NULL;
   *anchor = la_slot_take(&rt->anchors);
@@ -105,8 +128,8 @@ lua_State *la_thread_take(la_runtime *rt, int *anchor) {
 
 int la_thread_close(lua_State *co, lua_State *from) {
   la_runtime *rt = la_rt;
-  bool closing = rt != NULL && rt->closing;
-  if (rt != NULL) rt->closing = true;
+  lua_State *closing = rt != NULL ? rt->closing : NULL;
+  if (rt != NULL) rt->closing = co;
   int status = la_close_thread(co, from);
   if (rt != NULL) rt->closing = closing;
   return status;
@@ -118,8 +141,7 @@ void la_thread_give(la_runtime *rt, lua_State *co, int anchor, bool reusable) {
     rt->spare[rt->spare_count++] = (la_spare_thread){co, anchor};
     return;
   }
-  la_store_clear(rt, LA_STORE_THREADS, anchor);
-  la_slot_give(&rt->anchors, anchor);
+  let_go(rt, anchor);
 }
 
 /* ---- enter and leave ------------------------------------------------------------*/

@@ -60,8 +60,12 @@ typedef struct la_runtime {
   la_list futures;     /* Future objects that were started and are not over */
   const void *rethrow; /* the function that raises what has its traceback already; NULL: none */
   bool ending;         /* the root task is over: what is spawned from here on never begins */
-  bool closing;        /* a thread of ours is being closed by ourselves */
+  lua_State *closing;  /* the thread of ours that is being closed by ourselves; NULL: none */
   unsigned passing;    /* coroutines that pass an await on, at the least */
+  struct {
+    lua_Hook function;
+    int mask, count;
+  } user_hook; /* what a stray yield takes the place of, for an instruction */
   struct la_runtime *outer;
 } la_runtime;
 

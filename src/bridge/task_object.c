@@ -213,6 +213,10 @@ static void child_finished(la_task *t, bool dropped) {
 
 static const la_task_class child_class = {child_finished, true, sizeof(child)};
 
+la_nursery *la_task_nursery(la_task *t) {
+  return t->cls == &child_class ? child_of(t)->nursery : NULL;
+}
+
 static bool is_expected(la_task *t) {
   return t == la_rt->root || (t->cls == &child_class && la_nursery_takes_failure(child_of(t)));
 }

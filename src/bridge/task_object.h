@@ -86,4 +86,7 @@ extern char la_task_metatable_key; /* registry: the metatable of Tasks */
 extern char la_error_handler_key;  /* registry: the handler of async.on_error */
 extern char la_task_names_key;     /* registry: weak table, Task -> name */
 
+/* The nursery whose child the task is; NULL: none, or its call is gone. */
+la_nursery *la_task_nursery(la_task *t);
+
 #endif

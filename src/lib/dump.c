@@ -52,6 +52,14 @@ static void push_title(lua_State *L, la_runtime *rt, la_task *t) {
   lua_settop(L, base + 1);
 }
 
+/* ", of the scope in task 3", or nothing. */
+static void add_nursery(lua_State *L, const la_nursery *n) {
+  if (n != NULL)
+    lua_pushfstring(L, ", of the %s in task %I", n->drops ? "map" : "scope", (lua_Integer)n->of);
+  else
+    lua_pushliteral(L, "");
+}
+
 /* Pushes the block of one task. */
 static void push_task(lua_State *L, la_runtime *rt, la_task *t) {
   const la_coro *c = la_task_coro(t);
@@ -59,6 +67,7 @@ static void push_task(lua_State *L, la_runtime *rt, la_task *t) {
   push_title(L, rt, t);
   add_state(L, rt, t);
   add_awaited(L, rt->ex->current != t ? awaited_by(c) : NULL);
+  add_nursery(L, la_task_nursery(t));
   lua_pushliteral(L, ", spawned at ");
   la_place_push(L, &rt->places, ((const la_task_object *)c->owner)->place);
   lua_pushliteral(L, "\n");

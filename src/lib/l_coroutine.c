@@ -8,6 +8,7 @@
 #include "bridge/future_object.h"
 #include "bridge/scope.h"
 #include "bridge/task_object.h"
+#include "bridge/traceback.h"
 #include "lib/lib.h"
 
 /* A continuation's context is one of these, and the scope in which the coroutine was resumed
@@ -25,30 +26,94 @@ static lua_State *check_thread(lua_State *L, int arg) {
   return co;
 }
 
+/* Stack: the message handler, then the results or the error. */
 static int body_over(lua_State *L, int status, lua_KContext k) {
   (void)k;
-  return status == LUA_OK || status == LUA_YIELD ? lua_gettop(L) : lua_error(L);
+  return status == LUA_OK || status == LUA_YIELD ? lua_gettop(L) - 1 : lua_error(L);
 }
 
-/* The function, upvalue 1, is called protected, so that the <close> variables of one that fails,
-** or is cancelled, run where they may wait. */
+/* Upvalues: the function, and whether the coroutine waits in a task. It is called protected, so
+** that the <close> variables of one that fails, or is cancelled, run where they may wait. */
+enum { FUNCTION = 1, WAITS };
+
 static int body(lua_State *L) {
-  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushcfunction(L, la_traceback_handler);
   lua_insert(L, 1);
-  return body_over(L, lua_pcallk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, 0, body_over), 0);
+  lua_pushvalue(L, lua_upvalueindex(FUNCTION));
+  lua_insert(L, 2);
+  return body_over(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, 0, body_over), 0);
 }
 
-static int create(lua_State *L) {
+/* Pushes the coroutine and its body. */
+static void make(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   lua_State *co = lua_newthread(L);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &coroutine_guard_key);
   lua_xmove(L, co, 1);
   lua_toclose(co, LA_THREAD_GUARD);
   lua_pushvalue(L, 1);
-  lua_pushcclosure(L, body, 1);
+  lua_pushboolean(L, false);
+  lua_pushcclosure(L, body, 2);
+  lua_pushvalue(L, -1);
   lua_xmove(L, co, 1);
+}
+
+static int create(lua_State *L) {
+  make(L);
+  lua_pop(L, 1);
   return 1;
 }
+
+/* ---- whose coroutine it is -----------------------------------------------------------*/
+
+/* Pushes the function that a suspended thread was started with. */
+static bool push_first_function(lua_State *L, lua_State *co) {
+  lua_Debug ar;
+  int level = 0, step = 1;
+  if (!lua_getstack(co, 0, &ar) || !lua_checkstack(co, 1)) return false;
+  while (lua_getstack(co, level + step, &ar)) {
+    level += step;
+    step *= 2;
+  }
+  for (; step > 0; step /= 2)
+    if (lua_getstack(co, level + step, &ar)) level += step;
+  lua_getstack(co, level, &ar);
+  lua_getinfo(co, "f", &ar);
+  lua_xmove(co, L, 1);
+  return true;
+}
+
+/* Pushes the body of a coroutine that was made here and can be resumed. */
+static bool push_body(lua_State *L, lua_State *co) {
+  bool begun = lua_status(co) == LUA_YIELD;
+  if (!begun && (lua_status(co) != LUA_OK || lua_gettop(co) != LA_THREAD_GUARD + 1)) return false;
+  if (begun && !push_first_function(L, co)) return false;
+  if (!begun) {
+    if (lua_tocfunction(co, -1) != body || !lua_checkstack(co, 1)) return false;
+    lua_pushvalue(co, -1);
+    lua_xmove(co, L, 1);
+  }
+  if (lua_tocfunction(L, -1) == body) return true;
+  lua_pop(L, 1);
+  return false;
+}
+
+/* Where the call that resumes it has the body. */
+static int body_index(lua_KContext kind) { return is_wrap(kind) ? lua_upvalueindex(2) : 2; }
+
+static void set_waits(lua_State *L, lua_KContext kind, bool waits) {
+  lua_pushboolean(L, waits);
+  lua_setupvalue(L, body_index(kind), WAITS);
+}
+
+static bool waits(lua_State *L, lua_KContext kind) {
+  lua_getupvalue(L, body_index(kind), WAITS);
+  bool is = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return is;
+}
+
+/* ---- resuming ------------------------------------------------------------------------*/
 
 /* Pushes a message onto `co` and closes it. */
 static int refuse(lua_State *L, lua_State *co, const char *message) {
@@ -58,7 +123,24 @@ static int refuse(lua_State *L, lua_State *co, const char *message) {
   return LUA_ERRRUN;
 }
 
-/* What the resumer of `co` gets: `n` values of it, or its one error. */
+/* As in coroutine.wrap: a failed coroutine is closed, which may change the error, and a string gets
+** the position of the call. What is known of where it was raised stays with it. */
+static int raise_wrapped(lua_State *L) {
+  la_runtime *rt = la_rt;
+  la_coro *c = rt != NULL && rt->running == L ? rt->current : NULL;
+  bool known = c != NULL && la_coro_has_traceback(L, c, -1);
+  if (lua_type(L, -1) == LUA_TSTRING) {
+    luaL_where(L, 1);
+    lua_insert(L, -2);
+    lua_concat(L, 2);
+  }
+  if (!known) return lua_error(L);
+  la_coro_push_traceback(L, c);
+  return la_raise_from(L);
+}
+
+/* What the resumer of `co` gets: `n` values of it, or its one error. One that has ended is closed:
+** that makes it dead. */
 static int finish(lua_State *L, lua_State *co, int status, int n, lua_KContext kind) {
   bool ok = status == LUA_OK || status == LUA_YIELD;
   if (!ok) n = 1;
@@ -66,22 +148,13 @@ static int finish(lua_State *L, lua_State *co, int status, int n, lua_KContext k
     lua_pop(co, n);
     return luaL_error(L, "too many results to resume");
   }
-  if (!is_wrap(kind)) {
-    lua_xmove(co, L, n);
-    lua_pushboolean(L, ok);
-    lua_insert(L, -n - 1);
-    return n + 1;
-  }
-  /* As in coroutine.wrap: a failed coroutine is closed, which may change the error. */
-  if (lua_status(co) != LUA_OK && lua_status(co) != LUA_YIELD) la_thread_close(co, L);
+  if (!ok && is_wrap(kind) && lua_status(co) > LUA_YIELD) la_thread_close(co, L);
   lua_xmove(co, L, n);
-  if (ok) return n;
-  if (lua_type(L, -1) == LUA_TSTRING) {
-    luaL_where(L, 1);
-    lua_insert(L, -2);
-    lua_concat(L, 2);
-  }
-  return lua_error(L);
+  if (status == LUA_OK) la_thread_close(co, L);
+  if (is_wrap(kind)) return ok ? n : raise_wrapped(L);
+  lua_pushboolean(L, ok);
+  lua_insert(L, -n - 1);
+  return n + 1;
 }
 
 static int resumed(lua_State *L, int status, lua_KContext kind);
@@ -102,6 +175,7 @@ static int resume_thread(lua_State *L, lua_State *co, int n, lua_KContext kind, 
   if (status == LUA_YIELD && la_coro_awaits(c)) {
     lua_pop(co, results);
     rt->passing++;
+    set_waits(L, kind, true);
     return lua_yieldk(L, 0, kind, resumed);
   }
   if (c->scope != scope && status == LUA_YIELD) {
@@ -124,29 +198,56 @@ static int resumed(lua_State *L, int status, lua_KContext kind) {
   (void)status;
   if (la_rt == NULL || la_rt->running != L) return lua_yieldk(L, 0, kind, resumed);
   la_rt->passing--;
+  set_waits(L, kind, false);
   return resume_thread(L, subject(L, kind), 0, kind, true);
+}
+
+/* `false` and the message; or it raises that. */
+static int fail(lua_State *L, lua_KContext kind, const char *message) {
+  if (is_wrap(kind)) return luaL_error(L, "%s", message);
+  lua_pushboolean(L, false);
+  lua_pushstring(L, message);
+  return 2;
+}
+
+/* It runs, or has resumed one that does. */
+static bool is_busy(lua_State *L, lua_State *co) {
+  lua_Debug ar;
+  return L == co || (lua_status(co) == LUA_OK && lua_getstack(co, 0, &ar));
 }
 
 /* Moves the n arguments on top of L over and resumes. */
 static int begin(lua_State *L, lua_State *co, int n, lua_KContext kind) {
+  if (is_busy(L, co)) return fail(L, kind, "cannot resume non-suspended coroutine");
+  if (lua_status(co) > LUA_YIELD || (lua_status(co) == LUA_OK && lua_gettop(co) <= LA_THREAD_GUARD))
+    return fail(L, kind, "cannot resume dead coroutine");
+  if (waits(L, kind)) return fail(L, kind, "cannot resume a coroutine that waits in another task");
   if (!lua_checkstack(co, n + 1)) return luaL_error(L, "too many arguments to resume");
-  if (lua_status(co) == LUA_OK && lua_gettop(co) <= LA_THREAD_GUARD) {
-    lua_pushliteral(co, "cannot resume dead coroutine");
-    return finish(L, co, LUA_ERRRUN, 1, kind);
-  }
   lua_xmove(L, co, n);
   return resume_thread(L, co, n, kind, false);
 }
 
-static int resume(lua_State *L) { return begin(L, check_thread(L, 1), lua_gettop(L) - 1, RESUME); }
+static int resume(lua_State *L) {
+  lua_State *co = check_thread(L, 1);
+  if (push_body(L, co)) {
+    lua_insert(L, 2);
+    return begin(L, co, lua_gettop(L) - 2, RESUME);
+  }
+  if (is_busy(L, co)) return fail(L, RESUME, "cannot resume non-suspended coroutine");
+  bool dead = lua_status(co) > LUA_YIELD || (lua_status(co) == LUA_OK && lua_gettop(co) == 0);
+  return fail(L, RESUME,
+              dead ? "cannot resume dead coroutine"
+                   : "cannot resume a coroutine that async.coroutine has not made: make it with "
+                     "async.coroutine.create, or resume it with coroutine.resume");
+}
 
 static int call_wrapped(lua_State *L) {
   return begin(L, lua_tothread(L, lua_upvalueindex(1)), lua_gettop(L), WRAP);
 }
 
 static int wrap(lua_State *L) {
-  create(L);
-  lua_pushcclosure(L, call_wrapped, 1);
+  make(L);
+  lua_pushcclosure(L, call_wrapped, 2);
   return 1;
 }
 
@@ -184,7 +285,7 @@ static void schedule_all(la_executor *ex) {
 ** for in it may refer to strings on its stack, and the scopes of the calls in it are over. */
 static int thread_closed(lua_State *L) {
   la_runtime *rt = la_rt;
-  if (rt == NULL || rt->closing || rt->ex == NULL) return 0;
+  if (rt == NULL || rt->closing == L || rt->ex == NULL) return 0;
   for (la_node *n = rt->ex->live.head.next; n != &rt->ex->live.head; n = n->next) {
     la_task *t = la_container(n, la_task, live);
     la_coro *c = la_task_coro(t);

@@ -73,12 +73,14 @@ static int tick(lua_State *L) {
 static int reset(lua_State *L) {
   interval *iv = check(L);
   iv->next = la_time_after(la_executor_now(check_run(L, iv, "reset")), iv->period);
-  return 0;
+  lua_pushboolean(L, true);
+  return 1;
 }
 
 static int close_interval(lua_State *L) {
   check(L)->closed = true;
-  return 0;
+  lua_pushboolean(L, true);
+  return 1;
 }
 
 static int to_string(lua_State *L) {

@@ -89,7 +89,16 @@ static int map_fetch(lua_State *L, int status, lua_KContext started) {
   (void)status;
   lua_settop(L, COUNT_STACK);
   if (la_is_plain_table(L, SOURCE)) {
-    lua_geti(L, SOURCE, started + 1);
+    if (lua_rawgeti(L, SOURCE, started + 1) != LUA_TNIL) return map_start(L, LUA_OK, started);
+    lua_settop(L, COUNT_STACK);
+    if (luaL_getmetafield(L, SOURCE, "__index") == LUA_TFUNCTION) { /* it may wait */
+      lua_pushvalue(L, SOURCE);
+      lua_pushinteger(L, started + 1);
+      lua_callk(L, 2, 1, started, map_start);
+    } else {
+      lua_settop(L, COUNT_STACK);
+      lua_geti(L, SOURCE, started + 1);
+    }
     return map_start(L, LUA_OK, started);
   }
   lua_pushvalue(L, SOURCE);

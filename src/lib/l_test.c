@@ -1,5 +1,6 @@
 /* async.test: a test of other people's suites, in a runtime of its own. */
 #include "bridge/task_object.h"
+#include "bridge/traceback.h"
 #include "lib/dump.h"
 #include "lib/lib.h"
 
@@ -63,15 +64,35 @@ static int body(lua_State *L) {
   return returned(L, LUA_OK, 0);
 }
 
-/* Upvalues: the test, the module. */
+/* The on_error of a test, (error, traceback, task): upvalue 1 is a list, of the first report. */
+static int keep_failure(lua_State *L) {
+  lua_settop(L, 2);
+  if (lua_rawlen(L, lua_upvalueindex(1)) > 0) return 0;
+  la_push_report(L, 1, 2);
+  lua_rawseti(L, lua_upvalueindex(1), 1);
+  return 0;
+}
+
+/* Upvalues: the test, the module. A task that fails with nobody awaiting it fails the test. */
 static int run_test(lua_State *L) {
   int n = lua_gettop(L);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &la_error_handler_key);
+  lua_newtable(L);
+  lua_pushvalue(L, -1);
+  lua_pushcclosure(L, keep_failure, 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &la_error_handler_key);
+  lua_rotate(L, 1, 2); /* the handler before, the list, the arguments */
   lua_getfield(L, lua_upvalueindex(2), "run");
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_pushvalue(L, lua_upvalueindex(2));
   lua_pushcclosure(L, body, 2);
-  lua_rotate(L, 1, 2);
-  lua_call(L, n + 1, 0);
+  lua_rotate(L, 3, 2);
+  int status = lua_pcall(L, n + 1, 0, 0);
+  lua_pushvalue(L, 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &la_error_handler_key);
+  if (status != LUA_OK) return lua_error(L);
+  if (lua_rawgeti(L, 2, 1) == LUA_TSTRING)
+    return luaL_error(L, "a task failed, and nobody awaited it: %s", lua_tostring(L, -1));
   return 0;
 }
 

@@ -21,8 +21,8 @@ typedef struct la_broadcast {
 } la_broadcast;
 
 typedef struct la_broadcast_rx {
-  la_broadcast *b; /* it outlives the receiver */
-  uint64_t next;   /* the message that it gets next */
+  la_broadcast *b;  /* it outlives the receiver */
+  uint64_t next;    /* the message that it gets next */
   uint64_t skipped; /* messages given back behind one that was taken: lost, and to be told */
   la_list held;     /* la_receiveds that are ready and not taken, in the order of their messages */
   la_queued_line waiting;
