@@ -3,7 +3,7 @@
 LUA       ?= lua5.4
 LUA_PKG   := $(firstword $(foreach p,lua5.4 lua-5.4 lua54 lua,$(shell pkg-config --exists $(p) 2>/dev/null && echo $(p))))
 LUA_INC   := $(if $(LUA_INCDIR),-I$(LUA_INCDIR),$(shell pkg-config --cflags $(LUA_PKG) 2>/dev/null))
-UV_CFLAGS ?= $(shell pkg-config --cflags libuv 2>/dev/null)
+UV_CFLAGS ?= $(if $(LIBUV_INCDIR),-I$(LIBUV_INCDIR),$(shell pkg-config --cflags libuv 2>/dev/null))
 UV_LIBS   ?= $(if $(LIBUV_LIBDIR),-L$(LIBUV_LIBDIR)) $(or $(shell pkg-config --libs libuv 2>/dev/null),-luv)
 
 PREFIX     ?= /usr/local

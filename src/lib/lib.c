@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "bridge/error.h"
@@ -24,14 +23,14 @@ void la_new_class(lua_State *L, const char *name, const luaL_Reg *meta, const lu
 
 /* ---- failures ----------------------------------------------------------------------*/
 
-/* Names of errors that libuv 1.44 does not know. */
-static const char *unknown_to_libuv(int number) {
+/* Errors that libuv 1.44 does not know: the name, and in *message what it says. */
+static const char *unknown_to_libuv(int number, const char **message) {
   switch (number) {
-  case EDQUOT: return "EDQUOT";
-  case ESTALE: return "ESTALE";
-  case ENOLCK: return "ENOLCK";
+  case EDQUOT: *message = "disk quota exceeded"; return "EDQUOT";
+  case ESTALE: *message = "stale file handle"; return "ESTALE";
+  case ENOLCK: *message = "no locks available"; return "ENOLCK";
 #ifdef ETOOMANYREFS
-  case ETOOMANYREFS: return "ETOOMANYREFS";
+  case ETOOMANYREFS: *message = "too many descriptors wait to be taken"; return "ETOOMANYREFS";
 #endif
   default: return NULL;
   }
@@ -39,16 +38,13 @@ static const char *unknown_to_libuv(int number) {
 
 static int fail(lua_State *L, ssize_t error, la_error_info info) {
   char code[32], message[128];
-  const char *name = unknown_to_libuv((int)-error);
-  if (name != NULL) {
-    snprintf(code, sizeof code, "%s", name);
-    strerror_r((int)-error, message, sizeof message);
-  } else {
+  info.code = unknown_to_libuv((int)-error, &info.message);
+  if (info.code == NULL) {
     uv_err_name_r((int)error, code, sizeof code);
     uv_strerror_r((int)error, message, sizeof message);
+    info.code = code;
+    info.message = message;
   }
-  info.code = code;
-  info.message = message;
   info.number = (int)-error;
   lua_pushnil(L);
   la_push_error(L, &info);
