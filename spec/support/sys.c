@@ -11,6 +11,7 @@
 #include <lualib.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -247,6 +249,43 @@ static int sys_nested(lua_State *L) {
 }
 
 /* (name, value or nil), for this process and its children. */
+/* children() -> whether there are any, zombies included */
+static int sys_children(lua_State *L) {
+  siginfo_t info;
+  lua_pushboolean(L, waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0);
+  return 1;
+}
+
+static int sys_pid(lua_State *L) {
+  lua_pushinteger(L, getpid());
+  return 1;
+}
+
+/* pipe() -> the end to read, the end to write */
+static int sys_pipe(lua_State *L) {
+  int fd[2];
+  if (pipe2(fd, O_CLOEXEC) != 0) return raise(L, "pipe");
+  lua_pushinteger(L, fd[0]);
+  lua_pushinteger(L, fd[1]);
+  return 2;
+}
+
+/* handler(signal) -> "default", "ignore" or "handler"; handler(signal, "default" or "ignore") */
+static int sys_handler(lua_State *L) {
+  static const char *const names[] = {"default", "ignore", NULL};
+  struct sigaction sa;
+  int number = (int)luaL_checkinteger(L, 1);
+  if (!lua_isnoneornil(L, 2)) {
+    sa = (struct sigaction){.sa_handler = luaL_checkoption(L, 2, NULL, names) ? SIG_IGN : SIG_DFL};
+    if (sigaction(number, &sa, NULL) != 0) return raise(L, "sigaction");
+  }
+  if (sigaction(number, NULL, &sa) != 0) return raise(L, "sigaction");
+  lua_pushstring(L, sa.sa_handler == SIG_DFL   ? "default"
+                    : sa.sa_handler == SIG_IGN ? "ignore"
+                                               : "handler");
+  return 1;
+}
+
 static int sys_setenv(lua_State *L) {
   const char *name = luaL_checkstring(L, 1), *value = luaL_optstring(L, 2, NULL);
   if ((value != NULL ? setenv(name, value, 1) : unsetenv(name)) != 0) return raise(L, "setenv");
@@ -279,7 +318,9 @@ __attribute__((visibility("default"))) int luaopen_sys(lua_State *L) {
                                        {"symlink", sys_symlink},   {"mkfifo", sys_mkfifo},
                                        {"block", sys_block},       {"nested", sys_nested},
                                        {"root", sys_root},         {"queued", sys_queued},
-                                       {"threads", sys_threads},   {NULL, NULL}};
+                                       {"threads", sys_threads},   {"children", sys_children},
+                                       {"pid", sys_pid},           {"pipe", sys_pipe},
+                                       {"handler", sys_handler},   {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;
 }

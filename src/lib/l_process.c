@@ -6,11 +6,7 @@
 #include "lib/l_signal.h"
 #include "lib/l_sync.h"
 
-/* User values 1 to 3 are the Pipes to its stdin, stdout and stderr. */
-typedef struct child {
-  la_sync_object head;
-  la_process *process; /* a reference; NULL: it was not started, or is collected */
-} child;
+typedef la_child child;
 
 /* Registry: Pipe -> its child, an ephemeron table: who has a pipe has the child, which would else
 ** be collected, and so killed, while it is being read from. */
@@ -63,20 +59,26 @@ static int start(lua_State *L, la_reactor *r, la_spawn *s, child *c) {
   return la_spawn_start(r, s, &c->process);
 }
 
-/* Pushes a Child of the table at index `arg`, or `nil, err`. */
-static int push_child(lua_State *L, int arg) {
-  static const char *const none[] = {NULL};
-  static const la_spawn_defaults defaults = {{"inherit", "inherit", "inherit"}, none, true};
-  la_spawn s;
-  la_reactor *r = la_check_reactor(L, "process.spawn");
-  la_spawn_read(L, arg, &defaults, &s);
-  child *c = la_sync_new(L, &child_class, sizeof *c, 3);
-  la_sync_made(L, &child_class);
-  int error = start(L, r, &s, c);
-  return error == 0 ? 1 : la_spawn_fail(L, &s, error, "spawn");
+static const char *const none[] = {NULL};
+
+void la_child_read(lua_State *L, int arg, const char *in, const char *out, la_spawn *s) {
+  const la_spawn_defaults defaults = {{in, out, "inherit"}, none, true};
+  la_spawn_read(L, arg, &defaults, s);
 }
 
-static int spawn(lua_State *L) { return push_child(L, 1); }
+int la_child_push(lua_State *L, la_reactor *r, la_spawn *s) {
+  child *c = la_sync_new(L, &child_class, sizeof *c, 3);
+  la_sync_made(L, &child_class);
+  return start(L, r, s, c);
+}
+
+static int spawn(lua_State *L) {
+  la_spawn s;
+  la_reactor *r = la_check_reactor(L, "process.spawn");
+  la_child_read(L, 1, "inherit", "inherit", &s);
+  int error = la_child_push(L, r, &s);
+  return error == 0 ? 1 : la_spawn_fail(L, &s, error, "spawn");
+}
 
 /* ---- the end -----------------------------------------------------------------------*/
 
@@ -219,5 +221,6 @@ void la_open_process(lua_State *L) {
   make_class(L);
   luaL_newlib(L, functions);
   la_open_output(L);
+  la_open_pipeline(L);
   lua_setfield(L, -2, "process");
 }

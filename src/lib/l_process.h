@@ -6,6 +6,7 @@
 
 #include "io/process.h"
 #include "lib/l_stream.h"
+#include "lib/l_sync.h"
 
 typedef struct la_spawn {
   la_process_spec spec;
@@ -38,10 +39,23 @@ int la_spawn_start(la_reactor *r, la_spawn *s, la_process **out);
 /* Pushes `nil, err` for a start that failed. Returns 2. */
 int la_spawn_fail(lua_State *L, const la_spawn *s, int error, const char *op);
 
+/* A Child. User values 1 to 3 are the Pipes to its stdin, stdout and stderr. */
+typedef struct la_child {
+  la_sync_object head;
+  la_process *process; /* a reference; NULL: it was not started, or is collected */
+} la_child;
+
+/* As la_spawn_read, with what stdin and stdout are unless the table says; stderr is inherited. */
+void la_child_read(lua_State *L, int arg, const char *in, const char *out, la_spawn *s);
+
+/* Pushes a Child and starts it: 0 or a negative errno, when it is of no use. */
+int la_child_push(lua_State *L, la_reactor *r, la_spawn *s);
+
 /* Pushes { code = n, ok = ... } or { signal = "SIGKILL", ok = false }. */
 void la_push_status(lua_State *L, const la_process *p);
 
-/* Sets `output` in the table on top of the stack. */
+/* Each sets its function in the table on top of the stack. */
 void la_open_output(lua_State *L);
+void la_open_pipeline(lua_State *L);
 
 #endif
