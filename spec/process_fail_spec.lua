@@ -20,6 +20,7 @@ describe("a process that cannot be started #process", function()
     support.run(function()
       local dir = support.folder()
       assert(async.fs.write_file(dir .. "/plain", "no program"))
+      assert(process.output { "true" }) -- libuv's descriptor in reserve is there from now on
       local before = support.fds()
       fails("ENOENT", "no-such-command", { "no-such-command", stderr = "pipe" })
       fails("ENOENT", "/no/such/command", { "/no/such/command" })
@@ -57,7 +58,6 @@ describe("a process that cannot be started #process", function()
             held[i] = fd
           end
           for _ = 1, free do sys.close(table.remove(held)) end
-          local before = sys.fds()
           local r, err = process.output { "sh", "-c", "cat; echo x >&2", input = "y" }
           if r then
             assert(r.stdout == "y" and r.stderr == "x\n")
@@ -65,8 +65,8 @@ describe("a process that cannot be started #process", function()
             assert(err.code == "EMFILE", tostring(err))
             full = (full or 0) + 1
           end
-          assert(sys.fds() == before, "descriptors are left")
           for _, fd in ipairs(held) do sys.close(fd) end
+          assert(sys.fds() == fds, "descriptors are left")
         end
         assert(full and full > 3 and full < 12)
         assert(sys.fds() == fds and not sys.children())
