@@ -169,7 +169,7 @@ describe("a child process #process", function()
   end))
 
   it("does not get a stream that is in use, was read ahead or is closed", clean(function()
-    local a <close> = assert(process.spawn { "sh", "-c", "echo one; echo two; read x", stdin = "pipe", stdout = "pipe" })
+    local a <close> = assert(process.spawn { "sh", "-c", "printf 'one\\ntwo\\n'; read x", stdin = "pipe", stdout = "pipe" })
     assert.equal("one", a.stdout:read())
     assert.error_matches(function() process.spawn { "cat", stdin = a.stdout } end, "read ahead")
     assert.equal("two", a.stdout:read())
