@@ -65,12 +65,14 @@ async.run(function(workers, count)
   with_pool(workers, restarts, function(ask)
     local numbers = {}
     for i = 1, count do numbers[i] = i end
-    local squares = async.map(numbers, function(i) return tonumber(ask(tostring(i))) end, { limit = 2 * workers })
+    local squares = async.map(numbers, function(i) return tonumber(ask(tostring(i))) end,
+      { limit = 2 * workers })
     local sum = 0
     for i, square in ipairs(squares) do
       assert(square == i * i)
       sum = sum + square
     end
-    print(("%d jobs, %d workers, %d replaced: the sum of the squares is %d"):format(count, workers, deaths, sum))
+    print(("%d jobs, %d workers, %d replaced: the sum of the squares is %d"):format(
+      count, workers, deaths, sum))
   end)
 end, tonumber(arg[1] or 4), tonumber(arg[2] or 100))

@@ -343,8 +343,9 @@ describe("SIGINT #process", function()
         local child = assert(async.process.spawn { "sh", "-c", "echo; read x", stdin = "pipe", stdout = "pipe",
           group = true })
         child.stdout:read()
-        local ps = assert(async.process.output { "ps", "-o", "pgid=", "-p", child.pid }).stdout
-        assert(tonumber(ps) == child.pid)
+        local stat = assert(async.fs.read_file(("/proc/%d/stat"):format(child.pid)))
+        local group, session = stat:match("%) %a %d+ (%d+) (%d+)")
+        assert(tonumber(group) == child.pid and tonumber(session) == child.pid)
         child.stdin:close()
         child:wait()
       end)

@@ -121,7 +121,8 @@ static int wait_begin(lua_State *L, void *room, la_future **f) {
   (void)room;
   la_runtime_check(L, "waiting for a pipeline");
   if (p->head.closed) return la_sync_fail_closed(L, "wait");
-  for (int i = 1; i <= p->count; i++, lua_pop(L, 1)) push_child(L, 1, i);
+  for (int i = p->count; i > 1; i--, lua_pop(L, 1)) push_child(L, 1, i); /* may raise */
+  la_process *first = push_child(L, 1, 1)->process;
   all_future *a = malloc(sizeof *a + (size_t)p->count * sizeof *a->process);
   if (a == NULL) return la_no_memory(L);
   a->base.vt = &all_vtable;
@@ -131,7 +132,7 @@ static int wait_begin(lua_State *L, void *room, la_future **f) {
     a->process[i] = push_child(L, 1, i + 1)->process;
     la_process_ref(a->process[i]);
   }
-  la_process_wait_init(&a->wait, a->process[0]);
+  la_process_wait_init(&a->wait, first);
   *f = &a->base;
   return 0;
 }

@@ -195,7 +195,10 @@ static la_stream *stream_at_top(lua_State *L, int arg, const char *name) {
   if (o == NULL || luaL_getmetafield(L, -1, "la_io") == LUA_TNIL) return NULL;
   lua_pop(L, 1);
   if (o->cls->is_open != la_stream_object_is_open) return NULL;
-  if (o->self == NULL || !o->cls->is_open(o->self)) bad_fd(L, arg, name, "the stream is closed");
+  if (o->self == NULL || !o->cls->is_open(o->self)) {
+    bad_fd(L, arg, name, "the stream is closed");
+    return NULL;
+  }
   la_stream *s = o->self;
   if (o->reading != NULL || o->writing != NULL || s->carry != NULL)
     bad_fd(L, arg, name, "another task reads from this stream or writes to it");
