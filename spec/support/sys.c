@@ -261,6 +261,14 @@ static int sys_pid(lua_State *L) {
   return 1;
 }
 
+/* become(uid): somebody who may have no further process */
+static int sys_become(lua_State *L) {
+  struct rlimit none = {0, 0};
+  if (setrlimit(RLIMIT_NPROC, &none) != 0 || setuid((uid_t)luaL_checkinteger(L, 1)) != 0)
+    return raise_error(L, "become");
+  return 0;
+}
+
 /* pipe() -> the end to read, the end to write */
 static int sys_pipe(lua_State *L) {
   int fd[2];
@@ -308,21 +316,37 @@ static int sys_nonblocking(lua_State *L) {
 }
 
 __attribute__((visibility("default"))) int luaopen_sys(lua_State *L) {
-  static const luaL_Reg functions[] = {{"listen", sys_listen},     {"setenv", sys_setenv},
-                                       {"inherit", sys_inherit},   {"nonblocking", sys_nonblocking},
-                                       {"connect", sys_connect},   {"accept", sys_accept},
-                                       {"send", sys_send},         {"recv", sys_recv},
-                                       {"close", sys_close},       {"reset", sys_reset},
-                                       {"shutdown", sys_shutdown}, {"sockopt", sys_sockopt},
-                                       {"socket", sys_socket},     {"fds", sys_fds},
-                                       {"rss", sys_rss},           {"cpu", sys_cpu},
-                                       {"nofile", sys_nofile},     {"dup", sys_dup},
-                                       {"symlink", sys_symlink},   {"mkfifo", sys_mkfifo},
-                                       {"block", sys_block},       {"nested", sys_nested},
-                                       {"root", sys_root},         {"queued", sys_queued},
-                                       {"threads", sys_threads},   {"children", sys_children},
-                                       {"pid", sys_pid},           {"pipe", sys_pipe},
-                                       {"handler", sys_handler},   {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"listen", sys_listen},
+                                       {"setenv", sys_setenv},
+                                       {"inherit", sys_inherit},
+                                       {"nonblocking", sys_nonblocking},
+                                       {"connect", sys_connect},
+                                       {"accept", sys_accept},
+                                       {"send", sys_send},
+                                       {"recv", sys_recv},
+                                       {"close", sys_close},
+                                       {"reset", sys_reset},
+                                       {"shutdown", sys_shutdown},
+                                       {"sockopt", sys_sockopt},
+                                       {"socket", sys_socket},
+                                       {"fds", sys_fds},
+                                       {"rss", sys_rss},
+                                       {"cpu", sys_cpu},
+                                       {"nofile", sys_nofile},
+                                       {"dup", sys_dup},
+                                       {"symlink", sys_symlink},
+                                       {"mkfifo", sys_mkfifo},
+                                       {"block", sys_block},
+                                       {"nested", sys_nested},
+                                       {"root", sys_root},
+                                       {"queued", sys_queued},
+                                       {"threads", sys_threads},
+                                       {"children", sys_children},
+                                       {"pid", sys_pid},
+                                       {"pipe", sys_pipe},
+                                       {"handler", sys_handler},
+                                       {"become", sys_become},
+                                       {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;
 }
