@@ -157,7 +157,7 @@ describe("signal.wait", function()
     assert.equal("default", sys.handler(numbers.SIGUSR1))
   end))
 
-  it("is how a server stops", function()
+  it("is how a server stops #process", function()
     support.child_ok [[
       async.run(function()
         async.spawn(async.process.kill, sys.pid(), "SIGTERM")
