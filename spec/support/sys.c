@@ -306,7 +306,7 @@ static int sys_setenv(lua_State *L) {
 static int sys_inherit(lua_State *L) {
   int fd = (int)luaL_checkinteger(L, 1);
   if (fcntl(fd, F_SETFD, 0) != 0 || fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK) != 0)
-    return raise(L, "inherit");
+    return raise_error(L, "inherit");
   return 0;
 }
 
