@@ -1049,17 +1049,9 @@ async.process = {}
 ---@field input? string what it reads
 ---@field max? integer bytes of each output
 
----@class lua_async.Status
----@field ok boolean it ended with code 0
----@field code? integer
----@field signal? string the signal that ended it
-
----@class lua_async.Output
----@field ok boolean
----@field code? integer
----@field signal? string
----@field stdout? string
----@field stderr? string
+---How a child ended: `ok` with code 0, with another code, or by a signal.
+---@alias lua_async.Status { ok: boolean, code?: integer, signal?: string }
+---@alias lua_async.Output { ok: boolean, code?: integer, signal?: string, stdout?: string, stderr?: string }
 
 ---Starts a child process.
 ---@param options lua_async.SpawnOptions
