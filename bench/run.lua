@@ -54,6 +54,15 @@ local function startup(code)
   end
 end
 
+-- CPU of a shell command with all its children, in microseconds for each of `n`.
+local function spent(n, command)
+  return function()
+    local t = capture(("bash -c 'time (%s)' 2>&1"):format(command))
+    local u, s = t:match("user%s+%d+m([%d.]+)s"), t:match("sys%s+%d+m([%d.]+)s")
+    return (tonumber(u) + tonumber(s)) / n * 1e6
+  end
+end
+
 local echo50, echo50c = echo("echo %d 50 64 2")
 local echo1k, echo1kc = echo("echo %d 1000 64 2")
 local echo64, echo64c = echo("echo %d 50 65536 2")
@@ -81,6 +90,8 @@ local rows = {
   row("echo, 1,000 x 64 B", "us", 1.10, echo1k, echo1kc),
   row("echo, 50 x 64 KiB", "us", 1.20, echo64, echo64c),
   row("connect, echo, close", "us", 1.05, conn, connc),
+  row("spawn and reap /bin/true, 8 at once", "us", 1.1,
+    spent(1000, "lua5.4 bench/processes.lua lua_async 1000 8"), spent(1000, "seq 1000 | xargs -P8 -n1 /bin/true")),
   row("start, run nothing, end", "ms", 1.3, startup("bench/startup.lua"), startup('-e ""')),
 }
 

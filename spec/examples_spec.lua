@@ -134,6 +134,14 @@ this future has finished, or was given up: make a new one
     assert.matches("in 1 files\n", out)
   end)
 
+  it("process_pool replaces the workers that die", function()
+    expect("process_pool", [[
+a worker died of SIGKILL: it is replaced
+100 jobs, 4 workers, 14 replaced: the sum of the squares is 338350
+]])
+    expect("process_pool", "6 jobs, 1 workers, 0 replaced: the sum of the squares is 91\n", 1, 6)
+  end)
+
   it("poll_fn is ready with the first of two", function()
     expect("poll_fn", "2\tfast\tand\tmore\n1\ta\n1\tthe value\n2\t2\n")
   end)

@@ -55,6 +55,24 @@ local function add_sync(set)
   add_methods(set, "Once", sync.once(print))
 end
 
+local function add_processes(set)
+  local process = async.process
+  local child <close> = process.spawn { "cat", stdin = "pipe", stdout = "pipe", stderr = "pipe" }
+  add_methods(set, "Child", child)
+  for _, name in ipairs { "pid", "stdin", "stdout", "stderr" } do
+    assert.is_truthy(child[name])
+    set["Child." .. name] = true
+  end
+  local line <close> = process.pipeline({ "cat", stdin = "pipe" }, { "cat", stdout = "pipe" })
+  add_methods(set, "Pipeline", line)
+  for _, name in ipairs { "stdin", "stdout" } do
+    assert.is_truthy(line[name])
+    set["Pipeline." .. name] = true
+  end
+  local stream <close> = async.signal.stream("SIGUSR1")
+  add_methods(set, "SignalStream", stream)
+end
+
 -- All names of the library, from its table and from one object of each class.
 local function public_names()
   local set = {}
@@ -87,6 +105,7 @@ local function public_names()
     add_fields(set, "Error", select(2, async.fs.stat("/no/such/file")))
     add_fields(set, "Error", select(2, async.net.connect("127.0.0.1", 1)))
     add_fields(set, "Error", select(2, file:write("x"))) -- not open for writing
+    add_processes(set)
     add_sync(set)
   end)
   return set
@@ -148,6 +167,7 @@ local receivers = {
   broadcast_tx = { "BroadcastSender" }, broadcast_rx = { "BroadcastReceiver" },
   watch_tx = { "WatchSender" }, watch_rx = { "WatchReceiver" },
   mutex = { "Mutex" }, rwlock = { "RwLock" }, guard = { "Guard" }, semaphore = { "Semaphore" },
+  child = { "Child" }, pipeline = { "Pipeline" }, signal_stream = { "SignalStream" },
   permit = { "Permit" }, notify = { "Notify" }, barrier = { "Barrier" }, once = { "Once" },
 }
 
@@ -206,6 +226,11 @@ end)
 
 describe("an option", function()
   local wrong = function() end -- no option has this type
+  local function with_command(o)
+    o[1] = "true"
+    return o
+  end
+  local function spawned() return async.process.spawn { "sleep", "1000" } end
   local calls = {
     ConnectOptions = function(o) async.net.connect("127.0.0.1", 1, o) end,
     ListenOptions = function(o) async.net.listen("127.0.0.1", 0, o) end,
@@ -215,6 +240,9 @@ describe("an option", function()
     WriteFileOptions = function(o) async.fs.write_file("/no/such/file", "", o) end,
     MapOptions = function(o) async.map({}, print, o) end,
     IntervalOptions = function(o) async.time.interval(1, o) end,
+    SpawnOptions = function(o) async.process.spawn(with_command(o)) end,
+    OutputOptions = function(o) async.process.output(with_command(o)) end,
+    KillOptions = function(o) spawned():kill("SIGKILL", o) end,
     MkdirOptions = function(o) async.fs.mkdir("/no/such/file", o) end,
   }
 
@@ -233,7 +261,7 @@ describe("an option", function()
         end
       end
     end)
-    assert.equal(19, count)
+    assert.equal(34, count)
   end)
 
   it("that is unknown raises", function()

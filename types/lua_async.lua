@@ -980,6 +980,11 @@ function async.fs.rename(from, to) end
 ---@class lua_async.File: lua_async.Stream
 local File = {}
 
+---The descriptor; EBUSY while something written is in the buffer.
+---@return integer?
+---@return lua_async.Error?
+function File:fd() end
+
 ---Waits; the new position.
 ---@param whence? "set" | "cur" | "end"
 ---@param offset? integer
@@ -1016,5 +1021,137 @@ function File:truncate(size) end
 ---@return lua_async.Stat?
 ---@return lua_async.Error?
 function File:stat() end
+
+-- ---- processes ----------------------------------------------------------------------
+
+---@class lua_async.process
+async.process = {}
+
+---@alias lua_async.Stdio "inherit" | "null" | "pipe" | integer | lua_async.Stream | file*
+
+---The command and its arguments at 1, 2, …
+---@class lua_async.SpawnOptions
+---@field stdin? lua_async.Stdio
+---@field stdout? lua_async.Stdio
+---@field stderr? lua_async.Stdio | "stdout"
+---@field fds? table<integer, integer | lua_async.Stream | file*> further descriptors, from 3 on
+---@field cwd? string
+---@field env? table<string, string | number> all of its environment
+---@field env_add? table<string, string | number | false> what differs from ours
+---@field argv0? string
+---@field group? boolean a session and process group of its own
+---@field detached? boolean it is not killed when it is dropped
+---@field uid? integer
+---@field gid? integer
+
+---As SpawnOptions, without `detached`.
+---@class lua_async.OutputOptions
+---@field input? string what it reads
+---@field max? integer bytes of each output
+
+---How a child ended: `ok` with code 0, with another code, or by a signal.
+---@alias lua_async.Status { ok: boolean, code?: integer, signal?: string }
+---@alias lua_async.Output { ok: boolean, code?: integer, signal?: string, stdout?: string, stderr?: string }
+
+---Starts a child process.
+---@param options lua_async.SpawnOptions
+---@return lua_async.Child?
+---@return lua_async.Error?
+function async.process.spawn(options) end
+
+---Waits; runs a command to its end, with its input and output.
+---@param options lua_async.OutputOptions | lua_async.SpawnOptions
+---@return lua_async.Output?
+---@return lua_async.Error?
+function async.process.output(options) end
+
+---Starts several, each one's stdout the next one's stdin.
+---@param ... lua_async.SpawnOptions
+---@return lua_async.Pipeline?
+---@return lua_async.Error?
+function async.process.pipeline(...) end
+
+---Signals a process, or with -pid a group.
+---@param pid integer
+---@param signal? string | integer "SIGTERM"
+---@return true?
+---@return lua_async.Error?
+function async.process.kill(pid, signal) end
+
+---@class lua_async.Child
+---@field pid integer
+---@field stdin? lua_async.Stream
+---@field stdout? lua_async.Stream
+---@field stderr? lua_async.Stream
+local Child = {}
+
+---Waits until it has ended.
+---@return lua_async.Status?
+---@return lua_async.Error?
+function Child:wait() end
+
+---Signals it, or with `tree` its process group.
+---@param signal? string | integer "SIGTERM"
+---@param options? lua_async.KillOptions
+---@return true?
+---@return lua_async.Error?
+function Child:kill(signal, options) end
+
+---@class lua_async.KillOptions
+---@field tree? boolean
+
+---Kills it unless it has ended or is detached, and closes its pipes.
+---@return true
+function Child:close() end
+
+---@class lua_async.Pipeline
+---@field stdin? lua_async.Stream
+---@field stdout? lua_async.Stream
+---@field [integer] lua_async.Child
+local Pipeline = {}
+
+---Waits for all: the status of the last, and at 1, 2, … of each.
+---@return lua_async.Status?
+---@return lua_async.Error?
+function Pipeline:wait() end
+
+---@param signal? string | integer "SIGTERM"
+---@return true?
+---@return lua_async.Error?
+function Pipeline:kill(signal) end
+
+---@return true
+function Pipeline:close() end
+
+-- ---- signals ------------------------------------------------------------------------
+
+---@class lua_async.signal
+async.signal = {}
+
+---Listens from now on; an iterator of names.
+---@param name string "SIGTERM"
+---@param ... string
+---@return lua_async.SignalStream
+function async.signal.stream(name, ...) end
+
+---Waits for one of them; its name.
+---@param name string
+---@param ... string
+---@return string?
+---@return lua_async.Error?
+function async.signal.wait(name, ...) end
+
+---@class lua_async.SignalStream
+---@overload fun(): string?
+local SignalStream = {}
+
+---Waits; the name of a signal that came.
+---@return string?
+---@return lua_async.Error?
+function SignalStream:recv() end
+
+---@return true
+function SignalStream:close() end
+
 
 return async

@@ -11,6 +11,7 @@
 #include <lualib.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,10 +19,11 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-static int raise(lua_State *L, const char *what) {
+static int raise_error(lua_State *L, const char *what) {
   return luaL_error(L, "%s: %s", what, strerror(errno));
 }
 
@@ -57,7 +59,7 @@ static int sys_listen(lua_State *L) {
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof a) != 0 ||
       listen(fd, (int)luaL_checkinteger(L, 1)) != 0)
-    return raise(L, "listen");
+    return raise_error(L, "listen");
   lua_pushinteger(L, fd);
   lua_pushinteger(L, port_of(fd, getsockname));
   return 2;
@@ -68,14 +70,14 @@ static int sys_connect(lua_State *L) {
   struct sockaddr_in a = loopback((int)luaL_checkinteger(L, 1));
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), size = (int)luaL_optinteger(L, 2, 0);
   if (fd >= 0 && size > 0) setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
-  if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof a) != 0) return raise(L, "connect");
+  if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof a) != 0) return raise_error(L, "connect");
   lua_pushinteger(L, fd);
   return 1;
 }
 
 static int sys_accept(lua_State *L) {
   int fd = accept4(fd_at(L, 1), NULL, NULL, SOCK_CLOEXEC);
-  if (fd < 0) return raise(L, "accept");
+  if (fd < 0) return raise_error(L, "accept");
   lua_pushinteger(L, fd);
   return 1;
 }
@@ -101,7 +103,7 @@ static int sys_recv(lua_State *L) {
 }
 
 static int sys_close(lua_State *L) {
-  if (close(fd_at(L, 1)) != 0) return raise(L, "close");
+  if (close(fd_at(L, 1)) != 0) return raise_error(L, "close");
   return 0;
 }
 
@@ -112,7 +114,7 @@ static int sys_reset(lua_State *L) {
 }
 
 static int sys_shutdown(lua_State *L) {
-  if (shutdown(fd_at(L, 1), SHUT_WR) != 0) return raise(L, "shutdown");
+  if (shutdown(fd_at(L, 1), SHUT_WR) != 0) return raise_error(L, "shutdown");
   return 0;
 }
 
@@ -126,7 +128,7 @@ static int sys_sockopt(lua_State *L) {
   const int *id = ids[luaL_checkoption(L, 2, NULL, names)];
   int value = 0;
   socklen_t len = sizeof value;
-  if (getsockopt(fd_at(L, 1), id[0], id[1], &value, &len) != 0) return raise(L, "getsockopt");
+  if (getsockopt(fd_at(L, 1), id[0], id[1], &value, &len) != 0) return raise_error(L, "getsockopt");
   lua_pushinteger(L, value);
   return 1;
 }
@@ -148,7 +150,7 @@ static int sys_socket(lua_State *L) {
 static int sys_queued(lua_State *L) {
   int in = 0, out = 0;
   if (ioctl(fd_at(L, 1), FIONREAD, &in) != 0 || ioctl(fd_at(L, 1), TIOCOUTQ, &out) != 0)
-    return raise(L, "ioctl");
+    return raise_error(L, "ioctl");
   lua_pushinteger(L, in);
   lua_pushinteger(L, out);
   return 2;
@@ -157,7 +159,7 @@ static int sys_queued(lua_State *L) {
 static int count_entries(lua_State *L, const char *folder, int others) {
   DIR *d = opendir(folder);
   int n = -others;
-  if (d == NULL) return raise(L, folder);
+  if (d == NULL) return raise_error(L, folder);
   while (readdir(d) != NULL) n++;
   closedir(d);
   lua_pushinteger(L, n);
@@ -174,7 +176,7 @@ static int sys_threads(lua_State *L) { return count_entries(L, "/proc/self/task"
 static int sys_rss(lua_State *L) {
   long pages = 0;
   FILE *f = fopen("/proc/self/statm", "re");
-  if (f == NULL || fscanf(f, "%*d %ld", &pages) != 1) return raise(L, "/proc/self/statm");
+  if (f == NULL || fscanf(f, "%*d %ld", &pages) != 1) return raise_error(L, "/proc/self/statm");
   fclose(f);
   lua_pushinteger(L, (lua_Integer)pages * sysconf(_SC_PAGESIZE));
   return 1;
@@ -196,7 +198,7 @@ static int sys_nofile(lua_State *L) {
   set = r;
   if (!lua_isnoneornil(L, 1)) {
     set.rlim_cur = (rlim_t)luaL_checkinteger(L, 1);
-    if (setrlimit(RLIMIT_NOFILE, &set) != 0) return raise(L, "setrlimit");
+    if (setrlimit(RLIMIT_NOFILE, &set) != 0) return raise_error(L, "setrlimit");
   }
   lua_pushinteger(L, (lua_Integer)r.rlim_cur);
   lua_pushinteger(L, (lua_Integer)r.rlim_max);
@@ -212,12 +214,13 @@ static int sys_dup(lua_State *L) {
 }
 
 static int sys_symlink(lua_State *L) {
-  if (symlink(luaL_checkstring(L, 1), luaL_checkstring(L, 2)) != 0) return raise(L, "symlink");
+  if (symlink(luaL_checkstring(L, 1), luaL_checkstring(L, 2)) != 0)
+    return raise_error(L, "symlink");
   return 0;
 }
 
 static int sys_mkfifo(lua_State *L) {
-  if (mkfifo(luaL_checkstring(L, 1), 0600) != 0) return raise(L, "mkfifo");
+  if (mkfifo(luaL_checkstring(L, 1), 0600) != 0) return raise_error(L, "mkfifo");
   return 0;
 }
 
@@ -246,10 +249,56 @@ static int sys_nested(lua_State *L) {
   return 2;
 }
 
+/* children() -> whether there are any, zombies included */
+static int sys_children(lua_State *L) {
+  siginfo_t info;
+  lua_pushboolean(L, waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0);
+  return 1;
+}
+
+static int sys_pid(lua_State *L) {
+  lua_pushinteger(L, getpid());
+  return 1;
+}
+
+/* become(uid): somebody who may have no further process */
+static int sys_become(lua_State *L) {
+  struct rlimit none = {0, 0};
+  if (setrlimit(RLIMIT_NPROC, &none) != 0 || setuid((uid_t)luaL_checkinteger(L, 1)) != 0)
+    return raise_error(L, "become");
+  return 0;
+}
+
+/* pipe() -> the end to read, the end to write */
+static int sys_pipe(lua_State *L) {
+  int fd[2];
+  if (pipe2(fd, O_CLOEXEC) != 0) return raise_error(L, "pipe");
+  lua_pushinteger(L, fd[0]);
+  lua_pushinteger(L, fd[1]);
+  return 2;
+}
+
+/* handler(signal) -> "default", "ignore" or "handler"; handler(signal, "default" or "ignore") */
+static int sys_handler(lua_State *L) {
+  static const char *const names[] = {"default", "ignore", NULL};
+  struct sigaction sa;
+  int number = (int)luaL_checkinteger(L, 1);
+  if (!lua_isnoneornil(L, 2)) {
+    sa = (struct sigaction){.sa_handler = luaL_checkoption(L, 2, NULL, names) ? SIG_IGN : SIG_DFL};
+    if (sigaction(number, &sa, NULL) != 0) return raise_error(L, "sigaction");
+  }
+  if (sigaction(number, NULL, &sa) != 0) return raise_error(L, "sigaction");
+  lua_pushstring(L, sa.sa_handler == SIG_DFL   ? "default"
+                    : sa.sa_handler == SIG_IGN ? "ignore"
+                                               : "handler");
+  return 1;
+}
+
 /* (name, value or nil), for this process and its children. */
 static int sys_setenv(lua_State *L) {
   const char *name = luaL_checkstring(L, 1), *value = luaL_optstring(L, 2, NULL);
-  if ((value != NULL ? setenv(name, value, 1) : unsetenv(name)) != 0) return raise(L, "setenv");
+  if ((value != NULL ? setenv(name, value, 1) : unsetenv(name)) != 0)
+    return raise_error(L, "setenv");
   return 0;
 }
 
@@ -257,7 +306,7 @@ static int sys_setenv(lua_State *L) {
 static int sys_inherit(lua_State *L) {
   int fd = (int)luaL_checkinteger(L, 1);
   if (fcntl(fd, F_SETFD, 0) != 0 || fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK) != 0)
-    return raise(L, "inherit");
+    return raise_error(L, "inherit");
   return 0;
 }
 
@@ -267,19 +316,37 @@ static int sys_nonblocking(lua_State *L) {
 }
 
 __attribute__((visibility("default"))) int luaopen_sys(lua_State *L) {
-  static const luaL_Reg functions[] = {{"listen", sys_listen},     {"setenv", sys_setenv},
-                                       {"inherit", sys_inherit},   {"nonblocking", sys_nonblocking},
-                                       {"connect", sys_connect},   {"accept", sys_accept},
-                                       {"send", sys_send},         {"recv", sys_recv},
-                                       {"close", sys_close},       {"reset", sys_reset},
-                                       {"shutdown", sys_shutdown}, {"sockopt", sys_sockopt},
-                                       {"socket", sys_socket},     {"fds", sys_fds},
-                                       {"rss", sys_rss},           {"cpu", sys_cpu},
-                                       {"nofile", sys_nofile},     {"dup", sys_dup},
-                                       {"symlink", sys_symlink},   {"mkfifo", sys_mkfifo},
-                                       {"block", sys_block},       {"nested", sys_nested},
-                                       {"root", sys_root},         {"queued", sys_queued},
-                                       {"threads", sys_threads},   {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"listen", sys_listen},
+                                       {"setenv", sys_setenv},
+                                       {"inherit", sys_inherit},
+                                       {"nonblocking", sys_nonblocking},
+                                       {"connect", sys_connect},
+                                       {"accept", sys_accept},
+                                       {"send", sys_send},
+                                       {"recv", sys_recv},
+                                       {"close", sys_close},
+                                       {"reset", sys_reset},
+                                       {"shutdown", sys_shutdown},
+                                       {"sockopt", sys_sockopt},
+                                       {"socket", sys_socket},
+                                       {"fds", sys_fds},
+                                       {"rss", sys_rss},
+                                       {"cpu", sys_cpu},
+                                       {"nofile", sys_nofile},
+                                       {"dup", sys_dup},
+                                       {"symlink", sys_symlink},
+                                       {"mkfifo", sys_mkfifo},
+                                       {"block", sys_block},
+                                       {"nested", sys_nested},
+                                       {"root", sys_root},
+                                       {"queued", sys_queued},
+                                       {"threads", sys_threads},
+                                       {"children", sys_children},
+                                       {"pid", sys_pid},
+                                       {"pipe", sys_pipe},
+                                       {"handler", sys_handler},
+                                       {"become", sys_become},
+                                       {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;
 }

@@ -4,8 +4,9 @@
 
 #include "driver/guard.h"
 #include "driver/handle.h"
+#include "driver/interrupt.h"
 
-static void on_async(uv_async_t *a) { (void)a; }
+static void on_async(uv_async_t *a) { la_interrupt_look(la_container(a, la_reactor, async)); }
 
 /* uv_run runs timers before it polls, too: one that expires there, on a busy machine,
 ** would be gone by the time uv_run asks how long it may block. A stopped loop does not
@@ -53,7 +54,7 @@ static const la_parker_vtable parker = {park, unpark, alive, working, now};
 
 /* ---- birth and end ----------------------------------------------------------------*/
 
-/* Our own two handles carry no la_handle; every other one does. */
+/* A handle that carries no la_handle is our own, or its owner is in the list of resources. */
 static void close_handle(uv_handle_t *uv, void *unused) {
   (void)unused;
   if (uv->data != NULL) la_handle_close(uv->data);
@@ -96,6 +97,7 @@ int la_reactor_new(la_reactor **out) {
 }
 
 void la_reactor_free(la_reactor *r) {
+  la_interrupt_end(r);
   uv_walk(&r->loop, close_handle, NULL); /* first: handles may have timers in the executor */
   for (la_node *n; (n = la_list_pop(&r->resources)) != NULL;) {
     la_resource *resource = la_container(n, la_resource, node);

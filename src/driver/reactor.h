@@ -22,12 +22,13 @@
 ** last one returned is still in the cache. */
 enum { LA_BUFFER_SIZE = 65536, LA_BUFFERS_KEPT = 16 };
 
-/* Something that is no libuv handle and has to end with the loop: an open file. Its owner
+/* Something that is no la_handle and has to end with the loop: an open file. Its owner
 ** puts it into the reactor's list, and takes it out again unless it has been ended. */
 typedef struct la_resource la_resource;
 struct la_resource {
   la_node node;
   void (*end)(la_resource *); /* begins its end; the loop runs until that is done */
+  const char *name;           /* "open file"; NULL: it is about to end by itself */
 };
 
 typedef struct la_reactor {
@@ -40,7 +41,9 @@ typedef struct la_reactor {
   unsigned refs;
   la_list resources;
   unsigned buffers_free;
-  bool closed; /* the loop is gone: only memory may be given back */
+  bool closed;      /* the loop is gone: only memory may be given back */
+  bool interrupted; /* a SIGINT has cancelled the root task: see interrupt.h */
+  la_task *root;    /* whom it cancels; NULL: nobody */
   char *buffers[LA_BUFFERS_KEPT];
 } la_reactor;
 

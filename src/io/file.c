@@ -28,7 +28,7 @@ la_file *la_file_new(la_reactor *r) {
   la_reader_init(&f->reader, r, &file_source);
   f->reactor = r;
   la_reactor_ref(r);
-  f->resource.end = end_with_loop;
+  f->resource = (la_resource){.end = end_with_loop, .name = "open file"};
   la_list_push(&r->resources, &f->resource.node);
   f->refs = 1;
   f->fd = -1;
@@ -38,6 +38,11 @@ la_file *la_file_new(la_reactor *r) {
 
 void la_file_ref(la_file *f) { f->refs++; }
 bool la_file_is_open(const la_file *f) { return f->fd >= 0 && !(f->flags & LA_FILE_CLOSING); }
+int la_file_fd(const la_file *f) {
+  if (!la_file_is_open(f)) return UV_EBADF;
+  return f->busy || f->out_len > 0 ? UV_EBUSY : f->fd;
+}
+
 la_reader *la_file_reader(la_file *f) { return &f->reader; }
 
 static void give(la_file *f, char **buffer) {

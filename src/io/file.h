@@ -50,6 +50,10 @@ void la_file_ref(la_file *f);
 void la_file_unref(la_file *f);
 bool la_file_is_open(const la_file *f);
 
+/* Its descriptor, whose own position in a regular file is where it was opened. UV_EBADF: closed;
+** UV_EBUSY: a piece of work is under way, or what was written is still in the buffer. */
+int la_file_fd(const la_file *f);
+
 /* Its reader; see reader.h. UV_EBADF when it was not opened for reading. */
 la_reader *la_file_reader(la_file *f);
 

@@ -234,6 +234,20 @@ static int file_gc(lua_State *L) {
   return 0;
 }
 
+static int file_fd(lua_State *L) {
+  int fd = la_file_fd(check(L)->self);
+  if (fd < 0) {
+    la_fail(L, fd, "fd");
+    if (fd == UV_EBUSY) {
+      lua_pushliteral(L, "what was written is in its buffer: flush it first");
+      lua_setfield(L, -2, "message");
+    }
+    return 2;
+  }
+  lua_pushinteger(L, fd);
+  return 1;
+}
+
 static int file_tostring(lua_State *L) {
   la_io_object *o = check(L);
   if (la_file_is_open(o->self))
@@ -292,10 +306,16 @@ static int file_read_at(lua_State *L) { return la_operate(L, &read_at); }
 static int file_write_at(lua_State *L) { return la_operate(L, &write_at); }
 
 void la_open_file(lua_State *L) {
-  static const luaL_Reg methods[] =
-      {{"flush", file_flush},       {"sync", file_sync},   {"seek", file_seek},
-       {"truncate", file_truncate}, {"stat", file_stat},   {"read_at", file_read_at},
-       {"write_at", file_write_at}, {"close", file_close}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"flush", file_flush},
+                                     {"sync", file_sync},
+                                     {"seek", file_seek},
+                                     {"truncate", file_truncate},
+                                     {"stat", file_stat},
+                                     {"read_at", file_read_at},
+                                     {"write_at", file_write_at},
+                                     {"close", file_close},
+                                     {"fd", file_fd},
+                                     {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__gc", file_gc},
                                   {"__close", file_scope_end},
                                   {"__tostring", file_tostring},

@@ -6,6 +6,8 @@
 #include "bridge/task_object.h"
 #include "bridge/traceback.h"
 #include "core/group.h"
+#include "driver/interrupt.h"
+#include "io/process.h"
 #include "lib/dump.h"
 #include "lib/l_future.h"
 #include "lib/lib.h"
@@ -16,6 +18,7 @@ typedef struct run_state {
   la_runtime rt;
   la_reactor *reactor;
   bool entered, seeded;
+  bool sigint; /* cancels the root task */
   uint64_t seed;
 } run_state;
 
@@ -55,6 +58,7 @@ static int run_tasks(lua_State *L) {
   lua_rotate(L, 2, 2); /* the state, metatable, owners, function, arguments */
   rt->root = la_task_object_spawn(L, rt, lua_gettop(L) - 4, 2, 3, 2, NULL)->task;
   la_task_ref(rt->root);
+  if (s->sigint) la_interrupt_begin(s->reactor, rt->root);
   lua_pushnil(L);
   la_run_end end = la_executor_run(rt->ex, rt->root);
   uint64_t polls = rt->ex->polls - 1;
@@ -67,6 +71,7 @@ static int run_tasks(lua_State *L) {
     la_push_dump(L, rt);
     lua_replace(L, -2);
   }
+  la_interrupt_pause(s->reactor);
   la_task_unref(rt->root);
   rt->ending = true;
   cancel_all(rt->ex);
@@ -78,6 +83,7 @@ static int run_tasks(lua_State *L) {
 static void end_run(run_state *s) {
   if (s->entered) la_future_objects_drop_all(&s->rt);
   if (s->reactor != NULL) la_reactor_free(s->reactor);
+  la_process_reap();
   s->reactor = NULL;
   if (s->entered) la_runtime_leave(&s->rt);
   s->entered = false;
@@ -91,9 +97,7 @@ static int run_gc(lua_State *L) {
 
 /* The seed of `options`, or of LUA_ASYNC_SEED in the environment; false: neither. */
 static bool find_seed(lua_State *L, bool options, uint64_t *seed) {
-  static const char *const names[] = {"seed", NULL};
   if (options) {
-    la_check_options(L, 1, names);
     if (lua_getfield(L, 1, "seed") != LUA_TNIL) {
       int is;
       *seed = (uint64_t)lua_tointegerx(L, -1, &is);
@@ -112,15 +116,19 @@ static bool find_seed(lua_State *L, bool options, uint64_t *seed) {
 }
 
 static int run(lua_State *L) {
+  static const char *const names[] = {"seed", "sigint", NULL};
   uint64_t seed = 0; /* a plain table before the function is options */
-  bool options = la_is_plain_table(L, 1), seeded = find_seed(L, options, &seed);
+  bool options = la_is_plain_table(L, 1);
+  if (options) la_check_options(L, 1, names);
+  bool seeded = find_seed(L, options, &seed);
+  bool sigint = !options || la_option_boolean(L, 1, "sigint", true);
   if (options) lua_remove(L, 1);
   la_push_callable(L, 1);
   if (la_runtime_of(L) != NULL)
     return luaL_error(L, "async.run inside of async.run: use async.spawn, or call the function");
   int n = lua_gettop(L);
   run_state *s = lua_newuserdatauv(L, sizeof *s, 0);
-  *s = (run_state){.seeded = seeded, .seed = seed};
+  *s = (run_state){.seeded = seeded, .seed = seed, .sigint = sigint};
   luaL_setmetatable(L, RUN_NAME);
   lua_insert(L, 1);
   lua_pushcfunction(L, run_tasks);

@@ -132,6 +132,8 @@ void la_stream_class_open(lua_State *L, const la_io_class *cls, lua_CFunction to
 
 static const la_io_class pipe_class = LA_STREAM_CLASS(LA_PIPE_NAME);
 
+la_io_object *la_pipe_new(lua_State *L) { return la_io_new(L, &pipe_class); }
+
 void la_pipe_push(lua_State *L, la_stream **s) { la_stream_push(L, &pipe_class, s); }
 
 static int pipe_tostring(lua_State *L) {

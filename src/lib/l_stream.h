@@ -28,6 +28,9 @@ void la_stream_push(lua_State *L, const la_io_class *cls, la_stream **s);
 /* Pushes a Pipe for a stream of la_pipe_kind, as above. */
 void la_pipe_push(lua_State *L, la_stream **s);
 
+/* Pushes a Pipe whose `self` is still to be set, to a reference that it takes over. */
+la_io_object *la_pipe_new(lua_State *L);
+
 /* Makes the metatable of a class with those methods, the ones of every stream, and close, flush,
 ** shutdown and fd. */
 void la_stream_class_open(lua_State *L, const la_io_class *cls, lua_CFunction to_string,

@@ -1,5 +1,5 @@
 /*
-** l_sync.h - what the objects of async.sync have in common.
+** l_sync.h - what the objects of async.sync, children and streams of signals have in common.
 **
 ** A userdata that begins with la_sync_object. Its class is told by a pointer to static
 ** storage, which no other userdata has in that place: a comparison where luaL_checkudata

@@ -11,9 +11,14 @@ static void count_handle(uv_handle_t *uv, void *arg) {
   if (uv->data != NULL && !uv_is_closing(uv)) ++*(size_t *)arg;
 }
 
-static size_t count_resources(const la_reactor *r) {
+/* How many there are of the kind of the first. */
+static size_t count_resources(const la_reactor *r, const char **name) {
   size_t n = 0;
-  for (const la_node *i = r->resources.head.next; i != &r->resources.head; i = i->next) n++;
+  for (const la_node *i = r->resources.head.next; i != &r->resources.head; i = i->next) {
+    const char *its = la_container(i, la_resource, node)->name;
+    if (n == 0 && its != NULL) *name = its;
+    if (its == *name) n++;
+  }
   return n;
 }
 
@@ -26,7 +31,8 @@ static int check_left(lua_State *L) {
   la_runtime *rt = la_rt;
   la_reactor *r = rt->reactor;
   size_t handles = 0;
-  size_t tasks = rt->ex->live_count - 1, files = count_resources(r);
+  const char *name = "";
+  size_t tasks = rt->ex->live_count - 1, resources = count_resources(r, &name);
   if (tasks > 0) {
     lua_pushliteral(L, "await or cancel what it starts\n");
     la_push_dump(L, rt);
@@ -35,7 +41,7 @@ static int check_left(lua_State *L) {
   }
   uv_walk(&r->loop, count_handle, &handles);
   if (handles > 0) return raise_left(L, handles, "open socket", "close it, or declare it <close>");
-  if (files > 0) return raise_left(L, files, "open file", "close it, or declare it <close>");
+  if (resources > 0) return raise_left(L, resources, name, "close it, or declare it <close>");
   size_t timers = la_timer_queue_count(&rt->ex->timers);
   if (timers > 0) return raise_left(L, timers, "timer", "a Future was begun, and not finished");
   return 0;
