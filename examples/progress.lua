@@ -10,7 +10,7 @@ local err = async.stderr
 
 -- Draws how much of `work.total` is done, ten times a second, until it is cancelled.
 local function bar(work)
-  local wipe <close> = setmetatable({}, { __close = function()
+  local _ <close> = setmetatable({}, { __close = function()
     async.shield(function() err:write("\r\27[K") end)
   end })
   for _ in async.time.interval(0.1) do

@@ -199,8 +199,14 @@ describe("SIGINT #process", function()
 
   it("wakes a run that waits for nothing but time", function()
     ok [[
-      os.execute("(while kill -0 " .. sys.pid() .. "; do kill -INT " .. sys.pid() .. " && exit; done) &")
-      local done, e = pcall(async.run, async.sleep, 100)
+      local begun = os.tmpname() -- while os.execute runs SIGINT is ignored
+      os.remove(begun)
+      os.execute("(until [ -e " .. begun .. " ]; do :; done; kill -INT " .. sys.pid() .. ") &")
+      local done, e = pcall(async.run, function()
+        io.open(begun, "w"):close()
+        async.sleep(100)
+      end)
+      os.remove(begun)
       assert(not done and async.is_cancelled(e))
       print "ok"
     ]]
