@@ -84,8 +84,11 @@ void la_fs_watch_take(la_fs_watch *w) {
 static uv_handle_t *uv_of(la_handle *h) { return (uv_handle_t *)&from_handle(h)->uv; }
 
 static void drop_events(la_fs_watch *w) {
-  for (la_node *n; (n = la_list_pop(&w->events)) != NULL;)
+  for (la_node *n = w->events.head.next, *next; n != &w->events.head; n = next) {
+    next = n->next;
     free(la_container(n, la_watch_event, node));
+  }
+  la_list_init(&w->events);
   w->kept = 0;
 }
 
