@@ -105,7 +105,9 @@ local function wall(command, field_of)
     return tonumber(capture("bash -c 'TIMEFORMAT=%R; time " .. command .. "' 2>&1")) * 1e3
   end
 end
-local function files(what, args, n) return wall("lua5.4 bench/files.lua lua_async " .. what .. " " .. args, n) end
+local function files(what, args, n)
+  return wall("lua5.4 bench/files.lua lua_async " .. what .. " " .. args, n)
+end
 local function plain(what, args, n) return wall("lua5.4 bench/files_floor.lua " .. what .. " " .. args, n) end
 local copied, lines = shm .. "/src " .. shm .. "/dst", shm .. "/lines 1000000"
 table.move({
