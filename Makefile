@@ -37,14 +37,14 @@ GC_SPECS := $(addprefix spec/,run_spec.lua cancel_spec.lua future_spec.lua corou
 
 # What no order of tasks may change.
 SEEDS       ?= 100
-SEED_SPECS  := $(filter-out $(addprefix spec/,$(addsuffix _spec.lua,cancel_each cancel_each_fs cancel_each_stream cancel_each_process examples limits model \
+SEED_SPECS  := $(filter-out $(addprefix spec/,$(addsuffix _spec.lua,cancel_each cancel_each_fs cancel_each_stream cancel_each_process cancel_each_tree examples fs_faults limits model \
                names seed state)),$(wildcard spec/*_spec.lua spec/regress/*_spec.lua))
 MODEL_SEEDS ?= 100000
 
 # Where threads meet. Each has a process of its own, since libtsan's shadow stack grows with
 # every coroutine that yields; limits_spec alone is more than it can follow.
 TSAN_SPECS := $(addprefix spec/,$(addsuffix _spec.lua,cancel connection examples file fs future net run signal state stream \
-              stream_write task time sync_channel)) $(wildcard spec/regress/*_spec.lua)
+              stream_write task time sync_channel file_sequence fs_path fs_tree fs_watch)) $(wildcard spec/regress/*_spec.lua)
 
 .PHONY: all build examples run test core-test lua-test lint asan tsan valgrind torture seeds model bench install clean help
 all: build examples

@@ -1,10 +1,16 @@
--- files: lua5.4 files.lua lua_async fsread DIR N
+-- files: lua5.4 files.lua lua_async WHAT…
+-- fsread DIR N | fscopy SRC DST | fslines PATH N | fsreadlines PATH N | fscp SRC DST
 local async = require "lua_async"
 local common = require "common"
 common.clock = async.now
+local fs = async.fs
 
-local function read_small(dir, n)
-  local read_file, bytes, done, next_i = async.fs.read_file, 0, 0, 0
+local PIECE = 65536
+local work = {}
+
+function work.fsread(dir, n)
+  n = tonumber(n)
+  local read_file, bytes, done, next_i = fs.read_file, 0, 0, 0
   local function worker()
     while next_i < n do
       local path = dir .. "/f" .. next_i
@@ -22,6 +28,55 @@ local function read_small(dir, n)
   common.report("w8_read_small", "lua_async", n, w, c)
 end
 
+function work.fscopy(src, dst)
+  local total, stop = 0, common.start()
+  local i, o = assert(fs.open(src, "rb")), assert(fs.open(dst, "wb"))
+  while true do
+    local d = i:read(PIECE)
+    if not d then break end
+    assert(o:write(d))
+    total = total + #d
+  end
+  i:close()
+  assert(o:close())
+  local w, c = stop()
+  assert(total % PIECE == 0)
+  common.report("w8_copy", "lua_async", total // PIECE, w, c)
+end
+
+function work.fslines(path, n)
+  n = tonumber(n)
+  local stop = common.start()
+  local o = assert(fs.open(path, "wb"))
+  for i = 1, n do o:write("line ", i, "\n") end
+  assert(o:close())
+  local w, c = stop()
+  common.report("w8_lines", "lua_async", n, w, c)
+end
+
+-- Of a file that fslines has written.
+function work.fsreadlines(path, n)
+  n = tonumber(n)
+  local bytes, count, stop = 0, 0, common.start()
+  local i = assert(fs.open(path, "rb"))
+  for line in i:lines() do
+    bytes = bytes + #line + 1
+    count = count + 1
+  end
+  local w, c = stop()
+  assert(count == n and bytes == i:stat().size, "short")
+  i:close()
+  common.report("read_lines", "lua_async", n, w, c)
+end
+
+-- The system's own copy.
+function work.fscp(src, dst)
+  local stop = common.start()
+  assert(fs.copy(src, dst))
+  local w, c = stop()
+  common.report("fs_copy", "lua_async", 1, w, c)
+end
+
 async.run(function()
-  if arg[2] == "fsread" then read_small(arg[3], tonumber(arg[4])) end
+  if work[arg[2]] then work[arg[2]](arg[3], arg[4]) end
 end)

@@ -95,6 +95,28 @@ local rows = {
   row("start, run nothing, end", "ms", 1.3, startup("bench/startup.lua"), startup('-e ""')),
 }
 
+-- Files: wall time for one, on memory; a file of 256 MiB, a million lines.
+local shm = capture("mktemp -d /dev/shm/lua_async.XXXXXX"):match("%S+")
+capture("head -c 268435456 /dev/urandom >" .. shm .. "/src")
+local function wall(command, field_of)
+  return function()
+    os.remove(shm .. "/dst")
+    if field_of then return tonumber(capture(command):match('"seconds":([%d.]+)')) * 1e9 / field_of end
+    return tonumber(capture("bash -c 'TIMEFORMAT=%R; time " .. command .. "' 2>&1")) * 1e3
+  end
+end
+local function files(what, args, n)
+  return wall("lua5.4 bench/files.lua lua_async " .. what .. " " .. args, n)
+end
+local function plain(what, args, n) return wall("lua5.4 bench/files_floor.lua " .. what .. " " .. args, n) end
+local copied, lines = shm .. "/src " .. shm .. "/dst", shm .. "/lines 1000000"
+table.move({
+  row("fs.copy of 256 MiB; cp", "ms", 1.1, files("fscp", copied, 1e6), wall("cp " .. copied)),
+  row("read and write 64 KiB; io", "us", 2, files("fscopy", copied, 4096e3), plain("fscopy", copied, 4096e3)),
+  row("write a line; io", "ns", 1, files("fslines", lines, 1e6), plain("fslines", lines, 1e6)),
+  row("read a line; io", "ns", 1, files("fsreadlines", lines, 1e6), plain("fsreadlines", lines, 1e6)),
+}, 1, 4, #rows + 1, rows)
+
 local function median(t)
   table.sort(t)
   return t[(#t + 1) // 2]
@@ -113,3 +135,4 @@ for _, r in ipairs(rows) do
   print(line:format(r.work, figure(base), figure(ours), ("%.2f"):format(median(ratio)),
     r.reach and ("%.2f"):format(r.reach) or ""))
 end
+os.execute("rm -rf " .. shm)

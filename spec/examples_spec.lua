@@ -204,6 +204,59 @@ a worker died of SIGKILL: it is replaced
   end)
 end)
 
+describe("the file examples #process", function()
+  local support = require "spec.support"
+  local dir
+  before_each(function() dir = support.folder() end)
+  after_each(support.clean)
+
+  local function put(name, text, mode)
+    local f <close> = assert(io.open(dir .. "/" .. name, mode or "wb"))
+    f:write(text)
+  end
+
+  it("grep finds lines in all files of a tree", function()
+    assert(os.execute("mkdir -p " .. dir .. "/a/b " .. dir .. "/.hidden"))
+    put("one", "nothing\na needle\n")
+    put("a/b/two", "needles\nand needles without an end")
+    put("a/binary", "needle \0 needle")
+    put(".hidden/three", "needle")
+    for i = 1, 100 do put("a/b/" .. i, "hay " .. i) end
+    local out, status = example("grep", "needles?$", dir)
+    assert.equal(0, status)
+    local lines = {}
+    for line in out:gmatch("[^\n]+") do lines[#lines + 1] = line end
+    table.sort(lines)
+    assert.same({ dir .. "/a/b/two:1:needles", dir .. "/one:2:a needle" }, lines)
+    out, status = example("grep", "hay 77", dir, "/no/such/folder")
+    assert.matches(dir:gsub("%p", "%%%0") .. "/a/b/77:1:hay 77\n", out)
+    assert.matches("walk /no/such/folder: no such file or directory %(ENOENT%)\n", out)
+    assert.equal(2, status)
+    assert.equal(1, select(2, example("grep", "haystack", dir)))
+  end)
+
+  it("tail follows a file through rotation and truncation", function()
+    put("log", "old\n")
+    local p = assert(io.popen(command("tail", dir .. "/log", 6) .. " 2>&1"))
+    assert.equal("following " .. dir .. "/log", p:read("l"))
+    put("other", "not this\n")
+    put("log", "one\ntw", "ab")
+    assert.equal("one", p:read("l"))
+    put("log", "o\n", "ab")
+    assert.equal("two", p:read("l"))
+    put("log", "three\n", "ab")
+    assert(os.rename(dir .. "/log", dir .. "/log.1")) -- maybe before it was read
+    put("log.1", "four\n", "ab")
+    put("log", "five\n")
+    assert.equal("three", p:read("l"))
+    assert.equal("four", p:read("l"))
+    assert.equal("five", p:read("l"))
+    put("log", "6\n") -- emptied, and shorter
+    assert.equal("6", p:read("l"))
+    assert.equal("", ended(p))
+  end)
+end)
+
 describe("the chat server #process", function()
   local function join(port, name)
     local conn = assert(async.net.connect("127.0.0.1", port))

@@ -102,6 +102,8 @@ local function public_names()
     local file <close> = assert(async.fs.open("LICENSE"))
     add_methods(set, "File", file)
     add_fields(set, "Stat", file:stat())
+    add_methods(set, "Walk", (assert(async.fs.walk("spec"))))
+    add_methods(set, "FileWatch", (assert(async.fs.watch("spec"))))
     add_fields(set, "Error", select(2, async.fs.stat("/no/such/file")))
     add_fields(set, "Error", select(2, async.net.connect("127.0.0.1", 1)))
     add_fields(set, "Error", select(2, file:write("x"))) -- not open for writing
@@ -160,7 +162,7 @@ end
 local receivers = {
   task = { "Task" }, fut = { "Future" }, cx = { "Context" }, waker = { "Waker" },
   listener = { "Listener" }, conn = { "Connection" }, file = { "File" },
-  scope = { "Scope" }, interval = { "Interval" },
+  scope = { "Scope" }, interval = { "Interval" }, walk = { "Walk" }, watch = { "FileWatch" },
   unix = { "UnixConnection" }, stdio = { "StandardStream" },
   stream = { "Connection", "File", "UnixConnection", "StandardStream" }, stat = { "Stat" }, err = { "Error" },
   tx = { "Sender" }, rx = { "Receiver" }, oneshot_tx = { "OneshotSender" },
@@ -243,6 +245,9 @@ describe("an option", function()
     SpawnOptions = function(o) async.process.spawn(with_command(o)) end,
     OutputOptions = function(o) async.process.output(with_command(o)) end,
     KillOptions = function(o) spawned():kill("SIGKILL", o) end,
+    RemoveOptions = function(o) async.fs.remove("/no/such/file", o) end,
+    CopyOptions = function(o) async.fs.copy("/no/such/file", "/no/such/file", o) end,
+    WalkOptions = function(o) async.fs.walk("/no/such/file", o) end,
     MkdirOptions = function(o) async.fs.mkdir("/no/such/file", o) end,
   }
 
@@ -261,7 +266,7 @@ describe("an option", function()
         end
       end
     end)
-    assert.equal(34, count)
+    assert.equal(39, count)
   end)
 
   it("that is unknown raises", function()

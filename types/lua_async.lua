@@ -912,6 +912,17 @@ async.fs = {}
 ---@field append? boolean
 ---@field mode? integer permissions of a new file, default 0666 less the umask
 
+---@class lua_async.RemoveOptions
+---@field recursive? boolean a folder with all that is in it, following no link
+
+---@class lua_async.CopyOptions
+---@field exclusive? boolean what is there already is "EEXIST"
+
+---@class lua_async.WalkOptions
+---@field max_depth? integer what is in the root has 1
+---@field follow? boolean goes into links to folders
+---@field order? "pre" | "post" a folder before ("pre", the default) or after what is in it
+
 ---@class lua_async.MkdirOptions
 ---@field parents? boolean makes those that are missing
 ---@field mode? integer default 0777 less the umask
@@ -964,11 +975,12 @@ function async.fs.dir(path) end
 ---@return lua_async.Error?
 function async.fs.mkdir(path, options) end
 
----Waits; removes a file, a link, or an empty directory.
+---Waits; removes a file, a link, an empty directory, or a tree.
 ---@param path string
+---@param options? lua_async.RemoveOptions
 ---@return true?
 ---@return lua_async.Error?
-function async.fs.remove(path) end
+function async.fs.remove(path, options) end
 
 ---Waits; replaces what is at `to`.
 ---@param from string
@@ -976,6 +988,114 @@ function async.fs.remove(path) end
 ---@return true?
 ---@return lua_async.Error?
 function async.fs.rename(from, to) end
+
+---Waits; content and permissions of a regular file.
+---@param from string
+---@param to string
+---@param options? lua_async.CopyOptions
+---@return true?
+---@return lua_async.Error?
+function async.fs.copy(from, to, options) end
+
+---Waits; `path` becomes a symbolic link to `to`.
+---@param to string
+---@param path string
+---@return true?
+---@return lua_async.Error?
+function async.fs.symlink(to, path) end
+
+---Waits; `path` becomes another name of the file at `from`.
+---@param from string
+---@param path string
+---@return true?
+---@return lua_async.Error?
+function async.fs.link(from, path) end
+
+---Waits; what a symbolic link says.
+---@param path string
+---@return string?
+---@return lua_async.Error?
+function async.fs.readlink(path) end
+
+---Waits; the absolute path without links, `.` and `..`.
+---@param path string
+---@return string?
+---@return lua_async.Error?
+function async.fs.realpath(path) end
+
+---Waits.
+---@param path string
+---@param mode integer
+---@return true?
+---@return lua_async.Error?
+function async.fs.chmod(path, mode) end
+
+---Waits; nil leaves an owner as it is.
+---@param path string
+---@param uid? integer
+---@param gid? integer
+---@return true?
+---@return lua_async.Error?
+function async.fs.chown(path, uid, gid) end
+
+---Waits; of a symbolic link itself.
+---@param path string
+---@param uid? integer
+---@param gid? integer
+---@return true?
+---@return lua_async.Error?
+function async.fs.lchown(path, uid, gid) end
+
+---Waits; seconds since 1970, nil is now.
+---@param path string
+---@param atime? number
+---@param mtime? number
+---@return true?
+---@return lua_async.Error?
+function async.fs.utime(path, atime, mtime) end
+
+---Waits; the path of a new folder.
+---@param template? string ends with XXXXXX, or gets it
+---@return string?
+---@return lua_async.Error?
+function async.fs.mkdtemp(template) end
+
+---Waits; a new file, open, and its path.
+---@param template? string ends with XXXXXX, or gets it
+---@return lua_async.File?
+---@return string|lua_async.Error path
+function async.fs.mkstemp(template) end
+
+---@class lua_async.Walk
+---@overload fun(): string?, (lua_async.FileType|lua_async.Error)?, lua_async.Error?
+local Walk = {}
+
+---Waits; an iterator over everything below a folder: path, type, and an error for a folder that
+---cannot be read.
+---@param path string
+---@param options? lua_async.WalkOptions
+---@return lua_async.Walk?
+---@return lua_async.Error?
+function async.fs.walk(path, options) end
+
+---Passes over what is in the folder that came last.
+function Walk:skip() end
+
+---@return true
+function Walk:close() end
+
+---@class lua_async.FileWatch
+---@overload fun(): { path: string, kind: "change"|"rename"|"overflow" }?, lua_async.Error?
+local FileWatch = {}
+
+---An iterator over the changes of a file, or of the entries of a folder.
+---@param path string
+---@return lua_async.FileWatch?
+---@return lua_async.Error?
+function async.fs.watch(path) end
+
+---@return true
+function FileWatch:close() end
 
 ---@class lua_async.File: lua_async.Stream
 local File = {}
@@ -1010,6 +1130,11 @@ function File:write_at(offset, data) end
 ---@return lua_async.File?
 ---@return lua_async.Error?
 function File:sync() end
+
+---The same without what is not needed to read it: times.
+---@return lua_async.File?
+---@return lua_async.Error?
+function File:datasync() end
 
 ---Waits.
 ---@param size? integer default 0

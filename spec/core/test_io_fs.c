@@ -154,15 +154,15 @@ static void folders_and_names(void **state) {
   put(at("a/f"), "x", 1);
   assert_int_equal(done(&la_fs_mkdir_new(R, at("a/f/g"), 0777, true)->work), UV_ENOTDIR);
   assert_int_equal(done(&la_fs_mkdir_new(R, at("a/f"), 0777, true)->work), UV_EEXIST);
-  assert_int_equal(done(&la_fs_remove_new(R, at("a/b"))->work), UV_ENOTEMPTY);
-  assert_int_equal(done(&la_fs_remove_new(R, at("a/b/c"))->work), 0);
+  assert_int_equal(done(&la_fs_remove_new(R, at("a/b"), false)->work), UV_ENOTEMPTY);
+  assert_int_equal(done(&la_fs_remove_new(R, at("a/b/c"), false)->work), 0);
   assert_int_equal(done(&la_fs_rename_new(R, at("a/f"), at("a/g"))->work), 0);
   la_fs_stat *op = la_fs_stat_new(R, at("a/g"), true);
   run(R, &op->work.op.base);
   assert_int_equal(op->work.op.result, 0);
   assert_int_equal(op->st.st_size, 1);
   la_future_drop(&op->work.op.base);
-  assert_int_equal(done(&la_fs_remove_new(R, at("a/g"))->work), 0);
+  assert_int_equal(done(&la_fs_remove_new(R, at("a/g"), false)->work), 0);
   assert_int_equal(done(&la_fs_stat_new(R, at("a/g"), false)->work), UV_ENOENT);
 }
 

@@ -3,6 +3,7 @@
 --
 -- A case is a table:
 --   world(w)        makes what the operation works on, in the table w; w.own(x) closes x after
+--   first(w)        opens what stays open to the end of the run
 --   op(w)           the operation; what it returns is the result
 --   turn(w, i)      what goes on beside it in turn i: a peer that sends, time that passes
 --   want            the result of an operation that is not cut short: a list
@@ -32,6 +33,7 @@ local function attempt(case, how, k)
     local conn, fd = support.with_peer() -- the first accept of a run opens a descriptor in reserve
     conn:close()
     sys.close(fd)
+    if case.first then case.first(w) end
     local before = sys.fds()
     if case.world then case.world(w) end
     local t = async.spawn(function()

@@ -107,6 +107,7 @@ void la_reactor_free(la_reactor *r) {
   r->ex = NULL;
   close_loop(r);
   while (r->buffers_free > 0) free(r->buffers[--r->buffers_free]);
+  while (r->blocks_free > 0) free(r->kept[--r->blocks_free]);
   la_guard_sigpipe(-1);
   la_reactor_unref(r);
 }
@@ -127,4 +128,20 @@ void la_buffer_give(la_reactor *r, char *buffer) {
     r->buffers[r->buffers_free++] = buffer;
   else
     free(buffer);
+}
+
+char *la_block_take(la_reactor *r) {
+  if (r->blocks_free > 0) return r->kept[--r->blocks_free];
+  char *block = r->blocks < LA_BLOCKS_MAX ? malloc(LA_BLOCK_SIZE) : NULL;
+  if (block != NULL) r->blocks++;
+  return block;
+}
+
+void la_block_give(la_reactor *r, char *block) {
+  if (!r->closed && r->blocks_free < LA_BLOCKS_KEPT) {
+    r->kept[r->blocks_free++] = block;
+    return;
+  }
+  free(block);
+  r->blocks--;
 }

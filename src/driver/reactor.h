@@ -22,6 +22,17 @@
 ** last one returned is still in the cache. */
 enum { LA_BUFFER_SIZE = 65536, LA_BUFFERS_KEPT = 16 };
 
+/* Blocks, for files that are read or written in sequence: so few that no number of files
+** fills the memory. In front of its data a block has room for what was left over from the one
+** before it. */
+enum {
+  LA_BLOCK_DATA = 1 << 19,
+  LA_BLOCK_HEAD = 4096,
+  LA_BLOCK_SIZE = LA_BLOCK_HEAD + LA_BLOCK_DATA,
+  LA_BLOCKS_MAX = 32,
+  LA_BLOCKS_KEPT = 4
+};
+
 /* Something that is no la_handle and has to end with the loop: an open file. Its owner
 ** puts it into the reactor's list, and takes it out again unless it has been ended. */
 typedef struct la_resource la_resource;
@@ -41,10 +52,12 @@ typedef struct la_reactor {
   unsigned refs;
   la_list resources;
   unsigned buffers_free;
-  bool closed;      /* the loop is gone: only memory may be given back */
-  bool interrupted; /* a SIGINT has cancelled the root task: see interrupt.h */
-  la_task *root;    /* whom it cancels; NULL: nobody */
+  unsigned blocks, blocks_free; /* that there are, and those of them that are kept */
+  bool closed;                  /* the loop is gone: only memory may be given back */
+  bool interrupted;             /* a SIGINT has cancelled the root task: see interrupt.h */
+  la_task *root;                /* whom it cancels; NULL: nobody */
   char *buffers[LA_BUFFERS_KEPT];
+  char *kept[LA_BLOCKS_KEPT];
 } la_reactor;
 
 /* Makes the loop and the executor on it. A negative errno: UV_ENOMEM, UV_EMFILE, …;
@@ -64,5 +77,10 @@ void la_reactor_unref(la_reactor *r);
 /* A buffer of LA_BUFFER_SIZE, NULL when there is no memory. */
 char *la_buffer_take(la_reactor *r);
 void la_buffer_give(la_reactor *r, char *buffer);
+
+/* A block of LA_BLOCK_SIZE, NULL when there is no memory or LA_BLOCKS_MAX are in use: then
+** a buffer serves. */
+char *la_block_take(la_reactor *r);
+void la_block_give(la_reactor *r, char *block);
 
 #endif

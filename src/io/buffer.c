@@ -6,13 +6,15 @@
 /* Below this, what stays behind is not worth moving. */
 enum { SMALL = 4096 };
 
-/* Blocks of our own never have just this size. */
-static bool pooled(const la_rbuf *b) { return b->cap == LA_BUFFER_SIZE; }
+/* Memory of our own never has just these sizes. */
+static bool pooled(size_t cap) { return cap == LA_BUFFER_SIZE || cap == LA_BLOCK_SIZE; }
 
 static void release(la_rbuf *b, la_reactor *r) {
   if (b->data == NULL) return;
-  if (pooled(b))
+  if (b->cap == LA_BUFFER_SIZE)
     la_buffer_give(r, b->data);
+  else if (b->cap == LA_BLOCK_SIZE)
+    la_block_give(r, b->data);
   else
     free(b->data);
   *b = (la_rbuf){0};
@@ -43,7 +45,7 @@ int la_rbuf_grow(la_rbuf *b, la_reactor *r, size_t want) {
   }
   if (len > SIZE_MAX / 4) return UV_ENOMEM;
   size_t cap = len + need <= LA_BUFFER_SIZE ? LA_BUFFER_SIZE : LA_BUFFER_SIZE * 2;
-  while (cap < len + need) cap *= 2;
+  while (cap < len + need || cap == LA_BLOCK_SIZE) cap *= 2;
   return move(b, r, cap) ? 0 : UV_ENOMEM;
 }
 
@@ -51,13 +53,15 @@ void la_rbuf_settle(la_rbuf *b, la_reactor *r) {
   size_t len = la_rbuf_len(b);
   if (len == 0)
     release(b, r);
-  else if (b->cap > SMALL && len < b->cap / 4 && len != LA_BUFFER_SIZE)
+  else if (b->cap > SMALL && b->cap != LA_BLOCK_SIZE && len < b->cap / 4 && !pooled(len))
     move(b, r, len);
 }
 
-void la_rbuf_adopt(la_rbuf *b, la_reactor *r, char *buffer, size_t n) {
+void la_rbuf_adopt(la_rbuf *b, la_reactor *r, char *buffer, size_t cap, size_t start, size_t n) {
+  size_t len = la_rbuf_len(b);
+  if (len > 0) memcpy(buffer + start - len, la_rbuf_bytes(b), len);
   release(b, r);
-  *b = (la_rbuf){.data = buffer, .end = n, .cap = LA_BUFFER_SIZE};
+  *b = (la_rbuf){.data = buffer, .start = start - len, .end = start + n, .cap = cap};
 }
 
 void la_rbuf_clear(la_rbuf *b, la_reactor *r) {

@@ -3,8 +3,9 @@
 **
 ** Empty most of the time, and then without memory. While reading it holds a buffer of
 ** the reactor's (LA_BUFFER_SIZE), given back as soon as it is empty; what little stays
-** behind moves to a small block of its own, so that ten thousand connections with half
-** a line each do not hold ten thousand buffers. Bytes are only ever added at the end
+** behind moves to memory of its own, so that ten thousand connections with half
+** a line each do not hold ten thousand buffers; only a block, of which there are few, it
+** keeps until that is empty. Bytes are only ever added at the end
 ** and taken at the start; a failed allocation loses none.
 */
 #ifndef LA_IO_BUFFER_H
@@ -36,8 +37,9 @@ static inline void la_rbuf_taken(la_rbuf *b, size_t n) { b->start += n; }
 /* Gives memory up that the bytes do not need. Cannot fail. */
 void la_rbuf_settle(la_rbuf *b, la_reactor *r);
 
-/* Lets an empty one adopt a buffer of the reactor's with n bytes in it. */
-void la_rbuf_adopt(la_rbuf *b, la_reactor *r, char *buffer, size_t n);
+/* Adopts a buffer or block of the reactor's (`cap` says which) with n bytes at `start`: what it
+** had goes before them, and has to have room there. */
+void la_rbuf_adopt(la_rbuf *b, la_reactor *r, char *buffer, size_t cap, size_t start, size_t n);
 
 /* Drops all bytes and the memory. */
 void la_rbuf_clear(la_rbuf *b, la_reactor *r);

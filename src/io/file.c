@@ -45,13 +45,30 @@ int la_file_fd(const la_file *f) {
 
 la_reader *la_file_reader(la_file *f) { return &f->reader; }
 
-static void give(la_file *f, char **buffer) {
-  if (*buffer != NULL) la_buffer_give(f->reactor, *buffer);
+/* A block, after a number of buffers in `sequence` and where there is one; or a buffer. */
+static char *take(la_file *f, unsigned sequence, bool *is_block) {
+  char *block = sequence >= LA_FILE_SEQUENCE ? la_block_take(f->reactor) : NULL;
+  *is_block = block != NULL;
+  return block != NULL ? block : la_buffer_take(f->reactor);
+}
+
+static size_t size_of(bool block) { return block ? LA_BLOCK_DATA : LA_BUFFER_SIZE; }
+static size_t head_of(bool block) { return block ? LA_BLOCK_HEAD : 0; }
+
+static void give(la_file *f, char **buffer, bool block) {
+  if (*buffer != NULL && block)
+    la_block_give(f->reactor, *buffer);
+  else if (*buffer != NULL)
+    la_buffer_give(f->reactor, *buffer);
   *buffer = NULL;
 }
 
+static void one_more(unsigned char *sequence) {
+  if (*sequence < LA_FILE_SEQUENCE) ++*sequence;
+}
+
 static void forget_ahead(la_file *f) {
-  give(f, &f->ahead);
+  give(f, &f->ahead, f->ahead_block);
   f->ahead_len = 0;
 }
 
@@ -61,7 +78,7 @@ static void free_if_over(la_file *f) {
   if (la_node_linked(&f->resource.node)) la_node_unlink(&f->resource.node);
   la_reader_clear(&f->reader);
   forget_ahead(f);
-  give(f, &f->out);
+  give(f, &f->out, f->out_block);
   la_waiter_clear(&f->reading.waiter, r);
   la_waiter_clear(&f->writing.waiter, r);
   free(f);
@@ -107,12 +124,17 @@ void la_file_leave(la_file *f, la_file_turn *t) {
 /* ---- the job's end ----------------------------------------------------------------*/
 
 static void read_ended(la_file *f, ssize_t n) {
+  f->flags &= ~LA_FILE_MORE;
   if (n > 0) {
+    if ((size_t)n == f->job.len) f->flags |= LA_FILE_MORE;
+    one_more(&f->reads);
     f->ahead = f->job.buf;
+    f->ahead_block = f->job.block;
+    f->ahead_at = head_of(f->job.block);
     f->ahead_len = (size_t)n;
     f->position += n;
   } else {
-    give(f, &f->job.buf);
+    give(f, &f->job.buf, f->job.block);
     if (f->flags & LA_FILE_READ_DROPPED) return;
     f->read_result = (int)n;
     f->flags |= LA_FILE_READ_ENDED;
@@ -120,13 +142,13 @@ static void read_ended(la_file *f, ssize_t n) {
 }
 
 static void write_ended(la_file *f, ssize_t status) {
-  give(f, &f->job.buf);
+  give(f, &f->job.buf, f->job.block);
   f->position = f->job.at;
   if (status < 0) f->write_error = (int)status;
 }
 
 static void close_ended(la_file *f, ssize_t status) {
-  give(f, &f->job.buf);
+  give(f, &f->job.buf, f->job.block);
   f->fd = -1;
   if (la_node_linked(&f->resource.node)) la_node_unlink(&f->resource.node);
   f->close_status = f->write_error != 0 ? f->write_error : (int)status;
@@ -183,6 +205,7 @@ int la_file_start(la_file *f, la_job_kind kind) {
 
 static void hand_out_over(la_file *f) {
   f->job.buf = f->out;
+  f->job.block = f->out_block;
   f->job.len = f->out_len;
   f->job.at = f->position;
   f->out = NULL;
@@ -237,6 +260,7 @@ void la_file_unread(la_file *f) {
   la_reader_clear(&f->reader);
   forget_ahead(f);
   f->flags &= ~LA_FILE_READ_ENDED;
+  f->reads = 0;
 }
 
 static void reader_forget(la_reader *rd) {
@@ -250,8 +274,9 @@ static void reader_forget(la_reader *rd) {
 static ssize_t absorb(la_file *f) {
   la_rbuf *b = &f->reader.buf;
   size_t n = f->ahead_len;
-  if (la_rbuf_len(b) == 0) {
-    la_rbuf_adopt(b, f->reactor, f->ahead, n);
+  if (la_rbuf_len(b) <= f->ahead_at) {
+    la_rbuf_adopt(b, f->reactor, f->ahead, f->ahead_block ? LA_BLOCK_SIZE : LA_BUFFER_SIZE,
+                  f->ahead_at, n);
     f->ahead = NULL;
     f->ahead_len = 0;
     return (ssize_t)n;
@@ -259,13 +284,11 @@ static ssize_t absorb(la_file *f) {
   int err = la_rbuf_grow(b, f->reactor, n);
   if (err != 0) return err;
   if (n > la_rbuf_room(b)) n = la_rbuf_room(b);
-  memcpy(b->data + b->end, f->ahead, n);
+  memcpy(b->data + b->end, f->ahead + f->ahead_at, n);
   la_rbuf_added(b, n);
+  f->ahead_at += n;
   f->ahead_len -= n;
-  if (f->ahead_len == 0)
-    forget_ahead(f);
-  else
-    memmove(f->ahead, f->ahead + n, f->ahead_len);
+  if (f->ahead_len == 0) forget_ahead(f);
   return (ssize_t)n;
 }
 
@@ -292,13 +315,22 @@ static ssize_t read_cached(la_file *f, size_t want) {
 }
 
 static int start_read(la_file *f) {
-  f->job.buf = la_buffer_take(f->reactor);
+  bool seeks = (f->flags & LA_FILE_SEEKS) != 0;
+  f->job.buf = take(f, seeks ? f->reads : 0, &f->job.block);
   if (f->job.buf == NULL) return UV_ENOMEM;
-  f->job.len = LA_BUFFER_SIZE;
+  f->job.len = size_of(f->job.block);
   f->job.at = f->position;
   int err = la_file_start(f, LA_JOB_READ);
-  if (err != 0) give(f, &f->job.buf);
+  if (err != 0) give(f, &f->job.buf, f->job.block);
   return err;
+}
+
+/* The next block, which nobody waits for yet. A failure is left to who comes for it. */
+static void read_ahead(la_file *f) {
+  if (f->reads < LA_FILE_SEQUENCE || !(f->flags & LA_FILE_MORE) || !(f->flags & LA_FILE_SEEKS))
+    return;
+  if (f->busy || f->ahead_len > 0 || !la_list_empty(&f->turns)) return;
+  if (start_read(f) == 0) f->flags |= LA_FILE_READ_DROPPED;
 }
 
 static la_poll reader_fill(la_reader *rd, la_context *cx, size_t want, ssize_t *n) {
@@ -324,6 +356,7 @@ static la_poll reader_fill(la_reader *rd, la_context *cx, size_t want, ssize_t *
     if (f->busy) return la_file_wait(f, &f->reading, cx);
   }
   la_file_leave(f, &f->reading);
+  read_ahead(f);
   return LA_READY;
 }
 
@@ -336,12 +369,12 @@ static int make_room(la_file *f) {
     if (f->busy && f->job.kind == LA_JOB_READ) return 1;
     if (unread) la_file_unread(f);
   }
-  if (f->out_len == LA_BUFFER_SIZE) {
+  if (f->out_len == size_of(f->out_block)) {
     if (f->busy) return 1;
     int err = la_file_start_write(f);
     if (err != 0) return err;
   }
-  if (f->out == NULL) f->out = la_buffer_take(f->reactor);
+  if (f->out == NULL) f->out = take(f, f->writes, &f->out_block);
   return f->out != NULL ? 0 : UV_ENOMEM;
 }
 
@@ -362,15 +395,30 @@ static la_poll file_write(void *self, la_context *cx, const char *data, size_t l
   la_file_leave(f, &f->writing);
   *n = wait;
   if (wait < 0) return LA_READY;
-  size_t room = LA_BUFFER_SIZE - f->out_len;
+  size_t room = size_of(f->out_block) - f->out_len;
   if (len > room) len = room;
   memcpy(f->out + f->out_len, data, len);
-  f->out_len += len;
+  la_file_wrote(f, len);
   *n = (ssize_t)len;
-  /* It goes its way; if it cannot, the next write says why. */
-  if ((f->out_len == LA_BUFFER_SIZE || (f->flags & LA_FILE_DIRECT)) && !f->busy)
-    la_file_start_write(f);
   return LA_READY;
+}
+
+/* While `out` has something in it, all that has to be done before a write was done. */
+char *la_file_room(void *self, size_t *size) {
+  const la_file *f = self;
+  if (!la_file_is_open(f) || f->write_error != 0 || f->out_len == 0) return NULL;
+  if (f->flags & LA_FILE_DIRECT) return NULL;
+  *size = size_of(f->out_block) - f->out_len;
+  return f->out + f->out_len;
+}
+
+/* A full one goes its way; if it cannot, the next write says why. */
+void la_file_wrote(void *self, size_t n) {
+  la_file *f = self;
+  f->out_len += n;
+  bool full = f->out_len == size_of(f->out_block);
+  if (full) one_more(&f->writes);
+  if ((full || (f->flags & LA_FILE_DIRECT)) && !f->busy) la_file_start_write(f);
 }
 
 static size_t file_forget(void *self) {

@@ -8,6 +8,10 @@
 ** the order in which they are first polled. Only the first of those that wait is woken, and
 ** those behind it wait until it has been polled again, or is dropped.
 **
+** Buffers have LA_BUFFER_SIZE; those of a file that goes on being read or written in sequence
+** LA_BLOCK_SIZE, while there are any (la_block_take), and the next block is then read while
+** the last one is being consumed.
+**
 ** A regular file keeps its position itself (pread, pwrite): reading and writing may follow
 ** each other freely. Others (terminals, FIFOs, devices) are read and written as they come,
 ** and a read that waits there occupies a thread of the pool, until the file is closed. A
@@ -34,6 +38,7 @@ typedef struct la_file_open {
   la_work work;  /* op.result: 0 or a negative errno */
   la_file *file; /* one reference; taken by setting it to NULL, else closed by the drop */
   int flags, mode;
+  bool temporary; /* a file that is not taken is removed, too */
   char path[];
 } la_file_open;
 
@@ -43,6 +48,10 @@ int la_file_mode(const char *mode);
 
 /* NULL: no memory. The future owns itself. UV_EISDIR for a directory. */
 la_file_open *la_file_open_new(la_reactor *r, const char *path, int flags, int mode);
+
+/* A new file for its owner alone, to be read and written; `path` ends with XXXXXX, and the
+** future's says then what came of it. */
+la_file_open *la_file_mkstemp_new(la_reactor *r, const char *path);
 
 /* ---- the file ---------------------------------------------------------------------*/
 
@@ -57,9 +66,15 @@ int la_file_fd(const la_file *f);
 /* Its reader; see reader.h. UV_EBADF when it was not opened for reading. */
 la_reader *la_file_reader(la_file *f);
 
-/* `self` is the la_file. Accepts into a buffer of LA_BUFFER_SIZE, and waits while that is
-** full; bytes accepted are written by flush, close, or when the buffer is full. */
+/* `self` is the la_file. Accepts into a buffer, and waits while that is full and the one
+** before is still being written; bytes accepted are written by flush, close, or when the
+** buffer is full. */
 extern const la_sink la_file_sink;
+
+/* Where up to *size bytes may be put at once, as if they had been written, if there is room
+** without waiting; NULL: use the sink. la_file_wrote says how many were put there. */
+char *la_file_room(void *self, size_t *size);
+void la_file_wrote(void *self, size_t n);
 
 /* A place among those that wait for what is under way, and the waker of who has it. */
 typedef struct la_file_turn {
@@ -71,6 +86,7 @@ typedef enum la_file_kind {
   LA_FILE_FLUSH,
   LA_FILE_SEEK,     /* whence, at -> at; flushes, and drops what was read ahead */
   LA_FILE_SYNC,     /* flush and fsync */
+  LA_FILE_DATASYNC, /* flush and fdatasync */
   LA_FILE_TRUNCATE, /* to `at` bytes */
   LA_FILE_STAT,
   LA_FILE_READ_AT,  /* len bytes at `at` or fewer at the end of the file -> data, done */

@@ -8,7 +8,8 @@
 #include "io/posix.h"
 
 static ssize_t job_read(la_file_job *j) {
-  if (j->flags & LA_FILE_SEEKS) return la_posix_pread_all(j->fd, j->buf, j->len, j->at);
+  char *to = j->block ? j->buf + LA_BLOCK_HEAD : j->buf;
+  if (j->flags & LA_FILE_SEEKS) return la_posix_pread_all(j->fd, to, j->len, j->at);
   int err = la_posix_wait_readable(j->fd, &j->work.unwanted);
   return err != 0 ? err : la_posix_read(j->fd, j->buf, j->len);
 }
@@ -73,8 +74,9 @@ static ssize_t run(la_work *work) {
   switch (j->kind) {
   case LA_JOB_READ: return job_read(j);
   case LA_JOB_WRITE: return job_write(j);
-  case LA_JOB_SYNC: return fsync(j->fd) == 0 ? 0 : la_posix_errno();
-  case LA_JOB_TRUNCATE: return ftruncate(j->fd, (off_t)j->at) == 0 ? 0 : la_posix_errno();
+  case LA_JOB_SYNC: return la_posix_sync(j->fd);
+  case LA_JOB_DATASYNC: return la_posix_datasync(j->fd);
+  case LA_JOB_TRUNCATE: return la_posix_truncate(j->fd, j->at);
   case LA_JOB_STAT: return job_stat(j);
   case LA_JOB_READ_AT: return job_read_at(j);
   case LA_JOB_WRITE_AT: return la_posix_pwrite_all(j->fd, j->buf, j->len, j->at, &j->done);

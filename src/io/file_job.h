@@ -16,9 +16,10 @@
 #include "io/file.h"
 
 typedef enum la_job_kind {
-  LA_JOB_READ,  /* up to len bytes -> buf */
+  LA_JOB_READ,  /* up to len bytes -> buf; in a block, behind its head */
   LA_JOB_WRITE, /* len bytes of buf */
   LA_JOB_SYNC,
+  LA_JOB_DATASYNC,
   LA_JOB_TRUNCATE,
   LA_JOB_STAT,    /* -> buf, a uv_stat_t */
   LA_JOB_READ_AT, /* up to len bytes -> buf, which it allocates */
@@ -38,8 +39,12 @@ enum {
   LA_FILE_READ_ENDED = 128,   /* read_result is there */
   LA_FILE_READ_DROPPED = 256, /* nobody wants the result of the READ that is under way */
   LA_FILE_NO_NOWAIT = 512,    /* this file cannot be read without waiting */
-  LA_FILE_DIRECT = 1024       /* what is accepted is written as soon as nothing else is */
+  LA_FILE_DIRECT = 1024,      /* what is accepted is written as soon as nothing else is */
+  LA_FILE_MORE = 2048         /* the last READ was full: there may be more behind it */
 };
+
+/* So many buffers in sequence, and the file is worth a block, and reading ahead. */
+enum { LA_FILE_SEQUENCE = 4 };
 
 typedef struct la_file_job {
   la_work work;
@@ -47,6 +52,7 @@ typedef struct la_file_job {
   int fd;
   int flags; /* la_file.flags when it began */
   char *buf;
+  bool block; /* READ, WRITE, CLOSE: buf is one, not a buffer */
   size_t len, done;
   int64_t at;     /* position; after a WRITE in append mode, where the file ends */
   la_file_op *op; /* whom it is for; NULL: nobody, or the file itself */
@@ -62,10 +68,12 @@ struct la_file {
   /* Of the next byte to be read from the file or of the first in `out`; what is in the
   ** reader's buffer and in `ahead` lies before it. */
   int64_t position;
-  char *ahead; /* of LA_BUFFER_SIZE */
-  size_t ahead_len;
-  char *out; /* of LA_BUFFER_SIZE: accepted, not yet being written */
+  char *ahead; /* a buffer, or a block */
+  size_t ahead_at, ahead_len;
+  char *out; /* the same: accepted, not yet being written */
   size_t out_len;
+  bool ahead_block, out_block;
+  unsigned char reads, writes; /* in sequence, up to LA_FILE_SEQUENCE */
   int read_result, write_error, close_status;
   la_file_turn reading, writing;
   la_list turns; /* of reading, writing and la_file_ops, in the order in which they came */

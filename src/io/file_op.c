@@ -75,6 +75,7 @@ static int begin(la_file *f, la_file_op *op) {
       return seek_to(f, op, op->whence == SEEK_CUR ? told(f) : 0);
     break;
   case LA_FILE_SYNC: err = start(f, op, LA_JOB_SYNC, 0); break;
+  case LA_FILE_DATASYNC: err = start(f, op, LA_JOB_DATASYNC, 0); break;
   case LA_FILE_TRUNCATE: err = start(f, op, LA_JOB_TRUNCATE, 0); break;
   case LA_FILE_STAT: err = start(f, op, LA_JOB_STAT, sizeof(uv_stat_t)); break;
   case LA_FILE_READ_AT:
@@ -117,7 +118,8 @@ static la_poll poll_close(la_file *f, la_file_op *op, la_context *cx) {
 }
 
 static bool reports_writes(const la_file_op *op) {
-  return op->kind == LA_FILE_FLUSH || op->kind == LA_FILE_SEEK || op->kind == LA_FILE_SYNC;
+  return op->kind == LA_FILE_FLUSH || op->kind == LA_FILE_SEEK || op->kind == LA_FILE_SYNC ||
+         op->kind == LA_FILE_DATASYNC;
 }
 
 static la_poll op_poll(la_future *future, la_context *cx) {
@@ -161,6 +163,7 @@ static const la_future_vtable vtables[] = {
     [LA_FILE_FLUSH] = {op_poll, op_drop, "flush", NULL},
     [LA_FILE_SEEK] = {op_poll, op_drop, "seek", NULL},
     [LA_FILE_SYNC] = {op_poll, op_drop, "sync", NULL},
+    [LA_FILE_DATASYNC] = {op_poll, op_drop, "datasync", NULL},
     [LA_FILE_TRUNCATE] = {op_poll, op_drop, "truncate", NULL},
     [LA_FILE_STAT] = {op_poll, op_drop, "stat", NULL},
     [LA_FILE_READ_AT] = {op_poll, op_drop, "read_at", NULL},

@@ -39,11 +39,17 @@ static int file_flags(int flags, mode_t mode) {
   return result;
 }
 
+static int open_temporary(la_file_open *op) {
+  int fd = mkostemp(op->path, O_CLOEXEC);
+  return fd >= 0 ? fd : la_posix_errno();
+}
+
 /* The file is nobody else's yet. */
 static ssize_t run(la_work *work) {
   la_file_open *op = la_container(work, la_file_open, work);
   struct stat st;
-  int fd = la_posix_open_patiently(op->path, op->flags, op->mode, &work->unwanted);
+  int fd = op->temporary ? open_temporary(op)
+                         : la_posix_open_patiently(op->path, op->flags, op->mode, &work->unwanted);
   if (fd < 0) return fd;
   int err = fstat(fd, &st) != 0 ? la_posix_errno() : S_ISDIR(st.st_mode) ? UV_EISDIR : 0;
   if (err != 0) {
@@ -59,7 +65,10 @@ static ssize_t run(la_work *work) {
 
 static void release(la_op *o) {
   la_file_open *op = la_container(o, la_file_open, work.op);
-  if (op->file != NULL) la_file_unref(op->file);
+  if (op->file != NULL) {
+    if (op->temporary && la_file_is_open(op->file)) unlink(op->path);
+    la_file_unref(op->file);
+  }
   free(op);
 }
 
@@ -77,6 +86,13 @@ la_file_open *la_file_open_new(la_reactor *r, const char *path, int flags, int m
   la_work_init(&op->work, &open_class, r);
   op->flags = flags;
   op->mode = mode;
+  op->temporary = false;
   memcpy(op->path, path, len);
+  return op;
+}
+
+la_file_open *la_file_mkstemp_new(la_reactor *r, const char *path) {
+  la_file_open *op = la_file_open_new(r, path, O_RDWR, 0600);
+  if (op != NULL) op->temporary = true;
   return op;
 }

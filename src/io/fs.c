@@ -39,7 +39,7 @@ la_fs_stat *la_fs_stat_new(la_reactor *r, const char *path, bool follow) {
 
 /* ---- dir --------------------------------------------------------------------------*/
 
-static char type_of(const struct dirent *e) {
+char la_fs_dirent_type(const struct dirent *e) {
 #ifdef DT_DIR
   switch (e->d_type) {
   case DT_REG: return 'f';
@@ -65,7 +65,7 @@ static int add_entry(la_fs_dir *op, size_t *cap, const struct dirent *e) {
     op->entries = entries;
     *cap = bigger;
   }
-  op->entries[op->bytes] = type_of(e);
+  op->entries[op->bytes] = la_fs_dirent_type(e);
   memcpy(op->entries + op->bytes + 1, e->d_name, len - 1);
   op->bytes += len;
   op->count++;
@@ -160,19 +160,26 @@ static ssize_t run_mkdir_parents(la_work *work) {
   return err == UV_EEXIST && is_folder(op->path) ? 0 : err;
 }
 
-static ssize_t run_remove(la_work *work) {
-  return remove(from_work(work)->path) == 0 ? 0 : la_posix_errno();
-}
-
 static ssize_t run_rename(la_work *work) {
   la_fs_change *op = from_work(work);
   return rename(op->path, op->to) == 0 ? 0 : la_posix_errno();
 }
 
+static ssize_t run_symlink(la_work *work) {
+  la_fs_change *op = from_work(work);
+  return symlink(op->path, op->to) == 0 ? 0 : la_posix_errno();
+}
+
+static ssize_t run_link(la_work *work) {
+  la_fs_change *op = from_work(work);
+  return link(op->path, op->to) == 0 ? 0 : la_posix_errno();
+}
+
+static const la_work_class symlink_class = {LA_WORK_OP("fs.symlink", release_change), run_symlink};
+static const la_work_class link_class = {LA_WORK_OP("fs.link", release_change), run_link};
 static const la_work_class mkdir_class = {LA_WORK_OP("fs.mkdir", release_change), run_mkdir};
 static const la_work_class parents_class = {LA_WORK_OP("fs.mkdir", release_change),
                                             run_mkdir_parents};
-static const la_work_class remove_class = {LA_WORK_OP("fs.remove", release_change), run_remove};
 static const la_work_class rename_class = {LA_WORK_OP("fs.rename", release_change), run_rename};
 
 static la_fs_change *new_change(la_reactor *r, const la_work_class *cls, const char *path,
@@ -193,10 +200,14 @@ la_fs_change *la_fs_mkdir_new(la_reactor *r, const char *path, int mode, bool pa
   return op;
 }
 
-la_fs_change *la_fs_remove_new(la_reactor *r, const char *path) {
-  return new_change(r, &remove_class, path, "");
-}
-
 la_fs_change *la_fs_rename_new(la_reactor *r, const char *from, const char *to) {
   return new_change(r, &rename_class, from, to);
+}
+
+la_fs_change *la_fs_symlink_new(la_reactor *r, const char *from, const char *to) {
+  return new_change(r, &symlink_class, from, to);
+}
+
+la_fs_change *la_fs_link_new(la_reactor *r, const char *from, const char *to) {
+  return new_change(r, &link_class, from, to);
 }

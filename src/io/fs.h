@@ -9,6 +9,8 @@
 #ifndef LA_IO_FS_H
 #define LA_IO_FS_H
 
+#include <time.h>
+
 #include "driver/work.h"
 
 typedef struct la_fs_read_file {
@@ -64,6 +66,9 @@ typedef struct la_fs_dir {
 
 la_fs_dir *la_fs_dir_new(la_reactor *r, const char *path);
 
+struct dirent;
+char la_fs_dirent_type(const struct dirent *e); /* as the folder says */
+
 /* The entry at *at (start with 0) of such entries, moving it on; NULL at the end. */
 const char *la_fs_dir_next(const char *entries, size_t bytes, size_t *at, char *type);
 
@@ -77,8 +82,70 @@ typedef struct la_fs_change {
 
 /* `parents`: makes those that are missing, and a directory that is there already is fine. */
 la_fs_change *la_fs_mkdir_new(la_reactor *r, const char *path, int mode, bool parents);
-/* A file, a link, or an empty directory. */
-la_fs_change *la_fs_remove_new(la_reactor *r, const char *path);
+
+/* A file, a link, or an empty directory. `recursive`: anything, with what is in it; a link is
+** removed, not followed, neither at the path's end nor below. UV_EINVAL for the root and for what
+** ends with "." or "..". Ends at the first thing that cannot be removed, or when it is dropped. */
+typedef struct la_fs_remove {
+  la_work work;
+  bool recursive;
+  char *failed; /* the path of what could not be removed; NULL: `path`, or no memory */
+  char path[];
+} la_fs_remove;
+
+la_fs_remove *la_fs_remove_new(la_reactor *r, const char *path, bool recursive);
+
 la_fs_change *la_fs_rename_new(la_reactor *r, const char *from, const char *to);
+/* `to` is the name that comes to be, `from` what it leads to (a symbolic link: any text). */
+la_fs_change *la_fs_symlink_new(la_reactor *r, const char *from, const char *to);
+la_fs_change *la_fs_link_new(la_reactor *r, const char *from, const char *to);
+
+/* What is known about a file, changed. */
+typedef struct la_fs_set {
+  la_work work;
+  unsigned mode, uid, gid;  /* a uid or gid of LA_FS_KEEP stays as it is */
+  struct timespec times[2]; /* of access, of change; tv_nsec UTIME_NOW: the time of the call */
+  char path[];
+} la_fs_set;
+
+#define LA_FS_KEEP ((unsigned)-1)
+
+/* The fields that matter are set by the caller before the first poll. All follow symbolic
+** links, but for lchown. */
+la_fs_set *la_fs_chmod_new(la_reactor *r, const char *path);
+la_fs_set *la_fs_chown_new(la_reactor *r, const char *path);
+la_fs_set *la_fs_lchown_new(la_reactor *r, const char *path);
+la_fs_set *la_fs_utime_new(la_reactor *r, const char *path);
+
+/* What gives a path. */
+typedef struct la_fs_text {
+  la_work work;
+  char *text; /* malloced, freed by the drop */
+  size_t len;
+  char path[];
+} la_fs_text;
+
+la_fs_text *la_fs_readlink_new(la_reactor *r, const char *path);
+la_fs_text *la_fs_realpath_new(la_reactor *r, const char *path);
+/* A new folder, for its owner alone; `path` ends with XXXXXX. One whose `text` was not taken
+** (by setting it to NULL) is removed by the drop. */
+la_fs_text *la_fs_mkdtemp_new(la_reactor *r, const char *path);
+
+typedef struct la_fs_copy {
+  la_work work;
+  bool exclusive;
+  bool about_to;  /* it is `to` that could not be opened, or must not be written */
+  const char *to; /* the second path, behind the first */
+  char path[];
+} la_fs_copy;
+
+/* The content of a regular file (UV_EINVAL for others, UV_EISDIR) and its permission bits, by
+** a clone of its blocks, or by copy_file_range(2), sendfile(2) or read and write, whichever the
+** file systems can do. Holes stay holes. `to` is created or replaced in place, through a
+** symbolic link too. UV_EINVAL when it is the same file, with nothing changed; `exclusive`:
+** UV_EEXIST when anything is there. A copy that fails after it began, or is dropped (it looks
+** every LA_FS_COPY_PIECE bytes), removes `to`; through a link it is left empty. */
+la_fs_copy *la_fs_copy_new(la_reactor *r, const char *from, const char *to, bool exclusive);
+enum { LA_FS_COPY_PIECE = 8 << 20 };
 
 #endif

@@ -132,12 +132,15 @@ static int open_folder_of(const char *path) {
 }
 
 /* Some file systems cannot sync folders. */
-static int sync_folder(int fd) { return fsync(fd) == 0 || errno == EINVAL ? 0 : la_posix_errno(); }
+static int sync_folder(int fd) {
+  int err = la_posix_sync(fd);
+  return err == UV_EINVAL ? 0 : err;
+}
 
 static int fill_temporary(la_fs_write_file *op, int fd, const struct stat *old) {
   int err = la_posix_write_all(fd, op->data, op->len, &op->done);
   if (err == 0 && old != NULL && fchmod(fd, old->st_mode & 07777) != 0) err = la_posix_errno();
-  if (err == 0 && fsync(fd) != 0) err = la_posix_errno();
+  if (err == 0) err = la_posix_sync(fd);
   int closed = la_posix_close(fd);
   return err != 0 ? err : closed;
 }

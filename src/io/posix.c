@@ -62,6 +62,27 @@ int la_posix_wait_readable(int fd, const atomic_bool *unwanted) {
 /* EINTR: on Linux the descriptor is closed none the less. */
 int la_posix_close(int fd) { return close(fd) == 0 || errno == EINTR ? 0 : la_posix_errno(); }
 
+int la_posix_sync(int fd) {
+  int n;
+  do n = fsync(fd);
+  while (n != 0 && errno == EINTR);
+  return n == 0 ? 0 : la_posix_errno();
+}
+
+int la_posix_datasync(int fd) {
+  int n;
+  do n = fdatasync(fd);
+  while (n != 0 && errno == EINTR);
+  return n == 0 ? 0 : la_posix_errno();
+}
+
+int la_posix_truncate(int fd, int64_t size) {
+  int n;
+  do n = ftruncate(fd, (off_t)size);
+  while (n != 0 && errno == EINTR);
+  return n == 0 ? 0 : la_posix_errno();
+}
+
 ssize_t la_posix_read(int fd, char *buf, size_t len) {
   ssize_t n;
   do n = read(fd, buf, clamp(len));

@@ -25,6 +25,10 @@ int la_posix_wait_readable(int fd, const atomic_bool *unwanted);
 
 int la_posix_close(int fd); /* the descriptor is gone, whatever is returned */
 
+int la_posix_sync(int fd);     /* fsync(2) */
+int la_posix_datasync(int fd); /* fdatasync(2) */
+int la_posix_truncate(int fd, int64_t size);
+
 /* The position is the descriptor's own; */
 ssize_t la_posix_read(int fd, char *buf, size_t len);
 int la_posix_write_all(int fd, const char *data, size_t len, size_t *done);

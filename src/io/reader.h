@@ -92,6 +92,12 @@ void la_reader_take(la_reader *rd);
 /* Takes the first n bytes of the span, which is shorter then. */
 void la_reader_take_some(la_reader *rd, size_t n);
 
+/* Takes n bytes off the buffer while no read is under way and nothing is kept. */
+static inline void la_reader_taken(la_reader *rd, size_t n) {
+  la_rbuf_taken(&rd->buf, n);
+  la_rbuf_settle(&rd->buf, rd->reactor);
+}
+
 /* Several reads as one, which takes the bytes of all or of none: la_reader_gather when each
 ** begins, la_reader_keep after it, instead of a take, and la_reader_take_kept at the end. When it
 *never comes to that,

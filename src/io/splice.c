@@ -66,7 +66,7 @@ la_poll la_splice_poll_out(la_splice *p, la_stream *to, la_context *cx, ssize_t 
 void la_splice_close(la_splice *p, la_reader *rd) {
   ssize_t n = p->held > 0 ? read(p->out, p->buffer, p->held) : 0;
   if (n > 0)
-    la_rbuf_adopt(&rd->buf, rd->reactor, p->buffer, (size_t)n);
+    la_rbuf_adopt(&rd->buf, rd->reactor, p->buffer, LA_BUFFER_SIZE, 0, (size_t)n);
   else
     la_buffer_give(rd->reactor, p->buffer);
   close(p->in);

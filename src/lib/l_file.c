@@ -1,10 +1,9 @@
 /* File objects: like those of io, with reads and writes at a place besides. */
-#include "lib/l_file.h"
-
 #include <stdlib.h>
 
 #include "core/future.h"
 #include "io/file.h"
+#include "lib/l_fs.h"
 #include "lib/l_io.h"
 
 #define FILE_NAME "lua_async.File"
@@ -12,7 +11,12 @@
 static la_reader *file_reader(void *self) { return la_file_reader(self); }
 static bool file_is_open(const void *self) { return la_file_is_open(self); }
 
-static const la_io_class file_class = {FILE_NAME, file_reader, &la_file_sink, file_is_open, NULL};
+static const la_io_class file_class = {.name = FILE_NAME,
+                                       .reader = file_reader,
+                                       .sink = &la_file_sink,
+                                       .is_open = file_is_open,
+                                       .room = la_file_room,
+                                       .wrote = la_file_wrote};
 
 static la_io_object *check(lua_State *L) { return la_io_live(L, luaL_checkudata(L, 1, FILE_NAME)); }
 
@@ -76,6 +80,13 @@ static int sync_begin(lua_State *L, void *room, la_future **f) {
   return 0;
 }
 static int sync_finish(lua_State *L, la_future *f) { return done(L, f, "sync"); }
+
+static int datasync_begin(lua_State *L, void *room, la_future **f) {
+  (void)room;
+  begin(L, check(L), LA_FILE_DATASYNC, f);
+  return 0;
+}
+static int datasync_finish(lua_State *L, la_future *f) { return done(L, f, "datasync"); }
 
 static int seek_begin(lua_State *L, void *room, la_future **f) {
   static const int whence[] = {SEEK_SET, SEEK_CUR, SEEK_END};
@@ -284,6 +295,32 @@ static int open_finish(lua_State *L, la_future *f) {
   return 1;
 }
 
+/* The file and its path. One that is not taken is removed. */
+static int mkstemp_begin(lua_State *L, void *room, la_future **f) {
+  (void)room;
+  lua_settop(L, 1);
+  const char *path = la_check_template(L, 1);
+  lua_replace(L, 1);
+  la_file_open *w = la_file_mkstemp_new(la_check_reactor(L, "fs.mkstemp"), path);
+  if (w == NULL) return la_no_memory(L);
+  *f = &w->work.op.base;
+  return 0;
+}
+
+static int mkstemp_finish(lua_State *L, la_future *f) {
+  la_file_open *w = (la_file_open *)(void *)f;
+  if (w->work.op.result < 0)
+    return la_fail_path(L, w->work.op.result, "mkstemp", lua_tostring(L, 1));
+  la_io_object *o = la_io_new(L, &file_class);
+  lua_pushstring(L, w->path);
+  o->self = w->file;
+  w->file = NULL;
+  return 2;
+}
+
+static const la_operation mkstemp_operation = {"fs.mkstemp", mkstemp_begin, mkstemp_finish};
+static int fs_mkstemp(lua_State *L) { return la_operate(L, &mkstemp_operation); }
+
 static const la_operation open_operation = {"fs.open", open_begin, open_finish};
 static int fs_open(lua_State *L) { return la_operate(L, &open_operation); }
 
@@ -291,6 +328,7 @@ static int fs_open(lua_State *L) { return la_operate(L, &open_operation); }
 
 static const la_operation flush = {"file.flush", flush_begin, flush_finish};
 static const la_operation sync_file = {"file.sync", sync_begin, sync_finish};
+static const la_operation datasync_file = {"file.datasync", datasync_begin, datasync_finish};
 static const la_operation seek = {"file.seek", seek_begin, seek_finish};
 static const la_operation truncate_file = {"file.truncate", truncate_begin, truncate_finish};
 static const la_operation stat_file = {"file.stat", stat_begin, stat_finish};
@@ -299,6 +337,7 @@ static const la_operation write_at = {"file.write_at", write_at_begin, write_at_
 
 static int file_flush(lua_State *L) { return la_operate(L, &flush); }
 static int file_sync(lua_State *L) { return la_operate(L, &sync_file); }
+static int file_datasync(lua_State *L) { return la_operate(L, &datasync_file); }
 static int file_seek(lua_State *L) { return la_operate(L, &seek); }
 static int file_truncate(lua_State *L) { return la_operate(L, &truncate_file); }
 static int file_stat(lua_State *L) { return la_operate(L, &stat_file); }
@@ -309,6 +348,7 @@ void la_open_file(lua_State *L) {
   static const luaL_Reg methods[] = {{"flush", file_flush},
                                      {"sync", file_sync},
                                      {"seek", file_seek},
+                                     {"datasync", file_datasync},
                                      {"truncate", file_truncate},
                                      {"stat", file_stat},
                                      {"read_at", file_read_at},
@@ -320,14 +360,22 @@ void la_open_file(lua_State *L) {
                                   {"__close", file_scope_end},
                                   {"__tostring", file_tostring},
                                   {NULL, NULL}};
-  static const la_operation_entry operations[] =
-      {{file_flush, &flush},       {file_sync, &sync_file},
-       {file_seek, &seek},         {file_truncate, &truncate_file},
-       {file_stat, &stat_file},    {file_read_at, &read_at},
-       {file_write_at, &write_at}, {file_close, &close_operation},
-       {fs_open, &open_operation}, {NULL, NULL}};
+  static const la_operation_entry operations[] = {{file_flush, &flush},
+                                                  {file_sync, &sync_file},
+                                                  {file_seek, &seek},
+                                                  {file_datasync, &datasync_file},
+                                                  {file_truncate, &truncate_file},
+                                                  {file_stat, &stat_file},
+                                                  {file_read_at, &read_at},
+                                                  {file_write_at, &write_at},
+                                                  {file_close, &close_operation},
+                                                  {fs_open, &open_operation},
+                                                  {fs_mkstemp, &mkstemp_operation},
+                                                  {NULL, NULL}};
   la_operations_add(L, operations);
   la_io_class_open(L, FILE_NAME, meta, methods);
   lua_pushcfunction(L, fs_open);
   lua_setfield(L, -2, "open");
+  lua_pushcfunction(L, fs_mkstemp);
+  lua_setfield(L, -2, "mkstemp");
 }

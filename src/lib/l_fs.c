@@ -2,23 +2,9 @@
 #include <sys/stat.h>
 
 #include "io/fs.h"
-#include "lib/l_file.h"
-#include "lib/lib.h"
-
-static ssize_t result_of(la_future *f) { return ((la_op *)(void *)f)->result; }
-
-/* Awaits a work that was made, or raises for want of memory. */
-static int awaiting(lua_State *L, la_work *work, la_future **f) {
-  if (work == NULL) return la_no_memory(L);
-  *f = &work->op.base;
-  return 0;
-}
+#include "lib/l_fs.h"
 
 static la_reactor *reactor(lua_State *L) { return la_check_reactor(L, "a file operation"); }
-
-static int fail(lua_State *L, la_future *f, const char *op) {
-  return la_fail_path(L, result_of(f), op, lua_tostring(L, 1));
-}
 
 /* ---- whole files -------------------------------------------------------------------*/
 
@@ -29,12 +15,12 @@ static int read_file_begin(lua_State *L, void *room, la_future **f) {
   la_check_options(L, 2, names);
   lua_Integer max = la_option_integer(L, 2, "max", PTRDIFF_MAX / 2, 0, PTRDIFF_MAX / 2);
   la_fs_read_file *w = la_fs_read_file_new(reactor(L), path, (size_t)max);
-  return awaiting(L, (la_work *)w, f);
+  return la_begin_work(L, (la_work *)w, f);
 }
 
 static int read_file_finish(lua_State *L, la_future *f) {
   const la_fs_read_file *w = (const la_fs_read_file *)(const void *)f;
-  if (result_of(f) < 0) return fail(L, f, "read_file");
+  if (la_work_result(f) < 0) return la_fail_work(L, f, "read_file");
   lua_pushlstring(L, w->data, w->len);
   return 1;
 }
@@ -51,16 +37,16 @@ static int write_file_begin(lua_State *L, void *room, la_future **f) {
   int mode = (int)la_option_integer(L, 3, "mode", 0666, 0, 07777);
   la_fs_how how = atomic ? LA_FS_ATOMIC : append ? LA_FS_APPEND : LA_FS_REPLACE;
   la_fs_write_file *w = la_fs_write_file_new(reactor(L), path, data, len, mode, how);
-  return awaiting(L, (la_work *)w, f);
+  return la_begin_work(L, (la_work *)w, f);
 }
 
 static int write_file_finish(lua_State *L, la_future *f) {
   const la_fs_write_file *w = (const la_fs_write_file *)(const void *)f;
-  if (result_of(f) >= 0) {
+  if (la_work_result(f) >= 0) {
     lua_pushboolean(L, 1);
     return 1;
   }
-  int n = fail(L, f, "write_file");
+  int n = la_fail_work(L, f, "write_file");
   lua_pushinteger(L, (lua_Integer)w->done);
   lua_setfield(L, -2, "partial");
   return n;
@@ -71,13 +57,13 @@ static int write_file_finish(lua_State *L, la_future *f) {
 static int stat_begin(lua_State *L, void *room, la_future **f) {
   (void)room;
   const char *path = la_check_text(L, 1);
-  return awaiting(L, (la_work *)la_fs_stat_new(reactor(L), path, true), f);
+  return la_begin_work(L, (la_work *)la_fs_stat_new(reactor(L), path, true), f);
 }
 
 static int lstat_begin(lua_State *L, void *room, la_future **f) {
   (void)room;
   const char *path = la_check_text(L, 1);
-  return awaiting(L, (la_work *)la_fs_stat_new(reactor(L), path, false), f);
+  return la_begin_work(L, (la_work *)la_fs_stat_new(reactor(L), path, false), f);
 }
 
 static const char *type_name(uint64_t mode) {
@@ -121,7 +107,7 @@ void la_push_stat(lua_State *L, const uv_stat_t *st) {
 }
 
 static int stat_finish(lua_State *L, la_future *f) {
-  if (result_of(f) < 0) return fail(L, f, "stat");
+  if (la_work_result(f) < 0) return la_fail_work(L, f, "stat");
   la_push_stat(L, &((const la_fs_stat *)(const void *)f)->st);
   return 1;
 }
@@ -131,19 +117,19 @@ static int stat_finish(lua_State *L, la_future *f) {
 static int dir_begin(lua_State *L, void *room, la_future **f) {
   (void)room;
   const char *path = la_check_text(L, 1);
-  return awaiting(L, (la_work *)la_fs_dir_new(reactor(L), path), f);
+  return la_begin_work(L, (la_work *)la_fs_dir_new(reactor(L), path), f);
 }
 
-static const char *entry_type(char c) {
+void la_push_entry_type(lua_State *L, char c) {
   switch (c) {
-  case 'f': return "file";
-  case 'd': return "directory";
-  case 'l': return "link";
-  case 'p': return "fifo";
-  case 's': return "socket";
-  case 'c': return "char";
-  case 'b': return "block";
-  default: return "unknown";
+  case 'f': lua_pushliteral(L, "file"); break;
+  case 'd': lua_pushliteral(L, "directory"); break;
+  case 'l': lua_pushliteral(L, "link"); break;
+  case 'p': lua_pushliteral(L, "fifo"); break;
+  case 's': lua_pushliteral(L, "socket"); break;
+  case 'c': lua_pushliteral(L, "char"); break;
+  case 'b': lua_pushliteral(L, "block"); break;
+  default: lua_pushliteral(L, "unknown");
   }
 }
 
@@ -155,7 +141,7 @@ static int dir_next(lua_State *L) {
   const char *name = la_fs_dir_next(entries, len, &at, &type);
   if (name == NULL) return 0;
   lua_pushstring(L, name);
-  lua_pushstring(L, entry_type(type));
+  la_push_entry_type(L, type);
   lua_pushinteger(L, (lua_Integer)at);
   lua_replace(L, lua_upvalueindex(2));
   return 2;
@@ -163,7 +149,7 @@ static int dir_next(lua_State *L) {
 
 static int dir_finish(lua_State *L, la_future *f) {
   const la_fs_dir *d = (const la_fs_dir *)(const void *)f;
-  if (result_of(f) < 0) return fail(L, f, "dir");
+  if (la_work_result(f) < 0) return la_fail_work(L, f, "dir");
   lua_pushlstring(L, d->bytes > 0 ? d->entries : "", d->bytes);
   lua_pushinteger(L, 0);
   lua_pushcclosure(L, dir_next, 2);
@@ -179,30 +165,32 @@ static int mkdir_begin(lua_State *L, void *room, la_future **f) {
   la_check_options(L, 2, names);
   bool parents = la_option_boolean(L, 2, "parents", false);
   int mode = (int)la_option_integer(L, 2, "mode", 0777, 0, 07777);
-  return awaiting(L, (la_work *)la_fs_mkdir_new(reactor(L), path, mode, parents), f);
+  return la_begin_work(L, (la_work *)la_fs_mkdir_new(reactor(L), path, mode, parents), f);
 }
 
 static int remove_begin(lua_State *L, void *room, la_future **f) {
+  static const char *const names[] = {"recursive", NULL};
   (void)room;
   const char *path = la_check_text(L, 1);
-  return awaiting(L, (la_work *)la_fs_remove_new(reactor(L), path), f);
+  la_check_options(L, 2, names);
+  bool recursive = la_option_boolean(L, 2, "recursive", false);
+  return la_begin_work(L, (la_work *)la_fs_remove_new(reactor(L), path, recursive), f);
 }
 
 static int rename_begin(lua_State *L, void *room, la_future **f) {
   (void)room;
   const char *from = la_check_text(L, 1), *to = la_check_text(L, 2);
-  return awaiting(L, (la_work *)la_fs_rename_new(reactor(L), from, to), f);
+  return la_begin_work(L, (la_work *)la_fs_rename_new(reactor(L), from, to), f);
 }
 
-static int changed(lua_State *L, la_future *f, const char *op) {
-  if (result_of(f) < 0) return fail(L, f, op);
-  lua_pushboolean(L, 1);
-  return 1;
+static int mkdir_finish(lua_State *L, la_future *f) { return la_finish_change(L, f, "mkdir"); }
+/* In a tree the failure is about what could not be removed. */
+static int remove_finish(lua_State *L, la_future *f) {
+  const la_fs_remove *w = (const la_fs_remove *)(const void *)f;
+  if (w->failed == NULL) return la_finish_change(L, f, "remove");
+  return la_fail_path(L, la_work_result(f), "remove", w->failed);
 }
-
-static int mkdir_finish(lua_State *L, la_future *f) { return changed(L, f, "mkdir"); }
-static int remove_finish(lua_State *L, la_future *f) { return changed(L, f, "remove"); }
-static int rename_finish(lua_State *L, la_future *f) { return changed(L, f, "rename"); }
+static int rename_finish(lua_State *L, la_future *f) { return la_finish_change(L, f, "rename"); }
 
 /* ---- the module --------------------------------------------------------------------*/
 
@@ -246,5 +234,8 @@ void la_open_fs(lua_State *L) {
   la_operations_add(L, operations);
   luaL_newlib(L, functions);
   la_open_file(L);
+  la_open_fs_path(L);
+  la_open_fs_walk(L);
+  la_open_fs_watch(L);
   lua_setfield(L, -2, "fs");
 }

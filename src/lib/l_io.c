@@ -1,6 +1,5 @@
 #include "lib/l_io.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* Longest line, numeral or delimited piece that is collected without being asked to. */
@@ -8,14 +7,11 @@
 
 enum { MAX_FORMATS = 250 }; /* as liolib's MAXARGLINE: with the stream, upvalues of a function */
 
+const char la_io_mark = 0;
+
 la_io_object *la_io_check_any(lua_State *L) {
-  la_io_object *o = lua_touserdata(L, 1);
-  if (o != NULL && lua_getmetatable(L, 1)) {
-    lua_pushliteral(L, "la_io");
-    bool is = lua_rawget(L, -2) == LUA_TBOOLEAN;
-    lua_pop(L, 2);
-    if (is) return o;
-  }
+  la_io_object *o = lua_type(L, 1) == LUA_TUSERDATA ? lua_touserdata(L, 1) : NULL;
+  if (o != NULL && lua_rawlen(L, 1) >= sizeof *o && o->mark == &la_io_mark) return o;
   luaL_typeerror(L, 1, "stream");
   return NULL;
 }
@@ -30,7 +26,7 @@ la_io_object *la_io_live(lua_State *L, la_io_object *o) {
 
 la_io_object *la_io_new(lua_State *L, const la_io_class *cls) {
   la_io_object *o = lua_newuserdatauv(L, sizeof *o, 0);
-  *o = (la_io_object){.cls = cls};
+  *o = (la_io_object){.mark = &la_io_mark, .cls = cls};
   luaL_setmetatable(L, cls->name);
   return o;
 }
@@ -46,10 +42,8 @@ void *la_io_collect(la_io_object *o) {
   return self;
 }
 
-static bool is_closed(const la_io_object *o) { return !o->cls->is_open(o->self); }
-
 int la_io_cut(const la_io_object *o, int status) {
-  return status == UV_EBADF && is_closed(o) ? UV_ECANCELED : status;
+  return status == UV_EBADF && la_io_is_closed(o) ? UV_ECANCELED : status;
 }
 
 /* ---- reading -----------------------------------------------------------------------*/
@@ -145,12 +139,24 @@ static int begin_format(lua_State *L, la_io_object *o, la_reader *rd, void *room
   return 0;
 }
 
+/* A line that is in the buffer needs no future. */
+static bool line_now(lua_State *L, la_reader *rd, char format) {
+  size_t len = la_rbuf_len(&rd->buf);
+  if (len == 0 || (format != 'l' && format != 'L')) return false;
+  const char *s = la_rbuf_bytes(&rd->buf), *end = memchr(s, '\n', len);
+  if (end == NULL) return false;
+  lua_pushlstring(L, s, (size_t)(end - s) + (format == 'L'));
+  la_reader_taken(rd, (size_t)(end - s) + 1);
+  return true;
+}
+
 static int read_begin(lua_State *L, void *room, la_future **f) {
   la_io_object *o = la_io_check(L);
   la_reader *rd = la_io_check_reader(L, o);
   if (lua_gettop(L) > 2)
     return luaL_error(L, "a future of read takes one format: use a function for more");
-  if (is_closed(o)) return la_fail(L, UV_EBADF, "read");
+  if (la_io_is_closed(o)) return la_fail(L, UV_EBADF, "read");
+  if (line_now(L, rd, check_format(L, 2))) return 1;
   return begin_format(L, o, rd, room, f);
 }
 
@@ -243,7 +249,7 @@ static int io_read(lua_State *L) {
   luaL_checkstack(L, count + LUA_MINSTACK, "too many formats");
   la_io_object *o = la_io_check(L);
   la_io_check_reader(L, o);
-  if (is_closed(o)) return la_fail(L, UV_EBADF, "read");
+  if (la_io_is_closed(o)) return la_fail(L, UV_EBADF, "read");
   return read_next(L, 1, count);
 }
 
@@ -251,7 +257,7 @@ static int read_exact_begin(lua_State *L, void *room, la_future **f) {
   la_io_object *o = la_io_check(L);
   size_t n = check_count(L, 2);
   la_reader *rd = la_io_check_reader(L, o);
-  if (is_closed(o)) return la_fail(L, UV_EBADF, "read_exact");
+  if (la_io_is_closed(o)) return la_fail(L, UV_EBADF, "read_exact");
   la_reader_exact(rd, n);
   begin_read(o, rd, false, room, f);
   return 0;
@@ -283,7 +289,7 @@ static int read_until_begin(lua_State *L, void *room, la_future **f) {
   luaL_argcheck(L, len <= UINT32_MAX, 2, "the delimiter is too long");
   if (!lua_isnoneornil(L, 3)) max = check_count(L, 3);
   la_reader *rd = la_io_check_reader(L, o);
-  if (is_closed(o)) return la_fail(L, UV_EBADF, "read_until");
+  if (la_io_is_closed(o)) return la_fail(L, UV_EBADF, "read_until");
   la_reader_until(rd, delimiter, len, max);
   begin_read(o, rd, false, room, f);
   return 0;
@@ -305,12 +311,34 @@ static const la_operation read_until_operation = {"read_until", read_until_begin
 static int io_read_until(lua_State *L) { return la_operate(L, &read_until_operation); }
 
 /* Upvalues: how many formats, the object, and they. Called by `for` with two values of no
-** use. */
-static int lines_next(lua_State *L) {
-  int count = (int)lua_tointeger(L, lua_upvalueindex(1));
+** use, in whose place these come. */
+static void push_formats(lua_State *L, int count) {
   lua_settop(L, 0);
   luaL_checkstack(L, count + 1, "too many formats");
   for (int i = 0; i <= count; i++) lua_pushvalue(L, lua_upvalueindex(2 + i));
+}
+
+static int next_begin(lua_State *L, void *room, la_future **f) {
+  la_io_object *o = lua_touserdata(L, lua_upvalueindex(2));
+  int type = lua_type(L, lua_upvalueindex(3)); /* none: there is no such upvalue */
+  char format = type == LUA_TSTRING ? *lua_tostring(L, lua_upvalueindex(3)) : 'l';
+  bool ready =
+      o->cls->attach == NULL && o->self != NULL && o->reading == NULL && !la_io_is_closed(o);
+  if (type != LUA_TNUMBER && ready) {
+    la_reader *rd = o->cls->reader(o->self);
+    la_reader_release(rd);
+    if (line_now(L, rd, format)) return 1;
+  }
+  push_formats(L, type != LUA_TNONE);
+  return read_begin(L, room, f);
+}
+
+static const la_operation next_operation = {"read", next_begin, read_finish};
+
+static int lines_next(lua_State *L) {
+  int count = (int)lua_tointeger(L, lua_upvalueindex(1));
+  if (count <= 1) return la_operate(L, &next_operation);
+  push_formats(L, count);
   return io_read(L);
 }
 
@@ -322,137 +350,6 @@ static int io_lines(lua_State *L) {
   return 1;
 }
 
-/* ---- writing -----------------------------------------------------------------------*/
-
-void la_io_check_writer(lua_State *L, const la_io_object *o) {
-  if (o->writing != NULL)
-    luaL_error(L, "another task is writing to this stream already: one writer at a time");
-  la_runtime_check(L, "writing");
-}
-
-typedef struct write_future {
-  la_writer writer; /* with our vtable */
-  la_io_object *o;
-} write_future;
-
-static void write_drop(la_future *f) {
-  write_future *w = (write_future *)(void *)f;
-  if (w->o == NULL) return;
-  la_writer_drop(f);
-  w->o->writing = NULL;
-}
-
-static const la_future_vtable write_vtable = {la_writer_poll, write_drop, "write", NULL};
-
-/* Up to here joining strings costs less than handing them over one by one. */
-enum { JOIN_MAX = 16384 };
-
-/* All that is to be written, from index 2 on, are strings or numbers, which become strings. */
-static size_t check_strings(lua_State *L) {
-  int top = lua_gettop(L);
-  size_t total = 0, len;
-  for (int i = 2; i <= top; i++) {
-    luaL_checklstring(L, i, &len);
-    total += len;
-  }
-  return total;
-}
-
-/* Leaves one string at index 2, whatever was to be written. */
-static const char *one_string(lua_State *L, size_t *len) {
-  int top = lua_gettop(L);
-  if (top == 1) lua_pushliteral(L, "");
-  if (top > 2) lua_concat(L, top - 1);
-  return lua_tolstring(L, 2, len);
-}
-
-/* Several strings, which stay on the stack. */
-typedef struct vector_future {
-  la_vector_writer writer; /* with our vtable */
-  la_io_object *o;
-  struct iovec iov[];
-} vector_future;
-
-static void vector_drop(la_future *f) {
-  vector_future *w = (vector_future *)(void *)f;
-  if (w->o != NULL) {
-    la_vector_writer_drop(f);
-    w->o->writing = NULL;
-  }
-  free(w);
-}
-
-static const la_future_vtable vector_vtable = {la_vector_writer_poll, vector_drop, "write", NULL};
-
-static la_future *new_vector(lua_State *L, la_io_object *o) {
-  int top = lua_gettop(L);
-  vector_future *w = malloc(sizeof *w + (size_t)top * sizeof *w->iov);
-  if (w == NULL) {
-    la_no_memory(L);
-    return NULL;
-  }
-  size_t count = 0;
-  for (int i = 2; i <= top; i++) {
-    size_t len;
-    const char *s = lua_tolstring(L, i, &len);
-    if (len > 0) w->iov[count++] = (struct iovec){(void *)(uintptr_t)s, len};
-  }
-  la_vector_writer_init(&w->writer, o->cls->sink, o->self, w->iov, count);
-  w->writer.base.vt = &vector_vtable;
-  w->o = o;
-  o->writing = &w->o;
-  return &w->writer.base;
-}
-
-static int fail_write(lua_State *L, int status, size_t done) {
-  int n = la_fail(L, status, "write");
-  lua_pushinteger(L, (lua_Integer)done);
-  lua_setfield(L, -2, "partial");
-  return n;
-}
-
-static int write_begin(lua_State *L, void *room, la_future **f) {
-  size_t len;
-  la_io_object *o = la_io_check(L);
-  bool join = check_strings(L) <= JOIN_MAX || lua_gettop(L) <= 2;
-  la_io_check_writer(L, o);
-  if (is_closed(o)) return fail_write(L, UV_EBADF, 0);
-  if (!join) {
-    *f = new_vector(L, o);
-    return 0;
-  }
-  const char *data = one_string(L, &len);
-  if (len == 0) {
-    lua_settop(L, 1);
-    return 1;
-  }
-  write_future *w = room;
-  la_writer_init(&w->writer, o->cls->sink, o->self, data, len);
-  w->writer.base.vt = &write_vtable;
-  w->o = o;
-  o->writing = &w->o;
-  *f = &w->writer.base;
-  return 0;
-}
-
-static int write_finish(lua_State *L, la_future *f) {
-  if (f->vt == &vector_vtable) {
-    const vector_future *v = (const vector_future *)(const void *)f;
-    lua_pushvalue(L, 1);
-    return v->writer.status == 0 ? 1
-                                 : fail_write(L, la_io_cut(v->o, v->writer.status), v->writer.done);
-  }
-  write_future *w = (write_future *)(void *)f;
-  if (w->writer.status == 0) {
-    lua_pushvalue(L, 1);
-    return 1;
-  }
-  return fail_write(L, la_io_cut(w->o, w->writer.status), w->writer.done);
-}
-
-static const la_operation write_operation = {"write", write_begin, write_finish};
-static int io_write(lua_State *L) { return la_operate(L, &write_operation); }
-
 /* ---- the table ---------------------------------------------------------------------*/
 
 void la_io_class_open(lua_State *L, const char *name, const luaL_Reg *meta,
@@ -461,22 +358,18 @@ void la_io_class_open(lua_State *L, const char *name, const luaL_Reg *meta,
                                     {"read_exact", io_read_exact},
                                     {"read_until", io_read_until},
                                     {"lines", io_lines},
-                                    {"write", io_write},
+                                    {"write", la_io_write},
                                     {NULL, NULL}};
   static const la_operation_entry operations[] = {{io_read, &read_operation},
                                                   {io_read_exact, &read_exact_operation},
                                                   {io_read_until, &read_until_operation},
-                                                  {io_write, &write_operation},
+                                                  {la_io_write, &la_io_write_operation},
                                                   {NULL, NULL}};
   _Static_assert(sizeof(read_future) <= LA_SLOT_SIZE, "a read needs no memory");
-  _Static_assert(sizeof(write_future) <= LA_SLOT_SIZE, "a write needs no memory");
   la_operations_add(L, operations);
   la_new_class(L, name, meta, methods);
   luaL_getmetatable(L, name);
   lua_getfield(L, -1, "__index");
   luaL_setfuncs(L, shared, 0);
-  lua_pop(L, 1);
-  lua_pushboolean(L, 1);
-  lua_setfield(L, -2, "la_io");
-  lua_pop(L, 1);
+  lua_pop(L, 2);
 }

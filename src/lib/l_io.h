@@ -20,15 +20,22 @@ typedef struct la_io_class {
   bool (*is_open)(const void *self);
   /* NULL, or sees to it that `self` and `cls` are of the runtime of L; raises without one. */
   void (*attach)(lua_State *L, la_io_object *o);
+  /* For what writes into a buffer, else NULL: room for bytes that are written by being put there
+  ** (NULL: the sink is to be asked), and how many were put there. */
+  char *(*room)(void *self, size_t *size);
+  void (*wrote)(void *self, size_t n);
 } la_io_class;
 
 struct la_io_object {
+  const void *mark; /* la_io_mark: no other userdata has it in this place */
   const la_io_class *cls;
   void *self; /* the la_stream or la_file: a reference, given up by __gc */
   /* Where the read and the write that are under way keep the object's address; NULL for
   ** none. See la_io_collect. */
   la_io_object **reading, **writing;
 };
+
+extern const char la_io_mark;
 
 /* The object at index 1, which must be a stream. */
 la_io_object *la_io_check(lua_State *L);
@@ -41,6 +48,8 @@ la_io_object *la_io_live(lua_State *L, la_io_object *o);
 
 /* Pushes a new object of the class; `self` is set to NULL and to be filled in. */
 la_io_object *la_io_new(lua_State *L, const la_io_class *cls);
+
+static inline bool la_io_is_closed(const la_io_object *o) { return !o->cls->is_open(o->self); }
 
 /* The status of an operation that began while the object was open: UV_EBADF because it is
 ** closed by now is UV_ECANCELED. (Those that begin later are refused before they begin,
@@ -58,6 +67,10 @@ void la_io_check_writer(lua_State *L, const la_io_object *o);
 ** (no memory) may be left, though the frame that kept the object alive is gone: it is ended
 ** here, and finds its address of the object to be NULL. */
 void *la_io_collect(la_io_object *o);
+
+/* The method `write`. */
+int la_io_write(lua_State *L);
+extern const la_operation la_io_write_operation;
 
 /* Makes the metatable of a class: `methods` and those of every stream (read, read_exact,
 ** read_until, lines, write). */

@@ -179,7 +179,7 @@ static int standard_flush(lua_State *L) { return la_operate(L, &flush_operation)
 
 static void add_stream(lua_State *L, int fd, const char *name) {
   standard_object *o = lua_newuserdatauv(L, sizeof *o, 0);
-  *o = (standard_object){.io = {.cls = &closed_class}, .fd = fd};
+  *o = (standard_object){.io = {.mark = &la_io_mark, .cls = &closed_class}, .fd = fd};
   o->io.self = o; /* not collected */
   luaL_setmetatable(L, STANDARD_NAME);
   lua_setfield(L, -2, name);
