@@ -91,7 +91,8 @@ local rows = {
   row("echo, 50 x 64 KiB", "us", 1.20, echo64, echo64c),
   row("connect, echo, close", "us", 1.05, conn, connc),
   row("spawn and reap /bin/true, 8 at once", "us", 1.1,
-    spent(1000, "lua5.4 bench/processes.lua lua_async 1000 8"), spent(1000, "seq 1000 | xargs -P8 -n1 /bin/true")),
+    spent(1000, "lua5.4 bench/processes.lua lua_async 1000 8"),
+    spent(1000, "seq 1000 | xargs -P8 -n1 /bin/true")),
   row("start, run nothing, end", "ms", 1.3, startup("bench/startup.lua"), startup('-e ""')),
 }
 

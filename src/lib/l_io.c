@@ -9,11 +9,15 @@ enum { MAX_FORMATS = 250 }; /* as liolib's MAXARGLINE: with the stream, upvalues
 
 const char la_io_mark = 0;
 
+la_io_object *la_io_test(lua_State *L, int i) {
+  la_io_object *o = lua_type(L, i) == LUA_TUSERDATA ? lua_touserdata(L, i) : NULL;
+  return o != NULL && lua_rawlen(L, i) >= sizeof *o && o->mark == &la_io_mark ? o : NULL;
+}
+
 la_io_object *la_io_check_any(lua_State *L) {
-  la_io_object *o = lua_type(L, 1) == LUA_TUSERDATA ? lua_touserdata(L, 1) : NULL;
-  if (o != NULL && lua_rawlen(L, 1) >= sizeof *o && o->mark == &la_io_mark) return o;
-  luaL_typeerror(L, 1, "stream");
-  return NULL;
+  la_io_object *o = la_io_test(L, 1);
+  if (o == NULL) luaL_typeerror(L, 1, "stream");
+  return o;
 }
 
 la_io_object *la_io_check(lua_State *L) { return la_io_live(L, la_io_check_any(L)); }

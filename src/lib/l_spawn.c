@@ -191,9 +191,8 @@ static int method_fd(lua_State *L, int arg, const char *name) {
 
 /* The object on top of the stack as one of our streams; NULL: it is none. */
 static la_stream *stream_at_top(lua_State *L, int arg, const char *name) {
-  la_io_object *o = lua_touserdata(L, -1);
-  if (o == NULL || luaL_getmetafield(L, -1, "la_io") == LUA_TNIL) return NULL;
-  lua_pop(L, 1);
+  la_io_object *o = la_io_test(L, -1);
+  if (o == NULL) return NULL;
   if (o->cls->is_open != la_stream_object_is_open) return NULL;
   if (o->self == NULL || !o->cls->is_open(o->self)) {
     bad_fd(L, arg, name, "the stream is closed");
