@@ -37,7 +37,8 @@ struct la_io_object {
 
 extern const char la_io_mark;
 
-/* The object at index i, if it is a stream (whose finaliser may have run: `self` is NULL then); else
+/* The object at index i, if it is a stream (whose finaliser may have run: `self` is NULL then);
+*else
 ** NULL. */
 la_io_object *la_io_test(lua_State *L, int i);
 
