@@ -36,6 +36,40 @@ static bool refused(const la_copy *c, ssize_t n) {
   return c->pipe.held == 0 && (n == UV_EINVAL || n == UV_ENOSYS);
 }
 
+/* ---- by the system ----------------------------------------------------------------*/
+
+enum { RANGE = 8 << 20 }; /* at once, on a thread of the pool */
+
+static void begin_range(la_copy *c) {
+  uint64_t left = c->limit - c->done;
+  if (c->settled)
+    la_file_op_init(&c->op, c->target_file, LA_FILE_COPY);
+  else
+    la_file_op_init(&c->op, c->source_file, LA_FILE_FLUSH); /* waits for its turn there */
+  c->op.source = c->source_file;
+  c->op.len = left < RANGE ? (size_t)left : RANGE;
+  c->ranging = true;
+}
+
+/* LA_READY with *n: bytes; 0: go on by hand; or an errno. */
+static la_poll copy_range(la_copy *c, la_context *cx, ssize_t *n) {
+  for (;;) {
+    if (!c->ranging) begin_range(c);
+    if (la_future_poll(&c->op.base, cx) == LA_PENDING) return LA_PENDING;
+    int status = c->op.status;
+    *n = status < 0 ? status : (ssize_t)c->op.done;
+    la_future_drop(&c->op.base);
+    c->ranging = false;
+    bool copied = c->settled;
+    c->settled = status == 0;
+    if (copied && status != UV_EAGAIN) break;
+    if (!copied && status != 0) break;
+  }
+  c->no_range = *n <= 0;
+  if (*n == UV_ENOTSUP) *n = 0;
+  return LA_READY;
+}
+
 /* ---- pieces -----------------------------------------------------------------------*/
 
 /* Each: LA_PENDING; or LA_READY with *n the bytes, 0 at the end, or an errno. */
@@ -81,6 +115,12 @@ static la_poll copy_poll(la_future *f, la_context *cx) {
     ssize_t n;
     if (!c->writing) {
       if (c->done == c->limit) return end(c, 0, false);
+      if (c->source_file != NULL && !c->no_range) {
+        if (copy_range(c, cx, &n) == LA_PENDING) return LA_PENDING;
+        if (n < 0) return end(c, (int)n, false);
+        c->done += (uint64_t)n;
+        continue;
+      }
       if (read_piece(c, cx, &n) == LA_PENDING) return LA_PENDING;
       if (n <= 0) return end(c, (int)n, true);
       c->last = (size_t)n;
@@ -93,7 +133,9 @@ static la_poll copy_poll(la_future *f, la_context *cx) {
 }
 
 static void forget(la_copy *c) {
-  if (c->writing) {
+  if (c->ranging) {
+    la_future_drop(&c->op.base); /* the files' job ends by itself, and counts */
+  } else if (c->writing) {
     size_t n = c->sink->forget(c->to);
     if (n > 0) written(c, n);
   } else if (c->reading) {
@@ -120,4 +162,10 @@ void la_copy_init_streams(la_copy *c, la_stream *from, la_stream *to, uint64_t l
   la_copy_init(c, &from->reader, &la_stream_sink, to, limit);
   c->source = from;
   c->target = to;
+}
+
+void la_copy_init_files(la_copy *c, la_file *from, la_file *to, uint64_t limit) {
+  la_copy_init(c, la_file_reader(from), &la_file_sink, to, limit);
+  c->source_file = from;
+  c->target_file = to;
 }

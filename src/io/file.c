@@ -163,7 +163,8 @@ static void op_ended(la_file *f, ssize_t result) {
   }
   op->finished = true;
   op->status = result < 0 ? (int)result : 0;
-  op->done = f->job.kind == LA_JOB_READ_AT && result > 0 ? (size_t)result : f->job.done;
+  bool counts = f->job.kind == LA_JOB_READ_AT || f->job.kind == LA_JOB_COPY;
+  op->done = counts && result > 0 ? (size_t)result : f->job.done;
   op->data = f->job.buf;
   la_node_unlink(&op->turn.node); /* it needs its turn no more, only to be polled */
   la_waiter_wake(&op->turn.waiter, f->reactor);
@@ -171,15 +172,9 @@ static void op_ended(la_file *f, ssize_t result) {
 
 static void step_close(la_file *f);
 
-static void job_ended(la_work *work, ssize_t result) {
-  la_file *f = la_container(work, la_file, job.work);
+/* Nothing is under way any more: what waits goes on. */
+static void go_on(la_file *f) {
   f->busy = false;
-  switch (f->job.kind) {
-  case LA_JOB_READ: read_ended(f, result); break;
-  case LA_JOB_WRITE: write_ended(f, result); break;
-  case LA_JOB_CLOSE: close_ended(f, result); break;
-  default: op_ended(f, result);
-  }
   if (f->flags & LA_FILE_CLOSING) {
     step_close(f);
     wake_all(f);
@@ -188,6 +183,30 @@ static void job_ended(la_work *work, ssize_t result) {
       la_file_start_write(f);
     wake_first(f);
   }
+}
+
+static void copy_ended(la_file *f, ssize_t n) {
+  la_file *source = f->job.source;
+  if (n > 0) {
+    f->position += n;
+    source->position += n;
+  }
+  go_on(source);
+  la_file_unref(source);
+  op_ended(f, n);
+}
+
+static void job_ended(la_work *work, ssize_t result) {
+  la_file *f = la_container(work, la_file, job.work);
+  f->busy = false;
+  switch (f->job.kind) {
+  case LA_JOB_COPY: copy_ended(f, result); break;
+  case LA_JOB_READ: read_ended(f, result); break;
+  case LA_JOB_WRITE: write_ended(f, result); break;
+  case LA_JOB_CLOSE: close_ended(f, result); break;
+  default: op_ended(f, result);
+  }
+  go_on(f);
   free_if_over(f);
 }
 

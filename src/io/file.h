@@ -91,6 +91,7 @@ typedef enum la_file_kind {
   LA_FILE_STAT,
   LA_FILE_READ_AT,  /* len bytes at `at` or fewer at the end of the file -> data, done */
   LA_FILE_WRITE_AT, /* len bytes of `from` at `at`; done */
+  LA_FILE_COPY,     /* up to len bytes from `source`, from its position to ours; done */
   LA_FILE_CLOSE     /* flushes, closes; both are done even if the first fails */
 } la_file_kind;
 
@@ -110,7 +111,9 @@ struct la_file_op {
   const char *from; /* WRITE_AT: the caller's, copied when it begins */
   char *data;       /* READ_AT: malloced, freed by the drop */
   size_t len, done;
-  uv_stat_t *st; /* STAT: where to store it; the caller's */
+  la_file *source; /* COPY: the caller's; both files are busy meanwhile. UV_EAGAIN: it is busy with
+                      something else; UV_ENOTSUP: these two cannot, and nothing was done */
+  uv_stat_t *st;   /* STAT: where to store it; the caller's */
   la_file_turn turn;
 };
 

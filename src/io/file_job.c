@@ -1,5 +1,6 @@
 #include "io/file_job.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -69,6 +70,22 @@ static ssize_t job_read_at(la_file_job *j) {
   }
 }
 
+/* Only by the system's own means, within itself; for others there are reads and writes. */
+static ssize_t job_copy(la_file_job *j) {
+#ifdef __linux__
+  loff_t in = j->source_at, out = j->at;
+  ssize_t n;
+  do n = copy_file_range(j->source_fd, &in, j->fd, &out, j->len, 0);
+  while (n < 0 && errno == EINTR);
+  if (n >= 0) return n;
+  return errno == ENOSPC || errno == EIO || errno == EFBIG || errno == EDQUOT ? la_posix_errno()
+                                                                              : UV_ENOTSUP;
+#else
+  (void)j;
+  return UV_ENOTSUP;
+#endif
+}
+
 static ssize_t run(la_work *work) {
   la_file_job *j = la_container(work, la_file_job, work);
   switch (j->kind) {
@@ -80,6 +97,7 @@ static ssize_t run(la_work *work) {
   case LA_JOB_STAT: return job_stat(j);
   case LA_JOB_READ_AT: return job_read_at(j);
   case LA_JOB_WRITE_AT: return la_posix_pwrite_all(j->fd, j->buf, j->len, j->at, &j->done);
+  case LA_JOB_COPY: return job_copy(j);
   case LA_JOB_CLOSE: return job_close(j);
   }
   return UV_EINVAL;

@@ -24,6 +24,7 @@ typedef enum la_job_kind {
   LA_JOB_STAT,    /* -> buf, a uv_stat_t */
   LA_JOB_READ_AT, /* up to len bytes -> buf, which it allocates */
   LA_JOB_WRITE_AT,
+  LA_JOB_COPY, /* up to len bytes from `source`, which is busy meanwhile */
   LA_JOB_CLOSE /* writes len bytes of buf first */
 } la_job_kind;
 
@@ -54,8 +55,11 @@ typedef struct la_file_job {
   char *buf;
   bool block; /* READ, WRITE, CLOSE: buf is one, not a buffer */
   size_t len, done;
-  int64_t at;     /* position; after a WRITE in append mode, where the file ends */
-  la_file_op *op; /* whom it is for; NULL: nobody, or the file itself */
+  int64_t at;        /* position; after a WRITE in append mode, where the file ends */
+  la_file *source;   /* COPY: a reference */
+  int source_fd;     /* COPY: its */
+  int64_t source_at; /* COPY: its position */
+  la_file_op *op;    /* whom it is for; NULL: nobody, or the file itself */
 } la_file_job;
 
 struct la_file {

@@ -60,6 +60,32 @@ static int start(la_file *f, la_file_op *op, la_job_kind kind, size_t size) {
   return err;
 }
 
+/* Bytes that were read ahead of either are read again. */
+static int start_copy(la_file *f, la_file_op *op) {
+  la_file *source = op->source;
+  int both = LA_FILE_SEEKS;
+  if (!(f->flags & source->flags & both) || (f->flags & LA_FILE_APPENDS) || source == f ||
+      !(source->flags & LA_FILE_READS) || !(f->flags & LA_FILE_WRITES) || source->out_len > 0)
+    return UV_ENOTSUP;
+  if (!la_file_is_open(source)) return UV_EBADF;
+  if (source->busy) return UV_EAGAIN;
+  la_file_unread(source);
+  la_file_unread(f);
+  op->at = f->position;
+  int err = prepare(f, op, NULL, 0);
+  f->job.source = source;
+  f->job.source_fd = source->fd;
+  f->job.source_at = source->position;
+  if (err == 0) err = la_file_start(f, LA_JOB_COPY);
+  if (err != 0) {
+    f->job.op = NULL;
+    return err;
+  }
+  la_file_ref(source);
+  source->busy = true;
+  return 0;
+}
+
 /* Nothing is under way and nothing unwritten. 0: it is done; 1: its job has begun. */
 static int begin(la_file *f, la_file_op *op) {
   bool seeks = (f->flags & LA_FILE_SEEKS) != 0;
@@ -86,6 +112,7 @@ static int begin(la_file *f, la_file_op *op) {
     if (op->len == 0) return 0;
     err = start(f, op, LA_JOB_WRITE_AT, op->len);
     break;
+  case LA_FILE_COPY: err = start_copy(f, op); break;
   default: return 0;
   }
   return err == 0 ? 1 : err;
@@ -168,6 +195,7 @@ static const la_future_vtable vtables[] = {
     [LA_FILE_STAT] = {op_poll, op_drop, "stat", NULL},
     [LA_FILE_READ_AT] = {op_poll, op_drop, "read_at", NULL},
     [LA_FILE_WRITE_AT] = {op_poll, op_drop, "write_at", NULL},
+    [LA_FILE_COPY] = {op_poll, op_drop, "copy", NULL},
     [LA_FILE_CLOSE] = {op_poll, op_drop, "close", NULL},
 };
 

@@ -43,6 +43,8 @@ static uint64_t check_limit(lua_State *L, int arg) {
 
 static bool is_stream(const la_io_object *o) { return o->cls->is_open == la_stream_object_is_open; }
 
+static bool is_file(const la_io_object *o) { return o->cls == &la_file_class; }
+
 static int fail(lua_State *L, int status, const char *op, uint64_t done) {
   int n = la_fail(L, status, op);
   lua_pushinteger(L, (lua_Integer)done);
@@ -65,6 +67,8 @@ static int copy_begin(lua_State *L, void *room, la_future **f) {
   c->to = to;
   if (is_stream(from) && is_stream(to))
     la_copy_init_streams(&c->copy, from->self, to->self, limit);
+  else if (is_file(from) && is_file(to))
+    la_copy_init_files(&c->copy, from->self, to->self, limit);
   else
     la_copy_init(&c->copy, from->cls->reader(from->self), to->cls->sink, to->self, limit);
   from->reading = &c->from;

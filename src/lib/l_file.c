@@ -11,12 +11,12 @@
 static la_reader *file_reader(void *self) { return la_file_reader(self); }
 static bool file_is_open(const void *self) { return la_file_is_open(self); }
 
-static const la_io_class file_class = {.name = FILE_NAME,
-                                       .reader = file_reader,
-                                       .sink = &la_file_sink,
-                                       .is_open = file_is_open,
-                                       .room = la_file_room,
-                                       .wrote = la_file_wrote};
+const la_io_class la_file_class = {.name = FILE_NAME,
+                                   .reader = file_reader,
+                                   .sink = &la_file_sink,
+                                   .is_open = file_is_open,
+                                   .room = la_file_room,
+                                   .wrote = la_file_wrote};
 
 static la_io_object *check(lua_State *L) { return la_io_live(L, luaL_checkudata(L, 1, FILE_NAME)); }
 
@@ -289,7 +289,7 @@ static int open_begin(lua_State *L, void *room, la_future **f) {
 static int open_finish(lua_State *L, la_future *f) {
   la_file_open *w = (la_file_open *)(void *)f;
   if (w->work.op.result < 0) return la_fail_path(L, w->work.op.result, "open", lua_tostring(L, 1));
-  la_io_object *o = la_io_new(L, &file_class);
+  la_io_object *o = la_io_new(L, &la_file_class);
   o->self = w->file;
   w->file = NULL;
   return 1;
@@ -311,7 +311,7 @@ static int mkstemp_finish(lua_State *L, la_future *f) {
   la_file_open *w = (la_file_open *)(void *)f;
   if (w->work.op.result < 0)
     return la_fail_path(L, w->work.op.result, "mkstemp", lua_tostring(L, 1));
-  la_io_object *o = la_io_new(L, &file_class);
+  la_io_object *o = la_io_new(L, &la_file_class);
   lua_pushstring(L, w->path);
   o->self = w->file;
   w->file = NULL;
