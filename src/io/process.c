@@ -145,7 +145,7 @@ static int spawn(la_process *p, const la_process_spec *spec) {
                                   .stdio = stdio,
                                   .uid = (uv_uid_t)spec->uid,
                                   .gid = (uv_gid_t)spec->gid};
-  return uv_spawn(&p->reactor->loop, &p->uv, &options);
+  return uv_spawn(p->reactor->uv, &p->uv, &options);
 }
 
 int la_process_spawn(la_reactor *r, const la_process_spec *spec, la_process **out) {

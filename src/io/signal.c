@@ -91,7 +91,7 @@ static void close_handle(la_signal_handle *h, int signum) {
 
 static int open_handle(la_signals *s, int signum) {
   la_signal_handle *h = &s->handles[s->count];
-  int err = uv_signal_init(&s->reactor->loop, &h->uv);
+  int err = uv_signal_init(s->reactor->uv, &h->uv);
   if (err != 0) return err;
   h->uv.data = NULL;
   h->set = s;
