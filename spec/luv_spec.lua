@@ -260,6 +260,21 @@ describe("the end of a loop on luv's", function()
     assert.equal(before, support.fds())
   end)
 
+  it("waits for children and signal streams #process", function()
+    local loop = async.loop { luv = true }
+    local child
+    loop:spawn(function()
+      assert.equal("hello\n", assert(async.process.output { "echo", "hello" }).stdout)
+      async.spawn(async.signal.wait, "SIGUSR2")
+      child = assert(async.process.spawn { "sleep", "100" })
+      async.sleep(1000)
+    end)
+    while not child do uv.run("once") end
+    assert.is_true(loop:close())
+    assert.is_false(uv.loop_alive())
+    assert.equal("ESRCH", select(2, async.process.kill(child.pid, 0)).code)
+  end)
+
   it("waits for what the pool has begun", function()
     local loop = async.loop { luv = true }
     loop:spawn(async.fs.read_file, "LICENSE")

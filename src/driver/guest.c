@@ -49,7 +49,9 @@ void la_guest_attend(la_reactor *r) {
   keep_loop(r->guest, ex->live_count > 0 && !la_executor_stuck(ex));
 }
 
-static bool drained(const la_reactor *r) { return la_list_empty(&r->handles) && r->pool == 0; }
+static bool drained(const la_reactor *r) {
+  return la_list_empty(&r->handles) && r->pool == 0 && r->bare == 0;
+}
 
 static void close_own(la_guest *g);
 

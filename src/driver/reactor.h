@@ -54,6 +54,7 @@ typedef struct la_reactor {
   la_executor *ex;  /* NULL once closed */
   unsigned waiting; /* wakers held by la_waiters */
   unsigned pool;    /* requests that the thread pool has */
+  unsigned bare;    /* libuv handles that are not closed and have no la_handle */
   unsigned refs;
   la_list resources;
   unsigned buffers_free;
