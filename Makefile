@@ -43,7 +43,7 @@ MODEL_SEEDS ?= 100000
 
 # Where threads meet. Each has a process of its own, since libtsan's shadow stack grows with
 # every coroutine that yields; limits_spec alone is more than it can follow.
-TSAN_SPECS := $(addprefix spec/,$(addsuffix _spec.lua,cancel connection examples file fs future net run signal state stream \
+TSAN_SPECS := $(addprefix spec/,$(addsuffix _spec.lua,cancel connection examples file fs future loop luv net poll_fd run signal state stream \
               stream_write task time sync_channel file_sequence fs_path fs_tree fs_watch)) $(wildcard spec/regress/*_spec.lua)
 
 .PHONY: all build examples run test core-test lua-test lint asan tsan valgrind torture seeds model bench install clean help
@@ -78,7 +78,7 @@ examples: build $(EXAMPLES:%=build/release/examples/%.so) ## build the example m
 run: ## install what is missing, build, and run the tour
 	@sh tools/install-deps build
 	@$(MAKE) --no-print-directory all
-	@LUA_CPATH="build/?.so;build/examples/?.so;;" $(LUA) examples/tour.lua
+	@LUA_PATH="src/lua/?.lua;;" LUA_CPATH="build/?.so;build/examples/?.so;;" $(LUA) examples/tour.lua
 
 test: ## install what is missing, build, run the tests in C and in Lua
 	@sh tools/install-deps test
@@ -129,6 +129,7 @@ install: build ## install the module, its header and its types under PREFIX
 	install -d "$(DESTDIR)$(INST_LIBDIR)" "$(DESTDIR)$(INST_INCDIR)" "$(DESTDIR)$(INST_LUADIR)/lua_async"
 	install -m 755 build/lua_async.so "$(DESTDIR)$(INST_LIBDIR)/lua_async.so"
 	install -m 644 include/lua_async.h "$(DESTDIR)$(INST_INCDIR)/lua_async.h"
+	install -m 644 src/lua/lua_async/*.lua "$(DESTDIR)$(INST_LUADIR)/lua_async/"
 	install -m 644 types/lua_async.lua "$(DESTDIR)$(INST_LUADIR)/lua_async/types.lua"
 
 clean: ## remove what was built

@@ -60,6 +60,14 @@ C, as a lazy future: 1000
 ]])
   end)
 
+  it("luasocket checks links with LuaSocket's own http, many at once", function()
+    expect("luasocket", [[
+/one         HTTP/1.1 200 OK
+/two         HTTP/1.1 200 OK
+/gone        HTTP/1.1 404 Not Found
+]])
+  end)
+
   it("delay_future is woken by another thread", function()
     -- Its times are short: on a machine that stands still for a tenth of a second it tells
     -- another story, so it may try again.

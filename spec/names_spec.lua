@@ -90,6 +90,8 @@ local function public_names()
     end))
     async.scope(function(scope) add_methods(set, "Scope", scope) end)
     add_methods(set, "Interval", (async.time.interval(1)))
+    local loop <close> = async.loop()
+    add_methods(set, "Loop", loop)
     local listener <close> = assert(async.net.listen("127.0.0.1", 0))
     add_methods(set, "Listener", listener)
     local conn <close> = assert(async.net.connect(listener:address()))
@@ -162,7 +164,7 @@ end
 local receivers = {
   task = { "Task" }, fut = { "Future" }, cx = { "Context" }, waker = { "Waker" },
   listener = { "Listener" }, conn = { "Connection" }, file = { "File" },
-  scope = { "Scope" }, interval = { "Interval" }, walk = { "Walk" }, watch = { "FileWatch" },
+  scope = { "Scope" }, interval = { "Interval" }, loop = { "Loop" }, walk = { "Walk" }, watch = { "FileWatch" },
   unix = { "UnixConnection" }, stdio = { "StandardStream" },
   stream = { "Connection", "File", "UnixConnection", "StandardStream" }, stat = { "Stat" }, err = { "Error" },
   tx = { "Sender" }, rx = { "Receiver" }, oneshot_tx = { "OneshotSender" },
@@ -241,6 +243,7 @@ describe("an option", function()
     ReadFileOptions = function(o) async.fs.read_file("LICENSE", o) end,
     WriteFileOptions = function(o) async.fs.write_file("/no/such/file", "", o) end,
     MapOptions = function(o) async.map({}, print, o) end,
+    LoopOptions = function(o) async.loop(o) end,
     IntervalOptions = function(o) async.time.interval(1, o) end,
     SpawnOptions = function(o) async.process.spawn(with_command(o)) end,
     OutputOptions = function(o) async.process.output(with_command(o)) end,
@@ -266,7 +269,7 @@ describe("an option", function()
         end
       end
     end)
-    assert.equal(39, count)
+    assert.equal(41, count)
   end)
 
   it("that is unknown raises", function()

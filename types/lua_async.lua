@@ -279,6 +279,52 @@ function async.time.advance(s) end
 ---@return boolean changed
 function async.time.resume() end
 
+---Waits until a descriptor of another library is ready; which way it is.
+---@param fd integer|table|userdata a descriptor, or an object with a method `fd`, `getfd` or `pollfd`
+---@param events "r"|"w"|"rw"
+---@return "r"|"w"|"rw"|nil
+---@return lua_async.Error?
+function async.poll_fd(fd, events) end
+
+---@class lua_async.LoopOptions
+---@field seed? integer
+---@field luv? boolean on luv's uv_loop_t, which uv.run drives
+
+---A runtime that the host drives.
+---@param options? lua_async.LoopOptions
+---@return lua_async.Loop?
+---@return lua_async.Error?
+function async.loop(options) end
+
+---@class lua_async.Loop
+local Loop = {}
+
+---Starts a task, in the next turn.
+---@param f lua_async.Awaitable
+---@param ... any
+---@return lua_async.Task
+function Loop:spawn(f, ...) end
+
+---One turn, without blocking.
+---@return boolean alive tasks live
+function Loop:turn() end
+
+---The descriptor to watch for readability.
+---@return integer
+function Loop:fd() end
+
+---Seconds until it wants a turn at the latest.
+---@return number?
+function Loop:timeout() end
+
+---Every live task, for people.
+---@return string
+function Loop:dump() end
+
+---Cancels every task, and returns when all have unwound.
+---@return true
+function Loop:close() end
+
 ---@class lua_async.IntervalOptions
 ---@field missed? "skip"|"burst"|"delay"
 

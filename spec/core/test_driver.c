@@ -214,7 +214,7 @@ static void no_descriptors_is_an_error(void **state) {
 static void watching_a_large_descriptor_grows_the_array(void **state) {
   (void)state;
   assert_int_equal(la_guard_watch(R, 5000), 0);
-  assert_true(R->loop.nwatchers > 5000);
+  assert_true(R->uv->nwatchers > 5000);
   nap(R, 1);
 }
 

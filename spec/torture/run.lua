@@ -44,9 +44,15 @@ end
 local script = assert(loadfile(here .. "/scripts/" .. arg[1]))
 async.on_error(function() end)
 
+-- A script in a task; those of hosts (host_*.lua) have no runtime around them.
+local function run(limit)
+  if arg[1]:find("^host_") then return script() end
+  return async.run(async.timeout, limit, script)
+end
+
 local function run_failing(n, span)
   malloc.arm(n, span)
-  local ok, e = pcall(async.run, async.timeout, 0.3, script)
+  local ok, e = pcall(run, 0.3)
   local failures = malloc.disarm()
   if failures == 0 then assert(ok, e) end
   return failures
@@ -54,7 +60,7 @@ end
 
 local function works() return async.run(function() async.sleep(0) return "works" end) == "works" end
 
-assert(pcall(async.run, async.timeout, 5, script)) -- once in peace: what is loaded or made once is there
+assert(pcall(run, 5)) -- once in peace: what is loaded or made once is there
 collectgarbage()
 local before = descriptors()
 for _, span in ipairs { 2, math.maxinteger } do

@@ -77,7 +77,7 @@ static la_poll child_poll(la_future *f, la_context *cx) {
 static void child_drop(la_future *f) {
   la_coro *c = (la_coro *)(void *)f;
   la_coro_drop(c);
-  la_slot_give(&la_rt->slots, c->slot);
+  la_slot_give(la_rt->slots, c->slot);
   free(c);
 }
 
@@ -95,7 +95,7 @@ static void push_call(lua_State *L, int i, int nargs) {
 
 static void start_call(lua_State *L, int i, la_future_object *o, la_runtime *rt) {
   push_call(L, i, o->nargs);
-  int slot = la_slot_take(&rt->slots);
+  int slot = la_slot_take(rt->slots);
   la_coro *c = slot != 0 ? malloc(sizeof *c) : NULL;
   if (c != NULL) {
     la_coro_init(c, &child_vtable, o, slot);
@@ -105,7 +105,7 @@ static void start_call(lua_State *L, int i, la_future_object *o, la_runtime *rt)
     }
   }
   free(c);
-  if (slot != 0) la_slot_give(&rt->slots, slot);
+  if (slot != 0) la_slot_give(rt->slots, slot);
   luaL_error(L, "not enough memory");
 }
 
@@ -236,6 +236,14 @@ bool la_future_object_failed(const la_future_object *o) {
   return o->kind == LA_KIND_POLL_FN && la_container(o->f, la_poll_fn, base)->failed;
 }
 
+/* A finaliser may do it in the name of a Loop that has no turn. */
+static void drop_future(la_future_object *o, la_future *f) {
+  la_runtime *before = o->rt != NULL ? la_runtime_visit(o->rt) : la_rt;
+  la_future_drop(f);
+  la_rt = before;
+  if (o->kind == LA_KIND_POLL_FN) free(la_container(f, la_poll_fn, base));
+}
+
 static void free_future(la_future_object *o) {
   la_future *f = o->f;
   if (la_node_linked(&o->started)) la_node_unlink(&o->started);
@@ -244,9 +252,7 @@ static void free_future(la_future_object *o) {
     o->nargs = 0;
     la_executor_keep_alive(o->rt->ex, -1);
   }
-  if (f == NULL) return;
-  la_future_drop(f);
-  if (o->kind == LA_KIND_POLL_FN) free(la_container(f, la_poll_fn, base));
+  if (f != NULL) drop_future(o, f);
 }
 
 void la_future_object_drop(la_future_object *o) {

@@ -6,7 +6,8 @@
 #include "bridge/compat.h"
 
 LA_THREAD_LOCAL la_runtime *la_rt;
-static char owners_key;
+static LA_THREAD_LOCAL la_list runtimes;
+static char owners_key, slots_key;
 char la_thread_guard_key;
 
 enum { SPARE_MAX = 1024 };
@@ -44,7 +45,7 @@ static void store_set(lua_State *L, la_runtime *rt, int table, int i) {
 /* ---- owners -------------------------------------------------------------------*/
 
 int la_owner_add(lua_State *L, la_runtime *rt, int owners) {
-  int slot = la_slot_take(&rt->slots);
+  int slot = la_slot_take(rt->slots);
   if (slot == 0) luaL_error(L, "not enough memory");
   lua_rawseti(L, owners, slot);
   return slot;
@@ -67,7 +68,7 @@ void la_store_clear(la_runtime *rt, int table, int i) {
 
 void la_owner_remove(la_runtime *rt, int slot) {
   la_store_clear(rt, LA_STORE_OWNERS, slot);
-  la_slot_give(&rt->slots, slot);
+  la_slot_give(rt->slots, slot);
 }
 
 /* ---- threads ------------------------------------------------------------------*/
@@ -144,38 +145,94 @@ void la_thread_give(la_runtime *rt, lua_State *co, int anchor, bool reusable) {
   let_go(rt, anchor);
 }
 
-/* ---- enter and leave ------------------------------------------------------------*/
+/* ---- birth and end --------------------------------------------------------------*/
 
-void la_runtime_enter(lua_State *L, la_runtime *rt) {
-  /* First what cannot fail: la_runtime_leave finds it consistent in any case. */
-  rt->L = rt->running = L;
+la_list *la_runtimes(void) {
+  if (runtimes.head.next == NULL) la_list_init(&runtimes);
+  return &runtimes;
+}
+
+/* Those of this state, for one user more. The userdata is never collected before the state. */
+static la_slots *share_slots(lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &slots_key) == LUA_TNIL) {
+    lua_pop(L, 1);
+    la_slots *made = lua_newuserdatauv(L, sizeof *made, 0);
+    *made = (la_slots){0};
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &slots_key);
+  }
+  la_slots *s = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  s->users++;
+  return s;
+}
+
+static void leave_slots(la_slots *s) {
+  if (s == NULL || --s->users > 0) return;
+  free(s->free);
+  *s = (la_slots){0};
+}
+
+static void push_store_value(lua_State *L, int i) {
+  if (i == LA_STORE_OWNERS)
+    la_owners_push(L);
+  else if (i == LA_STORE_REST)
+    lua_newthread(L);
+  else
+    lua_newtable(L);
+}
+
+void la_runtime_init(lua_State *L, la_runtime *rt) {
+  /* First what cannot fail: la_runtime_free finds it consistent in any case. */
   rt->store_ref = LUA_NOREF;
   la_list_init(&rt->futures);
-  rt->outer = la_rt;
-  la_rt = rt;
+  la_list_push(la_runtimes(), &rt->living);
+  la_runtime_enter(L, rt);
   luaL_checkstack(L, LUA_MINSTACK, "lua_async");
+  rt->slots = share_slots(L);
   rt->spare = malloc(SPARE_MAX * sizeof *rt->spare);
   if (rt->spare == NULL) luaL_error(L, "not enough memory");
   rt->spare_size = SPARE_MAX;
   lua_State *store = lua_newthread(L);
   for (int i = LA_STORE_OWNERS; i <= LA_STORE_TOP; i++) {
-    if (i == LA_STORE_OWNERS)
-      la_owners_push(L);
-    else
-      lua_newtable(L);
+    push_store_value(L, i);
     lua_xmove(L, store, 1);
   }
   rt->store_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   rt->store = store;
+  rt->rest = lua_tothread(store, LA_STORE_REST);
 }
 
-void la_runtime_leave(la_runtime *rt) {
-  if (la_rt == rt) la_rt = rt->outer;
-  if (rt->L != NULL) luaL_unref(rt->L, LUA_REGISTRYINDEX, rt->store_ref);
+void la_runtime_free(lua_State *L, la_runtime *rt) {
+  if (la_node_linked(&rt->living)) la_node_unlink(&rt->living);
+  luaL_unref(L, LUA_REGISTRYINDEX, rt->store_ref);
+  leave_slots(rt->slots);
   free(rt->spare);
   free(rt->anchors.free);
-  free(rt->slots.free);
   free(rt->places.names);
+}
+
+/* ---- enter and exit ---------------------------------------------------------------*/
+
+void la_runtime_enter(lua_State *L, la_runtime *rt) {
+  rt->L = rt->running = L;
+  rt->entered = true;
+  rt->outer = la_rt;
+  la_rt = rt;
+}
+
+void la_runtime_exit(la_runtime *rt) {
+  if (la_rt == rt) la_rt = rt->outer;
+  rt->L = rt->running = rt->rest;
+  rt->entered = false;
+}
+
+la_runtime *la_runtime_visit(la_runtime *rt) {
+  la_runtime *before = la_rt;
+  if (rt == before) return before;
+  if (!rt->entered) rt->outer = before;
+  la_rt = rt;
+  return before;
 }
 
 /* ---- which runtime --------------------------------------------------------------*/
@@ -198,6 +255,8 @@ la_runtime *la_runtime_of(lua_State *L) {
 la_runtime *la_runtime_check(lua_State *L, const char *what) {
   la_runtime *rt = la_runtime_of(L);
   if (rt == NULL)
-    luaL_error(L, "%s outside of a runtime: call it in a function given to async.run", what);
+    luaL_error(L,
+               "%s outside of a runtime: call it in a function given to async.run, or loop:spawn",
+               what);
   return rt;
 }

@@ -1,14 +1,18 @@
 /*
-** runtime.h - what one `async.run` has: the executor, and the Lua side of its tasks.
+** runtime.h - what one `async.run` or one Loop has: the executor, and the Lua side of its tasks.
 **
-** One per call of run, alive while it runs; `la_rt` is the one that runs on this
-** thread (runs of different Lua states may nest; a state has one at a time).
-** Lua objects that C needs are in three tables, by small integers. The tables are on
+** That of a run is entered as long as it lives; that of a Loop while it has a turn. `la_rt` is the
+** one that is entered on this thread (those of different Lua states may nest; of those of one
+** state one is entered at a time). In between, finalisers may end what belongs to another:
+** la_runtime_visit. Lua objects that C needs are in three tables, by small integers. The tables are
+*on
 ** the stack of a Lua thread of our own, the store, at fixed indices:
 **   OWNERS      the Task of each task that has not ended, by its coroutine's `slot`:
 **               what keeps it alive
 **   THREADS     the coroutines that this run made, running or spare
 **   TRACEBACKS  where the error that is unwinding a coroutine was raised, by `slot`
+**   REST        a Lua thread for what has to run while the runtime is not entered
+** OWNERS is one table for all runtimes of a state, and so are the slots.
 ** Errors: a function that needs Lua memory outside of a running coroutine does so
 ** in a protected call and returns a Lua status.
 */
@@ -27,13 +31,15 @@ typedef struct la_coro la_coro;
 typedef struct la_slots {
   int *free;
   int count, size, used;
+  int users; /* runtimes: the last one takes the memory with it */
 } la_slots;
 
 enum {
   LA_STORE_OWNERS = 1,
   LA_STORE_THREADS,
   LA_STORE_TRACEBACKS,
-  LA_STORE_TOP = LA_STORE_TRACEBACKS
+  LA_STORE_REST,
+  LA_STORE_TOP = LA_STORE_REST
 };
 
 typedef struct la_spare_thread {
@@ -43,8 +49,9 @@ typedef struct la_spare_thread {
 
 typedef struct la_runtime {
   la_executor *ex;
-  void *reactor;    /* of src/driver, for src/lib */
-  lua_State *L;     /* whoever called run */
+  void *reactor; /* of src/driver, for src/lib */
+  lua_State *L;  /* who has entered it, or `rest` */
+  lua_State *rest;
   lua_State *store; /* never runs; what is pushed on it is moved on at once */
   int store_ref;
   lua_State *running; /* the Lua thread that runs now: L, a task's coroutine, or one of
@@ -53,12 +60,13 @@ typedef struct la_runtime {
   la_task *root;      /* the task of run itself: its failure is raised, not reported */
   la_coro *current;   /* the coroutine being polled, NULL for none */
   la_context *cx;     /* what it is polled with */
-  la_slots anchors, slots;
+  la_slots anchors, *slots;
   la_spare_thread *spare;
   int spare_count, spare_size;
   la_places places;
   la_list futures;     /* Future objects that were started and are not over */
   const void *rethrow; /* the function that raises what has its traceback already; NULL: none */
+  bool entered;        /* see la_runtime_enter */
   bool ending;         /* the root task is over: what is spawned from here on never begins */
   lua_State *closing;  /* the thread of ours that is being closed by ourselves; NULL: none */
   unsigned passing;    /* coroutines that pass an await on, at the least */
@@ -67,16 +75,28 @@ typedef struct la_runtime {
     int mask, count;
   } user_hook; /* what a stray yield takes the place of, for an instruction */
   struct la_runtime *outer;
+  la_node living; /* in the thread's la_runtimes */
 } la_runtime;
 
 extern LA_THREAD_LOCAL la_runtime *la_rt;
 
-/* Prepares `rt` (zeroed but for ex and reactor) and makes it la_rt. Raises for
-** want of memory; la_runtime_leave follows in any case. */
-void la_runtime_enter(lua_State *L, la_runtime *rt);
+/* All runtimes of this thread, entered or not. */
+la_list *la_runtimes(void);
 
-/* The reverse, after the executor is closed. */
-void la_runtime_leave(la_runtime *rt);
+/* Prepares `rt` (zeroed but for ex and reactor) and enters it. Raises for
+** want of memory; la_runtime_free follows in any case. */
+void la_runtime_init(lua_State *L, la_runtime *rt);
+
+/* Makes it la_rt, for the Lua thread L; the reverse. */
+void la_runtime_enter(lua_State *L, la_runtime *rt);
+void la_runtime_exit(la_runtime *rt);
+
+/* Makes it la_rt for as long as something of it is ended from elsewhere; returns what to restore
+** la_rt to. */
+la_runtime *la_runtime_visit(la_runtime *rt);
+
+/* The reverse of init, after the executor is closed; it is exited. */
+void la_runtime_free(lua_State *L, la_runtime *rt);
 
 /* The runtime in which L runs. Raises, naming `what`, when there is none. */
 la_runtime *la_runtime_check(lua_State *L, const char *what);

@@ -65,8 +65,9 @@ la_task *la_task_current(const la_runtime *rt);
 ** raises its error, with the record of where it came from. */
 int la_task_object_results(lua_State *L, int i);
 
-/* The same for the root task of a run, to whoever called run: a string that was raised
-** has the traceback appended, since nobody after us can. Other values stay as they are. */
+/* The same outside of a task, as for the root task of a run to whoever called run: a string that
+ *was raised
+ ** has the traceback appended, since nobody after us can. Other values stay as they are. */
 int la_task_object_return(lua_State *L, int i);
 
 /* The Task at index `task` failed, with the very value at index `error`. */

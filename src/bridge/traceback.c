@@ -39,7 +39,7 @@ int la_rethrow(lua_State *L) {
 }
 
 int la_raise_from(lua_State *L) {
-  if (lua_isnil(L, -1) || la_rt->current == NULL) {
+  if (lua_isnil(L, -1) || la_rt == NULL || la_rt->current == NULL) {
     lua_pop(L, 1);
     return lua_error(L);
   }

@@ -12,6 +12,7 @@ static LA_THREAD_LOCAL char thread_name;
 enum { SPARE_MAX = 4096, CLOCK_EVERY = 16 };
 
 static inline bool is_owner(const la_executor *ex) { return ex->owner == &thread_name; }
+bool la_executor_is_here(const la_executor *ex) { return is_owner(ex); }
 
 static _Atomic uint64_t made;
 
@@ -80,11 +81,18 @@ static void notify(la_executor *ex, la_task *t) {
   leave(ex);
 }
 
+static void rouse(la_executor *ex) {
+  ex->resting = false;
+  ex->parker.vt->rouse(ex->parker.self);
+}
+
 void la_executor_schedule(la_executor *ex, la_task *t) {
   if (!is_owner(ex))
     notify(ex, t);
-  else if (t->ready.next == NULL && !la_task_has(t, LA_TASK_COMPLETE) && !ex->closed)
+  else if (t->ready.next == NULL && !la_task_has(t, LA_TASK_COMPLETE) && !ex->closed) {
     push_ready(ex, t);
+    if (ex->resting) rouse(ex);
+  }
 }
 
 /* Once nothing may wake a task any more, a run that is parked has to see that it waits in
@@ -259,6 +267,10 @@ static bool deadlocked(la_executor *ex) {
   return atomic_load_explicit(&ex->external, memory_order_acquire) == 0 && !foreign_waiting(ex);
 }
 
+static bool outside_works(const la_executor *ex) {
+  return ex->parker.vt->working != NULL && ex->parker.vt->working(ex->parker.self);
+}
+
 /* Nothing is ready. A paused clock: a look outside, and only if that has woken nobody and
 ** nothing is at work there, time passes. */
 static void wait(la_executor *ex) {
@@ -270,7 +282,7 @@ static void wait(la_executor *ex) {
   }
   p->vt->park(p->self, 0);
   if (!none_ready(ex) || foreign_waiting(ex)) return;
-  if (p->vt->working != NULL && p->vt->working(p->self))
+  if (outside_works(ex))
     p->vt->park(p->self, LA_TIMER_NEVER);
   else
     la_clock_jump(&ex->clock, next);
@@ -278,7 +290,7 @@ static void wait(la_executor *ex) {
 
 la_run_end la_executor_run(la_executor *ex, la_task *task) {
   ex->until = task;
-  ex->stop = false;
+  ex->stop = ex->resting = false;
   for (;;) {
     bool busy = la_executor_turn(ex);
     if (task != NULL ? la_task_has(task, LA_TASK_COMPLETE) : ex->live_count == 0)
@@ -291,11 +303,37 @@ la_run_end la_executor_run(la_executor *ex, la_task *task) {
   }
 }
 
+/* ---- driven by others ---------------------------------------------------------*/
+
+static bool nothing_ready(la_executor *ex) { return none_ready(ex) && !foreign_waiting(ex); }
+
+bool la_executor_stuck(la_executor *ex) { return none_ready(ex) && deadlocked(ex); }
+
+void la_executor_step(la_executor *ex) {
+  uint64_t next = la_timer_queue_next(&ex->timers);
+  if (ex->clock.paused && next != LA_TIMER_NEVER && nothing_ready(ex) && !outside_works(ex))
+    la_clock_jump(&ex->clock, next);
+  ex->until = NULL;
+  ex->stop = ex->resting = false;
+  la_executor_turn(ex);
+  ex->resting = none_ready(ex) && ex->parker.vt->rouse != NULL;
+}
+
+uint64_t la_executor_patience(la_executor *ex) {
+  if (!nothing_ready(ex)) return 0;
+  uint64_t next = la_timer_queue_next(&ex->timers);
+  if (next == LA_TIMER_NEVER) return LA_TIMER_NEVER;
+  if (ex->clock.paused) return outside_works(ex) ? LA_TIMER_NEVER : 0;
+  uint64_t now = la_executor_now(ex);
+  return next > now ? next - now : 0;
+}
+
 /* ---- the end ------------------------------------------------------------------*/
 
 /* Once nobody pushes and all queues are empty, a task is in none of them: `complete` gives up the
  * executor's reference at once. */
 void la_executor_close(la_executor *ex) {
+  ex->resting = false;
   atomic_store_explicit(&ex->closing, true, memory_order_seq_cst);
   while (atomic_load_explicit(&ex->inside, memory_order_acquire) != 0) sched_yield();
   take_foreign(ex);

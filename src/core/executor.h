@@ -30,6 +30,9 @@ typedef struct la_parker_vtable {
   bool (*working)(void *self);
   /* Monotonic nanoseconds. */
   uint64_t (*now)(void *self);
+  /* A task is ready while the executor rests (la_executor_step): whoever drives it has to be
+  ** told. Owner thread. NULL: nobody has to. */
+  void (*rouse)(void *self);
 } la_parker_vtable;
 
 typedef struct la_parker {
@@ -54,6 +57,7 @@ struct la_executor {
   la_mpsc_node ready_end;
   unsigned budget;
   bool closed, stop;    /* `stop`: the turn ends, since `until` is COMPLETE */
+  bool resting;         /* between two steps, with nothing ready when the last one ended */
   const la_task *until; /* what la_executor_run waits for */
   la_task *current;     /* the one being polled */
   const void *owner;
@@ -93,6 +97,21 @@ la_run_end la_executor_run(la_executor *ex, la_task *task);
 
 /* One turn: timers that are due, then tasks. True while some are ready. */
 bool la_executor_turn(la_executor *ex);
+
+/* For one that is driven from a loop of somebody else's: a turn, without waiting. Who calls it
+** has looked at the outside since the last one, so that a paused clock jumps if that has woken
+** nobody. Between steps it rests, and rouses who drives it when a task gets ready. */
+void la_executor_step(la_executor *ex);
+
+/* Nanoseconds until it wants a step, unless something wakes a task before: 0, if some are ready;
+** LA_TIMER_NEVER. */
+uint64_t la_executor_patience(la_executor *ex);
+
+/* Every task waits, and nothing that we know of can wake one. */
+bool la_executor_stuck(la_executor *ex);
+
+/* The calling thread is the one that made it. */
+bool la_executor_is_here(const la_executor *ex);
 
 /* From here on random choices, and the order in which tasks that are ready are polled, follow
 ** from the seed: for tests that shall not depend on the order of tasks. */

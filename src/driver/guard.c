@@ -22,7 +22,7 @@ static size_t watchers_count(int fd) {
 /* uv_loop_t's `watchers` and `nwatchers` are in libuv's public header. The array is
 ** malloc's, by replace_allocator below. */
 int la_guard_watch(la_reactor *r, int fd) {
-  uv_loop_t *loop = &r->loop;
+  uv_loop_t *loop = r->uv;
   if ((unsigned)fd < loop->nwatchers) return 0;
   size_t n = watchers_count(fd), old = loop->nwatchers;
   void **grown = calloc(n, sizeof *grown);
@@ -176,7 +176,7 @@ static int make_pool(la_reactor *r) {
   uv_work_t *first = malloc(sizeof *first);
   if (first == NULL) return UV_ENOMEM;
   int err = try_threads();
-  if (err == 0) err = uv_queue_work(&r->loop, first, no_work, no_work_done);
+  if (err == 0) err = uv_queue_work(r->uv, first, no_work, no_work_done);
   if (err != 0)
     free(first);
   else

@@ -7,6 +7,7 @@ void la_handle_init(la_handle *h, la_reactor *r, const la_handle_class *cls) {
 
 void la_handle_opened(la_handle *h) {
   h->cls->uv(h)->data = h;
+  la_list_push(&h->reactor->handles, &h->node);
   h->state = LA_HANDLE_OPEN;
 }
 
@@ -19,6 +20,7 @@ static void free_handle(la_handle *h) {
 static void on_closed(uv_handle_t *uv) {
   la_handle *h = uv->data;
   h->state = LA_HANDLE_CLOSED;
+  la_node_unlink(&h->node);
   if (h->refs == 0) free_handle(h);
 }
 

@@ -31,6 +31,7 @@ typedef struct la_handle_class {
 struct la_handle {
   la_reactor *reactor; /* a reference */
   const la_handle_class *cls;
+  la_node node; /* in the reactor's list, from opened to closed */
   unsigned refs;
   unsigned char state; /* la_handle_state */
   unsigned char flags; /* the class's own */

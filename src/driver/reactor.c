@@ -15,101 +15,128 @@ static void on_timer(uv_timer_t *t) { uv_stop(t->loop); }
 
 /* ---- the parker -------------------------------------------------------------------*/
 
-/* Milliseconds are rounded up: a loop that woke a fraction before the deadline would
-** find nothing due and spin until it is. */
 static void start_timer(la_reactor *r, uint64_t ns) {
-  uv_update_time(&r->loop);
-  uv_timer_start(&r->timer, on_timer, ns / 1000000 + (ns % 1000000 != 0), 0);
+  uv_update_time(r->uv);
+  uv_timer_start(&r->timer, on_timer, la_reactor_ms(ns), 0);
 }
 
 /* The async is a referenced, active handle, so UV_RUN_ONCE blocks whatever else is there. */
-static void park(void *self, uint64_t deadline) {
+void la_reactor_park(void *self, uint64_t deadline) {
   la_reactor *r = self;
   if (deadline == LA_TIMER_NEVER) {
-    uv_run(&r->loop, UV_RUN_ONCE);
+    uv_run(r->uv, UV_RUN_ONCE);
     return;
   }
   uint64_t now = deadline == 0 ? 0 : uv_hrtime();
   if (deadline <= now) {
-    uv_run(&r->loop, UV_RUN_NOWAIT);
+    uv_run(r->uv, UV_RUN_NOWAIT);
     return;
   }
   start_timer(r, deadline - now);
-  uv_run(&r->loop, UV_RUN_ONCE);
+  uv_run(r->uv, UV_RUN_ONCE);
   uv_timer_stop(&r->timer);
 }
 
-static void unpark(void *self) { uv_async_send(&((la_reactor *)self)->async); }
+void la_reactor_unpark(void *self) { uv_async_send(&((la_reactor *)self)->async); }
 
-static bool alive(void *self) { return ((la_reactor *)self)->waiting > 0; }
+bool la_reactor_alive(void *self) { return ((la_reactor *)self)->waiting > 0; }
 
-static bool working(void *self) { return ((la_reactor *)self)->pool > 0; }
+bool la_reactor_working(void *self) { return ((la_reactor *)self)->pool > 0; }
 
-static uint64_t now(void *self) {
+uint64_t la_reactor_now(void *self) {
   (void)self;
   return uv_hrtime();
 }
 
-static const la_parker_vtable parker = {park, unpark, alive, working, now};
+/* Who watches the descriptor of the loop is roused as by another thread. */
+static const la_parker_vtable parker = {la_reactor_park,    la_reactor_unpark, la_reactor_alive,
+                                        la_reactor_working, la_reactor_now,    la_reactor_unpark};
+
+void la_reactor_look(la_reactor *r) { la_reactor_park(r, 0); }
+
+uint64_t la_reactor_patience(const la_reactor *r) {
+  uv_update_time(r->uv);
+  int ms = uv_backend_timeout(r->uv);
+  uint64_t loop = ms < 0 ? LA_TIMER_NEVER : (uint64_t)ms * 1000000;
+  uint64_t executor = la_executor_patience(r->ex);
+  return loop < executor ? loop : executor;
+}
 
 /* ---- birth and end ----------------------------------------------------------------*/
-
-/* A handle that carries no la_handle is our own, or its owner is in the list of resources. */
-static void close_handle(uv_handle_t *uv, void *unused) {
-  (void)unused;
-  if (uv->data != NULL) la_handle_close(uv->data);
-}
 
 /* What ends may start more (a dropped file that still has to be closed), so the loop runs
 ** until it has nothing left. */
 static void close_loop(la_reactor *r) {
   uv_close((uv_handle_t *)&r->timer, NULL);
   if (r->async.type == UV_ASYNC) uv_close((uv_handle_t *)&r->async, NULL);
-  do uv_run(&r->loop, UV_RUN_DEFAULT);
-  while (uv_loop_close(&r->loop) == UV_EBUSY);
-  r->closed = true;
+  do uv_run(r->uv, UV_RUN_DEFAULT);
+  while (uv_loop_close(r->uv) == UV_EBUSY);
+}
+
+la_reactor *la_reactor_blank(void) {
+  la_reactor *r = calloc(1, sizeof *r);
+  if (r == NULL) return NULL;
+  r->refs = 1;
+  la_list_init(&r->resources);
+  la_list_init(&r->handles);
+  return r;
+}
+
+int la_reactor_equip(la_reactor *r, const la_parker_vtable *vt) {
+  r->ex = la_executor_new((la_parker){r, vt});
+  if (r->ex == NULL) return UV_ENOMEM;
+  la_guard_sigpipe(1);
+  return 0;
 }
 
 static int init(la_reactor *r) {
-  int err = la_guard_loop_init(&r->loop);
+  int err = la_guard_loop_init(&r->own);
   if (err != 0) return err;
-  uv_timer_init(&r->loop, &r->timer);
-  err = uv_async_init(&r->loop, &r->async, on_async);
-  if (err == 0) r->ex = la_executor_new((la_parker){r, &parker});
-  if (err == 0 && r->ex == NULL) err = UV_ENOMEM;
+  r->uv = &r->own;
+  uv_timer_init(r->uv, &r->timer);
+  err = uv_async_init(r->uv, &r->async, on_async);
+  if (err == 0) err = la_reactor_equip(r, &parker);
   if (err != 0) close_loop(r);
   return err;
 }
 
 int la_reactor_new(la_reactor **out) {
-  la_reactor *r = calloc(1, sizeof *r);
+  la_reactor *r = la_reactor_blank();
   if (r == NULL) return UV_ENOMEM;
-  r->refs = 1;
-  la_list_init(&r->resources);
   int err = init(r);
   if (err != 0) {
     free(r);
     return err;
   }
-  la_guard_sigpipe(1);
   *out = r;
   return 0;
 }
 
-void la_reactor_free(la_reactor *r) {
+/* The handles first: they may have timers in the executor. */
+void la_reactor_begin_end(la_reactor *r) {
   la_interrupt_end(r);
-  uv_walk(&r->loop, close_handle, NULL); /* first: handles may have timers in the executor */
+  for (la_node *n = r->handles.head.next; n != &r->handles.head; n = n->next)
+    la_handle_close(la_container(n, la_handle, node));
   for (la_node *n; (n = la_list_pop(&r->resources)) != NULL;) {
     la_resource *resource = la_container(n, la_resource, node);
     resource->end(resource);
   }
   la_executor_close(r->ex);
   r->ex = NULL;
-  close_loop(r);
+}
+
+void la_reactor_ended(la_reactor *r) {
+  r->closed = true;
   while (r->buffers_free > 0) free(r->buffers[--r->buffers_free]);
   while (r->blocks_free > 0) free(r->kept[--r->blocks_free]);
   la_guard_sigpipe(-1);
   la_reactor_unref(r);
+}
+
+void la_reactor_free(la_reactor *r) {
+  la_reactor_begin_end(r);
+  close_loop(r);
+  la_reactor_ended(r);
 }
 
 void la_reactor_unref(la_reactor *r) {

@@ -1,7 +1,8 @@
 /*
 ** reactor.h - libuv as the parker of an executor: one loop, one timer, one async.
 **
-** One thread owns a reactor and everything made on it; only the executor's unpark
+** The loop is its own, or one that belongs to the program around us (guest.h). One thread owns a
+*reactor and everything made on it; only the executor's unpark
 ** crosses threads.
 **
 ** `waiting` counts the wakers that the outside holds (la_waiter). It answers "may
@@ -42,13 +43,18 @@ struct la_resource {
   const char *name;           /* "open file"; NULL: it is about to end by itself */
 };
 
+typedef struct la_guest la_guest;
+
 typedef struct la_reactor {
-  uv_loop_t loop;
+  uv_loop_t *uv;    /* `own`, or the host's */
   uv_timer_t timer; /* runs only while parked: wakes the loop for the executor's timers */
   uv_async_t async; /* unpark */
+  la_guest *guest;  /* on the loop of a host; NULL: on its own */
+  la_list handles;  /* every la_handle that is not closed */
   la_executor *ex;  /* NULL once closed */
   unsigned waiting; /* wakers held by la_waiters */
   unsigned pool;    /* requests that the thread pool has */
+  unsigned bare;    /* libuv handles that are not closed and have no la_handle */
   unsigned refs;
   la_list resources;
   unsigned buffers_free;
@@ -58,6 +64,7 @@ typedef struct la_reactor {
   la_task *root;                /* whom it cancels; NULL: nobody */
   char *buffers[LA_BUFFERS_KEPT];
   char *kept[LA_BLOCKS_KEPT];
+  uv_loop_t own;
 } la_reactor;
 
 /* Makes the loop and the executor on it. A negative errno: UV_ENOMEM, UV_EMFILE, …;
@@ -70,6 +77,40 @@ int la_reactor_new(la_reactor **out);
 ** the pool is doing is waited for: a thread that is blocked for good (say in open() of
 ** a FIFO that nobody writes) blocks this too. */
 void la_reactor_free(la_reactor *r);
+
+/* A look at the outside, without waiting. */
+void la_reactor_look(la_reactor *r);
+
+/* For whoever watches the descriptor of the loop: nanoseconds until the loop or the executor
+** wants a turn, LA_TIMER_NEVER for none. */
+uint64_t la_reactor_patience(const la_reactor *r);
+
+/* ---- for guest.c -----------------------------------------------------------------*/
+
+/* One with no loop yet; NULL: no memory. */
+la_reactor *la_reactor_blank(void);
+
+/* The executor on a reactor whose `uv`, `timer` and `async` are there. A negative errno. */
+int la_reactor_equip(la_reactor *r, const la_parker_vtable *parker);
+
+/* Waits in the loop as a parker does. */
+void la_reactor_park(void *self, uint64_t deadline);
+void la_reactor_unpark(void *self);
+bool la_reactor_alive(void *self);
+bool la_reactor_working(void *self);
+uint64_t la_reactor_now(void *self);
+
+/* Begins the end of handles, resources and executor. */
+void la_reactor_begin_end(la_reactor *r);
+
+/* The loop is gone, or is no longer used: gives up the maker's reference. */
+void la_reactor_ended(la_reactor *r);
+
+/* For milliseconds from nanoseconds: rounded up, since a loop that woke a fraction before the
+** deadline would find nothing due and spin until it is. */
+static inline uint64_t la_reactor_ms(uint64_t ns) { return ns / 1000000 + (ns % 1000000 != 0); }
+
+/* -------------------------------------------------------------------------------------*/
 
 static inline void la_reactor_ref(la_reactor *r) { r->refs++; }
 void la_reactor_unref(la_reactor *r);

@@ -25,7 +25,7 @@ static int queue(la_work *work, uv_after_work_cb after) {
   la_reactor *r = work->op.reactor;
   if (r->closed) return UV_ECANCELED;
   int err = la_guard_pool(r);
-  if (err == 0) err = uv_queue_work(&r->loop, &work->req, run, after);
+  if (err == 0) err = uv_queue_work(r->uv, &work->req, run, after);
   if (err == 0) r->pool++;
   return err;
 }

@@ -54,7 +54,7 @@ static int submit(la_op *op) {
   struct addrinfo hints = {.ai_family = re->family, .ai_socktype = SOCK_STREAM};
   int err = op->reactor->closed ? UV_ECANCELED : la_guard_pool(op->reactor);
   if (err == 0)
-    err = uv_getaddrinfo(&op->reactor->loop, &re->req, on_resolved, re->host, NULL, &hints);
+    err = uv_getaddrinfo(op->reactor->uv, &re->req, on_resolved, re->host, NULL, &hints);
   if (err == 0) op->reactor->pool++;
   return err;
 }

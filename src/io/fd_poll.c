@@ -54,7 +54,7 @@ static int start(watch *w) {
   int fd = fcntl(w->fd, F_DUPFD_CLOEXEC, 0);
   if (fd < 0) return uv_translate_sys_error(errno);
   int err = la_guard_watch(r, fd);
-  if (err == 0) err = uv_poll_init(&r->loop, &w->uv, fd);
+  if (err == 0) err = uv_poll_init(r->uv, &w->uv, fd);
   if (err != 0) {
     close(fd);
     return err;

@@ -111,7 +111,7 @@ static const la_handle_class class = {uv_of, closing, free_watch};
 /* The first watch of a loop opens a descriptor, which libuv watches at once. */
 static int guard(la_reactor *r) {
   int fd = dup(STDIN_FILENO);
-  if (fd < 0) fd = dup(uv_backend_fd(&r->loop));
+  if (fd < 0) fd = dup(uv_backend_fd(r->uv));
   if (fd < 0) return uv_translate_sys_error(errno);
   int err = la_guard_watch(r, fd);
   close(fd);
@@ -130,7 +130,7 @@ int la_fs_watch_new(la_reactor *r, const char *path, la_fs_watch **out) {
   memcpy(w->path, path, len);
   w->lost = new_event(LA_WATCH_OVERFLOW, "");
   int err = w->lost == NULL ? UV_ENOMEM : guard(r);
-  if (err == 0) err = uv_fs_event_init(&r->loop, &w->uv);
+  if (err == 0) err = uv_fs_event_init(r->uv, &w->uv);
   if (err == 0) {
     la_handle_opened(&w->handle);
     err = uv_fs_event_start(&w->uv, on_event, path, 0);

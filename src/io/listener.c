@@ -111,7 +111,7 @@ int la_listener_adopt(la_reactor *r, int fd, const la_stream_kind *kind, la_list
   la_handle_init(&l->handle, r, &listener_class);
   l->fd = fd;
   int err = la_guard_watch(r, fd);
-  if (err == 0) err = uv_poll_init(&r->loop, &l->uv, fd);
+  if (err == 0) err = uv_poll_init(r->uv, &l->uv, fd);
   if (err != 0) {
     la_listener_unref(l);
     return err;

@@ -62,7 +62,11 @@ static void unref(la_process *p) {
   la_reactor_unref(r);
 }
 
-static void on_closed(uv_handle_t *uv) { unref(from_uv(uv)); }
+static void on_closed(uv_handle_t *uv) {
+  la_process *p = from_uv(uv);
+  p->reactor->bare--;
+  unref(p);
+}
 
 /* libuv is done with it, or made to be. */
 static void close_uv(la_process *p) {
@@ -145,7 +149,7 @@ static int spawn(la_process *p, const la_process_spec *spec) {
                                   .stdio = stdio,
                                   .uid = (uv_uid_t)spec->uid,
                                   .gid = (uv_gid_t)spec->gid};
-  return uv_spawn(&p->reactor->loop, &p->uv, &options);
+  return uv_spawn(p->reactor->uv, &p->uv, &options);
 }
 
 int la_process_spawn(la_reactor *r, const la_process_spec *spec, la_process **out) {
@@ -154,6 +158,7 @@ int la_process_spawn(la_reactor *r, const la_process_spec *spec, la_process **ou
   la_process *p = new_process(r, spec);
   if (p == NULL) return UV_ENOMEM;
   la_signal_hold(SIGCHLD);
+  r->bare++;
   int err = spawn(p, spec);
   if (err != 0) {
     close_uv(p); /* as libuv wants it even then */

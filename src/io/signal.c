@@ -81,7 +81,9 @@ static void on_signal(uv_signal_t *uv, int signum) {
 }
 
 static void on_closed(uv_handle_t *uv) {
-  unref(la_container((uv_signal_t *)uv, la_signal_handle, uv)->set);
+  la_signals *s = la_container((uv_signal_t *)uv, la_signal_handle, uv)->set;
+  s->reactor->bare--;
+  unref(s);
 }
 
 static void close_handle(la_signal_handle *h, int signum) {
@@ -91,11 +93,12 @@ static void close_handle(la_signal_handle *h, int signum) {
 
 static int open_handle(la_signals *s, int signum) {
   la_signal_handle *h = &s->handles[s->count];
-  int err = uv_signal_init(&s->reactor->loop, &h->uv);
+  int err = uv_signal_init(s->reactor->uv, &h->uv);
   if (err != 0) return err;
   h->uv.data = NULL;
   h->set = s;
   s->refs++;
+  s->reactor->bare++;
   la_signal_hold(signum);
   err = uv_signal_start(&h->uv, on_signal, signum);
   if (err == 0)

@@ -96,7 +96,7 @@ int la_stream_open(la_stream *s, int fd, la_stream_fd kind,
   la_reactor *r = reactor_of(s);
   int err = r->closed ? UV_ECANCELED : la_guard_watch(r, fd);
   if (err != 0) return err;
-  init(&r->loop, la_stream_uv(s));
+  init(r->uv, la_stream_uv(s));
   err = open(la_stream_uv(s), fd);
   la_handle_opened(&s->handle);
   if (err == 0) {

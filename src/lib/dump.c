@@ -5,8 +5,8 @@
 #include "bridge/combine.h"
 #include "bridge/task_object.h"
 
-const char *la_task_state(const la_runtime *rt, const la_task *t) {
-  if (rt->ex->current == t) return "running";
+const char *la_task_state(const la_task *t) {
+  if (t->ex->current == t) return "running";
   return la_task_scheduled(t) ? "ready" : "waiting";
 }
 
@@ -24,8 +24,8 @@ static void add_awaited(lua_State *L, const la_future *f) {
     lua_pushfstring(L, ", waits for %s", name != NULL ? name : "a future");
 }
 
-static void add_state(lua_State *L, const la_runtime *rt, const la_task *t) {
-  lua_pushfstring(L, ": %s%s", la_task_state(rt, t),
+static void add_state(lua_State *L, const la_task *t) {
+  lua_pushfstring(L, ": %s%s", la_task_state(t),
                   la_task_has(t, LA_TASK_CANCELLED) ? ", cancelled" : "");
 }
 
@@ -65,7 +65,7 @@ static void push_task(lua_State *L, la_runtime *rt, la_task *t) {
   const la_coro *c = la_task_coro(t);
   int base = lua_gettop(L);
   push_title(L, rt, t);
-  add_state(L, rt, t);
+  add_state(L, t);
   add_awaited(L, rt->ex->current != t ? awaited_by(c) : NULL);
   add_nursery(L, la_task_nursery(t));
   lua_pushliteral(L, ", spawned at ");
@@ -106,7 +106,7 @@ static void push_arm(lua_State *L, la_runtime *rt, la_task *t) {
   int base = lua_gettop(L);
   la_arm_info arm = la_arm_of(t);
   push_arm_title(L, rt, t);
-  add_state(L, rt, t);
+  add_state(L, t);
   add_awaited(L, arm.coro != NULL ? awaited_by(arm.coro) : arm.waits_for);
   lua_pushliteral(L, "\n");
   if (arm.coro != NULL) add_traceback(L, arm.coro);

@@ -8,6 +8,6 @@
 void la_push_dump(lua_State *L, la_runtime *rt);
 
 /* "running", "ready" or "waiting": the state of a task that has not ended. */
-const char *la_task_state(const la_runtime *rt, const la_task *t);
+const char *la_task_state(const la_task *t);
 
 #endif

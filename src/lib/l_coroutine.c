@@ -283,30 +283,45 @@ static void schedule_all(la_executor *ex) {
 
 /* The __close of the guard, on the thread that is being closed: what a coroutine of ours waits
 ** for in it may refer to strings on its stack, and the scopes of the calls in it are over. */
-static int thread_closed(lua_State *L) {
-  la_runtime *rt = la_rt;
-  if (rt == NULL || rt->closing == L || rt->ex == NULL) return 0;
+static bool closed_in(la_runtime *rt, const lua_State *L) {
   for (la_node *n = rt->ex->live.head.next; n != &rt->ex->live.head; n = n->next) {
     la_task *t = la_container(n, la_task, live);
     la_coro *c = la_task_coro(t);
     if (c == NULL || !waits_in(c, L)) continue;
     la_coro_thread_closed(c);
     la_executor_schedule(rt->ex, t);
-    return 0;
+    return true;
   }
   for (la_node *n = rt->futures.head.next; n != &rt->futures.head; n = n->next) {
     la_coro *c = la_future_object_coro(la_container(n, la_future_object, started));
     if (c == NULL || !waits_in(c, L)) continue;
     la_coro_thread_closed(c);
     schedule_all(rt->ex); /* who polls it is not known */
-    return 0;
+    return true;
+  }
+  return false;
+}
+
+static int thread_closed(lua_State *L) {
+  if (la_rt != NULL && la_rt->closing == L) return 0;
+  const la_list *all = la_runtimes();
+  bool found = false;
+  for (la_node *n = all->head.next; n != &all->head && !found; n = n->next) {
+    la_runtime *rt = la_container(n, la_runtime, living);
+    if (rt->ex == NULL) continue;
+    la_runtime *before = la_runtime_visit(rt);
+    found = closed_in(rt, L);
+    la_rt = before;
   }
   return 0;
 }
 
 /* The same for those made here, of which most that are closed wait for nothing. */
 static int coroutine_closed(lua_State *L) {
-  return la_rt != NULL && la_rt->passing > 0 ? thread_closed(L) : 0;
+  const la_list *all = la_runtimes();
+  for (la_node *n = all->head.next; n != &all->head; n = n->next)
+    if (la_container(n, la_runtime, living)->passing > 0) return thread_closed(L);
+  return 0;
 }
 
 static void set_guard(lua_State *L, const void *key, lua_CFunction close) {

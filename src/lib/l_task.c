@@ -28,7 +28,12 @@ static int await_finish(lua_State *L, la_future *f) {
 
 static const la_operation await_operation = {"task.await", await_begin, await_finish};
 
-int la_task_await(lua_State *L) { return la_operate(L, &await_operation); }
+/* A host that drives a Loop is in no task, and may have the results of those that are over. */
+int la_task_await(lua_State *L) {
+  const la_task_object *o = luaL_checkudata(L, 1, LA_TASK_NAME);
+  if (la_task_object_ended(o) && la_runtime_of(L) == NULL) return la_task_object_return(L, 1);
+  return la_operate(L, &await_operation);
+}
 
 /* ---- methods -----------------------------------------------------------------------*/
 
@@ -41,8 +46,7 @@ static int task_cancel(lua_State *L) {
 }
 
 static const char *status(const la_task_object *o) {
-  if (o->outcome == LA_OUTCOME_NONE)
-    return la_rt != NULL ? la_task_state(la_rt, o->task) : "cancelled";
+  if (o->outcome == LA_OUTCOME_NONE) return la_task_state(o->task);
   if (o->outcome >= LA_OUTCOME_FAILED) return "failed";
   return o->outcome == LA_OUTCOME_CANCELLED ? "cancelled" : "done";
 }

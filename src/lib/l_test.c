@@ -1,14 +1,17 @@
 /* async.test: a test of other people's suites, in a runtime of its own. */
 #include "bridge/task_object.h"
 #include "bridge/traceback.h"
+#include "driver/handle.h"
 #include "lib/dump.h"
 #include "lib/lib.h"
 
 /* ---- what is left ------------------------------------------------------------------*/
 
-/* The reactor's own handles carry no la_handle. */
-static void count_handle(uv_handle_t *uv, void *arg) {
-  if (uv->data != NULL && !uv_is_closing(uv)) ++*(size_t *)arg;
+static size_t count_handles(const la_reactor *r) {
+  size_t n = 0;
+  for (const la_node *i = r->handles.head.next; i != &r->handles.head; i = i->next)
+    n += la_handle_is_open(la_container(i, la_handle, node));
+  return n;
 }
 
 /* How many there are of the kind of the first. */
@@ -30,7 +33,6 @@ static int raise_left(lua_State *L, size_t n, const char *what, const char *mend
 static int check_left(lua_State *L) {
   la_runtime *rt = la_rt;
   la_reactor *r = rt->reactor;
-  size_t handles = 0;
   const char *name = "";
   size_t tasks = rt->ex->live_count - 1, resources = count_resources(r, &name);
   if (tasks > 0) {
@@ -39,7 +41,7 @@ static int check_left(lua_State *L) {
     lua_concat(L, 2);
     return raise_left(L, tasks, "task", lua_tostring(L, -1));
   }
-  uv_walk(&r->loop, count_handle, &handles);
+  size_t handles = count_handles(r);
   if (handles > 0) return raise_left(L, handles, "open socket", "close it, or declare it <close>");
   if (resources > 0) return raise_left(L, resources, name, "close it, or declare it <close>");
   size_t timers = la_timer_queue_count(&rt->ex->timers);

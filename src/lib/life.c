@@ -1,0 +1,69 @@
+#include "lib/life.h"
+
+#include <stdlib.h>
+
+#include "bridge/future_object.h"
+#include "core/group.h"
+#include "driver/guest.h"
+#include "io/process.h"
+#include "lib/lib.h"
+
+bool la_life_find_seed(lua_State *L, int arg, uint64_t *seed) {
+  if (!lua_isnoneornil(L, arg)) {
+    int is, type = lua_getfield(L, arg, "seed");
+    *seed = (uint64_t)lua_tointegerx(L, -1, &is);
+    luaL_argcheck(L, is || type == LUA_TNIL, arg, "option 'seed' must be an integer");
+    lua_pop(L, 1);
+    if (is) return true;
+  }
+  const char *s = getenv("LUA_ASYNC_SEED");
+  if (s == NULL || *s == '\0') return false;
+  char *end;
+  *seed = strtoull(s, &end, 0);
+  if (*end != '\0') luaL_error(L, "LUA_ASYNC_SEED must be an integer, not '%s'", s);
+  return true;
+}
+
+void la_life_begin(lua_State *L, la_life *s, const uint64_t *seed) {
+  la_runtime *rt = &s->rt;
+  rt->ex = s->reactor->ex;
+  rt->reactor = s->reactor;
+  if (seed != NULL) la_executor_seed(rt->ex, *seed);
+  s->begun = true;
+  la_runtime_init(L, rt);
+}
+
+/* Members of groups are cancelled by those who wait for them. */
+static void cancel_all(la_executor *ex) {
+  for (la_node *n = ex->live.head.next; n != &ex->live.head; n = n->next) {
+    la_task *t = la_container(n, la_task, live);
+    if (!la_task_is_member(t)) la_task_cancel(t);
+  }
+}
+
+void la_life_cancel(la_life *s) {
+  s->rt.ending = true;
+  cancel_all(s->rt.ex);
+  la_future_objects_drop_left(&s->rt);
+}
+
+void la_life_unwind(la_life *s) { la_executor_run(s->rt.ex, NULL); }
+
+void la_life_end(lua_State *L, la_life *s) {
+  la_runtime *rt = &s->rt;
+  la_reactor *r = s->reactor;
+  if (s->begun && !rt->entered) la_runtime_enter(L, rt);
+  if (s->begun) la_future_objects_drop_all(rt);
+  if (r != NULL && r->guest != NULL)
+    la_guest_free(r);
+  else if (r != NULL)
+    la_reactor_free(r);
+  la_process_reap();
+  s->reactor = NULL;
+  rt->ex = NULL;
+  if (s->begun) {
+    la_runtime_exit(rt);
+    la_runtime_free(L, rt);
+  }
+  s->begun = false;
+}

@@ -1,0 +1,35 @@
+/*
+** life.h - a runtime from its first task to its last byte: what async.run and async.loop share.
+*/
+#ifndef LA_LIB_LIFE_H
+#define LA_LIB_LIFE_H
+
+#include "bridge/runtime.h"
+#include "driver/reactor.h"
+
+typedef struct la_life {
+  la_runtime rt;
+  la_reactor *reactor; /* NULL: it has not begun, or is over */
+  bool begun;
+} la_life;
+
+/* The option `seed` of the table at `arg`, or of LUA_ASYNC_SEED in the environment; false:
+** neither. Misuse raises. */
+bool la_life_find_seed(lua_State *L, int arg, uint64_t *seed);
+
+/* Begins and enters the runtime on `reactor`, which the caller has set. `seed`: NULL for none.
+** Raises for want of memory; la_life_end follows in any case. */
+void la_life_begin(lua_State *L, la_life *s, const uint64_t *seed);
+
+/* Cancels every task, and drops what runs with nobody to wait for it; what is spawned from here
+** on never begins. */
+void la_life_cancel(la_life *s);
+
+/* Runs until no task is left, or none can go on: entered. */
+void la_life_unwind(la_life *s);
+
+/* Drops what is left and ends the reactor; on the loop of a host that goes on closing while the
+** host runs it. Nothing when it is over. */
+void la_life_end(lua_State *L, la_life *s);
+
+#endif
