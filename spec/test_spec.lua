@@ -260,3 +260,24 @@ describe("a task that fails in async.test with nobody awaiting it", function()
     assert.equal(1, heard)
   end)
 end)
+
+describe("what async.test finds left open", function()
+  local async = require "lua_async"
+  local function left(f)
+    local ok, err = pcall(async.test(f))
+    assert.is_false(ok)
+    return err
+  end
+
+  it("is named: sockets by their addresses, files by their paths", function()
+    local kept = {}
+    local err = left(function()
+      kept[1] = assert(async.net.listen("127.0.0.1", 0))
+      kept[2] = assert(async.net.connect(kept[1]:address()))
+    end)
+    local port = err:match("left 2 open sockets.-listening at 127%.0%.0%.1 port (%d+)\n")
+    assert.matches("connected to 127.0.0.1 port " .. port, err, 1, true)
+    err = left(function() kept[3] = assert(async.fs.open("LICENSE")) end)
+    assert.matches("left 1 open file:.-/LICENSE\n", err)
+  end)
+end)

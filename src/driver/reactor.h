@@ -41,6 +41,7 @@ struct la_resource {
   la_node node;
   void (*end)(la_resource *); /* begins its end; the loop runs until that is done */
   const char *name;           /* "open file"; NULL: it is about to end by itself */
+  const int *fd;              /* where its descriptor stands; NULL: it has none */
 };
 
 typedef struct la_guest la_guest;

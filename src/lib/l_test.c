@@ -2,50 +2,78 @@
 #include "bridge/task_object.h"
 #include "bridge/traceback.h"
 #include "driver/handle.h"
+#include "lib/describe.h"
 #include "lib/dump.h"
 #include "lib/lib.h"
 
 /* ---- what is left ------------------------------------------------------------------*/
 
-static size_t count_handles(const la_reactor *r) {
-  size_t n = 0;
-  for (const la_node *i = r->handles.head.next; i != &r->handles.head; i = i->next)
-    n += la_handle_is_open(la_container(i, la_handle, node));
-  return n;
+enum { LISTED = 8 }; /* of more only so many are named */
+
+/* A list of what is left: "\n  127.0.0.1 port 80" each, on top of the stack. */
+typedef struct left {
+  lua_State *L;
+  size_t count;
+  int base; /* the stack below it */
+} left;
+
+static void add(left *l, int fd) {
+  if (++l->count > LISTED) return;
+  luaL_checkstack(l->L, LUA_MINSTACK, NULL);
+  lua_pushliteral(l->L, "\n  ");
+  if (fd >= 0)
+    la_push_descriptor(l->L, fd);
+  else
+    lua_pushliteral(l->L, "(closed)");
+  lua_concat(l->L, 2);
 }
 
-/* How many there are of the kind of the first. */
-static size_t count_resources(const la_reactor *r, const char **name) {
-  size_t n = 0;
-  for (const la_node *i = r->resources.head.next; i != &r->resources.head; i = i->next) {
-    const char *its = la_container(i, la_resource, node)->name;
-    if (n == 0 && its != NULL) *name = its;
-    if (its == *name) n++;
+static int raise_left(const left *l, const char *what, const char *mend) {
+  lua_concat(l->L, lua_gettop(l->L) - l->base);
+  return luaL_error(l->L, "the test left %I %s%s: %s%s", (lua_Integer)l->count, what,
+                    l->count == 1 ? "" : "s", mend, lua_tostring(l->L, -1));
+}
+
+static const char close_it[] = "close it, or declare it <close>";
+
+static void add_handles(left *l, const la_reactor *r) {
+  for (const la_node *i = r->handles.head.next; i != &r->handles.head; i = i->next) {
+    la_handle *h = la_container((la_node *)(uintptr_t)i, la_handle, node);
+    uv_os_fd_t fd;
+    if (la_handle_is_open(h)) add(l, uv_fileno(h->cls->uv(h), &fd) == 0 ? fd : -1);
   }
-  return n;
 }
 
-static int raise_left(lua_State *L, size_t n, const char *what, const char *mend) {
-  return luaL_error(L, "the test left %I %s%s: %s", (lua_Integer)n, what, n == 1 ? "" : "s", mend);
+/* Those of the kind of the first, whose name is returned. */
+static const char *add_resources(left *l, const la_reactor *r) {
+  const char *name = NULL;
+  for (const la_node *i = r->resources.head.next; i != &r->resources.head; i = i->next) {
+    const la_resource *its = la_container(i, const la_resource, node);
+    if (name == NULL) name = its->name;
+    if (its->name == NULL || its->name != name) continue;
+    if (its->fd != NULL)
+      add(l, *its->fd);
+    else
+      l->count++;
+  }
+  return name;
 }
 
 /* Raises when the test has left something: tasks, which explain the rest, before the rest. */
 static int check_left(lua_State *L) {
   la_runtime *rt = la_rt;
-  la_reactor *r = rt->reactor;
-  const char *name = "";
-  size_t tasks = rt->ex->live_count - 1, resources = count_resources(r, &name);
-  if (tasks > 0) {
-    lua_pushliteral(L, "await or cancel what it starts\n");
+  left l = {.L = L, .base = lua_gettop(L), .count = rt->ex->live_count - 1};
+  if (l.count > 0) {
+    lua_pushliteral(L, "\n");
     la_push_dump(L, rt);
-    lua_concat(L, 2);
-    return raise_left(L, tasks, "task", lua_tostring(L, -1));
+    return raise_left(&l, "task", "await or cancel what it starts");
   }
-  size_t handles = count_handles(r);
-  if (handles > 0) return raise_left(L, handles, "open socket", "close it, or declare it <close>");
-  if (resources > 0) return raise_left(L, resources, name, "close it, or declare it <close>");
-  size_t timers = la_timer_queue_count(&rt->ex->timers);
-  if (timers > 0) return raise_left(L, timers, "timer", "a Future was begun, and not finished");
+  add_handles(&l, rt->reactor);
+  if (l.count > 0) return raise_left(&l, "open socket", close_it);
+  const char *name = add_resources(&l, rt->reactor);
+  if (l.count > 0) return raise_left(&l, name, close_it);
+  l.count = la_timer_queue_count(&rt->ex->timers);
+  if (l.count > 0) return raise_left(&l, "timer", "a Future was begun, and not finished");
   return 0;
 }
 
