@@ -37,7 +37,7 @@ GC_SPECS := $(addprefix spec/,run_spec.lua cancel_spec.lua future_spec.lua corou
 
 # What no order of tasks may change.
 SEEDS       ?= 100
-SEED_SPECS  := $(filter-out $(addprefix spec/,$(addsuffix _spec.lua,cancel_each cancel_each_fs cancel_each_stream cancel_each_process cancel_each_tree examples fs_faults limits model \
+SEED_SPECS  := $(filter-out $(addprefix spec/,$(addsuffix _spec.lua,cancel_each cancel_each_fs cancel_each_stream cancel_each_process cancel_each_tree examples file_sequence fs_faults limits model \
                names seed state)),$(wildcard spec/*_spec.lua spec/regress/*_spec.lua))
 MODEL_SEEDS ?= 100000
 
