@@ -19,6 +19,9 @@ COMPILE   = $(CC) -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden $(WARNINGS) \
             -Iinclude -Isrc $(LUA_INC) $(UV_CFLAGS) -MMD -MP
 SHARED   := $(if $(filter Darwin,$(shell uname)),-bundle -undefined dynamic_lookup,-shared)
 
+# A thread may still be in a lookup when the last state that loaded the module is closed.
+NODELETE := $(shell echo 'int x;' | $(CC) $(SHARED) -fPIC -Wl,-z,nodelete -o /dev/null -x c - 2>/dev/null && echo -Wl,-z,nodelete)
+
 # A flavour is a folder of build/ with flags of its own; `make build/asan/lua_async.so`.
 FLAVOURS      := release asan tsan torture
 FLAGS_release  = $(CFLAGS) $(LTO)
@@ -60,7 +63,7 @@ build/$(1)/%.o: %.c Makefile
 	@mkdir -p $$(@D)
 	@echo "cc $$@"; $$(COMPILE) $$(FLAGS_$(1)) -c -o $$@ $$<
 build/$(1)/lua_async.so: $$(MODULE:%.c=build/$(1)/%.o)
-	@echo "ld $$@"; $$(CC) $$(FLAGS_$(1)) $$(LDFLAGS) $$(SHARED) -o $$@ $$^ $$(UV_LIBS) -lpthread
+	@echo "ld $$@"; $$(CC) $$(FLAGS_$(1)) $$(LDFLAGS) $$(SHARED) $$(NODELETE) -o $$@ $$^ $$(UV_LIBS) -lpthread
 build/$(1)/tests/%: build/$(1)/spec/core/%.o build/$(1)/spec/core/counting.o $$(IO:%.c=build/$(1)/%.o)
 	@mkdir -p $$(@D)
 	@echo "ld $$@"; $$(CC) $$(FLAGS_$(1)) -o $$@ $$^ $$(UV_LIBS) -lcmocka -lpthread -ldl

@@ -131,7 +131,7 @@ static int make_socket(const la_address *at, const la_udp_options *o) {
 static int open_handle(la_udp *u, int fd) {
   la_reactor *r = u->handle.reactor;
   int err = la_guard_watch(r, fd);
-  if (err == 0) err = uv_poll_init(&r->loop, &u->uv, fd);
+  if (err == 0) err = uv_poll_init(r->uv, &u->uv, fd);
   if (err != 0) return err;
   u->fd = fd;
   la_handle_opened(&u->handle);

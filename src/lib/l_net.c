@@ -6,7 +6,6 @@
 #include "io/dns.h"
 #include "lib/l_net.h"
 #include "lib/l_stream.h"
-#include "lib/l_udp.h"
 
 /* ---- connections -------------------------------------------------------------------*/
 
@@ -192,5 +191,6 @@ void la_open_net(lua_State *L) {
   la_open_listener(L);
   la_open_unix(L);
   la_open_udp(L);
+  la_open_dns(L);
   lua_setfield(L, -2, "net");
 }

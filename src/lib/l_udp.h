@@ -48,7 +48,4 @@ bool la_udp_numeric(lua_State *L, la_udp_object *o, int arg, int port, la_addres
 extern const luaL_Reg la_udp_transfers[], la_udp_settings[];
 void la_udp_operations_add(lua_State *L);
 
-/* Sets net.udp in the table on top of the stack, which is async.net. */
-void la_open_udp(lua_State *L);
-
 #endif
