@@ -40,14 +40,14 @@ GC_SPECS := $(addprefix spec/,run_spec.lua cancel_spec.lua future_spec.lua corou
 
 # What no order of tasks may change.
 SEEDS       ?= 100
-SEED_SPECS  := $(filter-out $(addprefix spec/,$(addsuffix _spec.lua,cancel_each cancel_each_fs cancel_each_stream cancel_each_process cancel_each_tree examples fs_faults limits model \
+SEED_SPECS  := $(filter-out $(addprefix spec/,$(addsuffix _spec.lua,cancel_each cancel_each_fs cancel_each_stream cancel_each_process cancel_each_tree cancel_each_udp examples fs_faults limits model \
                names seed state)),$(wildcard spec/*_spec.lua spec/regress/*_spec.lua))
 MODEL_SEEDS ?= 100000
 
 # Where threads meet. Each has a process of its own, since libtsan's shadow stack grows with
 # every coroutine that yields; limits_spec alone is more than it can follow.
-TSAN_SPECS := $(addprefix spec/,$(addsuffix _spec.lua,cancel connection examples file fs future loop luv net poll_fd run signal state stream \
-              stream_write task time sync_channel file_sequence fs_path fs_tree fs_watch)) $(wildcard spec/regress/*_spec.lua)
+TSAN_SPECS := $(addprefix spec/,$(addsuffix _spec.lua,cancel connection dns examples file fs future loop luv net poll_fd run signal state stream \
+              stream_write task time sync_channel udp file_sequence fs_path fs_tree fs_watch)) $(wildcard spec/regress/*_spec.lua)
 
 .PHONY: all build examples run test core-test lua-test lint asan tsan valgrind torture seeds model bench install clean help
 all: build examples

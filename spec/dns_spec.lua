@@ -50,7 +50,7 @@ describe("net.resolve and net.reverse", function()
     raises("numeric address expected", net.reverse, "localhost")
   end))
 
-  it("leave no thread behind", function()
+  it("leave no thread behind #process", function()
     support.child_ok [[
       for _ = 1, 20 do
         async.run(function()
@@ -63,7 +63,29 @@ describe("net.resolve and net.reverse", function()
   end)
 end)
 
-local private = os.execute("sh spec/support/private '' 2>/dev/null") == true
+describe("a lookup that is never answered #process", function()
+  it("holds up neither files nor names nor the end of the run", function()
+    support.child_ok([[
+      local waiting = package.loadlib("./build/spec/slow.so", "luaopen_slow")()
+      async.run(function()
+        for i = 1, 63 do async.spawn(async.net.resolve, i .. ".silent") end
+        while waiting() < 63 do async.sleep(0.001) end
+        assert(async.net.resolve("localhost"))
+        for i = 64, 100 do async.spawn(async.net.resolve, i .. ".silent") end
+        while waiting() < 64 do async.sleep(0.001) end
+        for _ = 1, 50 do assert(#async.fs.read_file("spec/dns_spec.lua") > 1000) end
+        assert(waiting() == 64)
+      end)
+      assert(sys.threads() > 64)
+      async.run(async.sleep, 0)
+      io.stdout:write("ok\n")
+      os.exit(0, true)
+    ]], { under = 'env LD_PRELOAD="$LD_PRELOAD ./build/spec/slow.so"' })
+  end)
+end)
+
+-- Where a process may not have a network of its own, the cases above are all.
+local private = os.getenv("LUA_ASYNC_FLAVOUR") ~= "tsan" and os.execute("sh spec/support/private '' 2>/dev/null") == true
 local there = private and describe or pending
 
 -- The program has `names` and `fs`, and a name server that answers by `answer`.
@@ -80,7 +102,7 @@ end
 local SILENT = "nameserver 127.0.0.1\\noptions timeout:20 attempts:5\\n"
 local QUICK = "nameserver 127.0.0.1\\noptions timeout:1 attempts:1\\n"
 
-there("a name server", function()
+there("a name server #process", function()
   it("is asked, in both families, and backwards", function()
     child(QUICK, [[
       async.run(function()

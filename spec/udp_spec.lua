@@ -424,3 +424,41 @@ describe("multicast", function()
     assert.equal("EINVAL", select(2, a:join("127.0.0.1", "lo")).code)
   end))
 end)
+
+describe("a full or interrupted system #process", function()
+  it("makes senders wait, in order, and loses no datagram", function()
+    support.child_ok([[
+      async.run(function()
+        local a <close> = assert(async.net.udp("127.0.0.1", 0))
+        local b <close> = assert(async.net.udp("127.0.0.1", 0))
+        local _, port = a:address()
+        for i = 1, 50 do assert(b:send("m" .. i, "127.0.0.1", port)) end
+        for i = 1, 50 do assert(a:recv() == "m" .. i) end
+        local tasks = {}
+        for i = 1, 50 do tasks[i] = async.spawn(b.send, b, "t" .. i, "localhost", port) end
+        for i = 1, 50 do assert(tasks[i]:await() == b) end
+        local seen = {}
+        for _ = 1, 50 do seen[a:recv()] = true end
+        for i = 1, 50 do assert(seen["t" .. i]) end
+        local list = {}
+        for i = 1, 100 do list[i] = { data = "l" .. i, host = "127.0.0.1", port = port } end
+        assert(b:send_many(list) == b)
+        for i = 1, 100 do assert(a:recv() == "l" .. i) end
+        list[51].data = ("x"):rep(70000)
+        local none, err = b:send_many(list)
+        assert(none == nil and err.code == "EMSGSIZE" and err.partial == 50, tostring(err))
+        for i = 1, 50 do assert(a:recv() == "l" .. i) end
+        -- One that waits is told of the close.
+        local waiting = {}
+        for i = 1, 3 do waiting[i] = async.spawn(b.send, b, "x", "127.0.0.1", port) end
+        async.yield()
+        b:close()
+        for _, t in ipairs(waiting) do
+          local r, e = t:await()
+          assert(r == b or e.code == "ECANCELED" or e.code == "EBADF", tostring(e))
+        end
+      end)
+      print "ok"
+    ]], { under = 'env LD_PRELOAD="$LD_PRELOAD ./build/spec/slow.so"' })
+  end)
+end)
