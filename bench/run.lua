@@ -96,7 +96,8 @@ local rows = {
     spent(1000, "lua5.4 bench/processes.lua lua_async 1000 8"),
     spent(1000, "seq 1000 | xargs -P8 -n1 /bin/true")),
   row("UDP echo, 50 x 64 B", "us", 1.30, server("lua5.4 bench/udp.lua lua_async %d", udp), udpc),
-  row("the same by recv_many, send_many", "us", 1.30, server("lua5.4 bench/udp.lua lua_async %d many", udp), udpc),
+  row("the same by recv_many, send_many", "us", 1.30,
+    server("lua5.4 bench/udp.lua lua_async %d many", udp), udpc),
   row("start, run nothing, end", "ms", 1.3, startup("bench/startup.lua"), startup('-e ""')),
 }
 

@@ -85,7 +85,8 @@ describe("a lookup that is never answered #process", function()
 end)
 
 -- Where a process may not have a network of its own, the cases above are all.
-local private = os.getenv("LUA_ASYNC_FLAVOUR") ~= "tsan" and os.execute("sh spec/support/private '' 2>/dev/null") == true
+local private = os.getenv("LUA_ASYNC_FLAVOUR") ~= "tsan"
+  and os.execute("sh spec/support/private '' 2>/dev/null") == true
 local there = private and describe or pending
 
 -- The program has `names` and `fs`, and a name server that answers by `answer`.

@@ -78,7 +78,8 @@ describe("a UDP socket", function()
   end))
 
   it("takes options, and refuses others", run(function()
-    local a <close>, port = udp(nil, { reuseport = true, broadcast = true, ttl = 9, recv_buffer = 65536, send_buffer = 65536 })
+    local a <close>, port = udp(nil,
+      { reuseport = true, broadcast = true, ttl = 9, recv_buffer = 65536, send_buffer = 65536 })
     assert.equal(a, a:send("x", "127.0.0.1", port))
     local b <close> = assert(net.udp("127.0.0.1", port, { reuseport = true }))
     local c <close>, shared = udp(nil, { reuseaddr = true })
@@ -293,7 +294,8 @@ describe("many datagrams at once", function()
 
   it("tell how many were sent before one failed", run(function()
     local a <close>, port = udp()
-    local ok, big = { data = "x", host = "127.0.0.1", port = port }, { data = ("x"):rep(70000), host = "127.0.0.1", port = port }
+    local ok = { data = "x", host = "127.0.0.1", port = port }
+    local big = { data = ("x"):rep(70000), host = "127.0.0.1", port = port }
     for before = 0, 3 do
       local list = {}
       for i = 1, before do list[i] = ok end
@@ -360,7 +362,8 @@ describe("several tasks at one UDP socket", function()
       assert.is_nil(none)
       assert.equal("ECANCELED", err.code)
     end
-    for _, call in ipairs { { "recv" }, { "recv_many" }, { "send", "x", "127.0.0.1", port }, { "send", "x", "localhost", port },
+    for _, call in ipairs { { "recv" }, { "recv_many" }, { "send", "x", "127.0.0.1", port },
+      { "send", "x", "localhost", port },
       { "send_many", {} }, { "connect", "127.0.0.1", port }, { "disconnect" }, { "address" }, { "peer" }, { "fd" },
       { "ttl", 1 }, { "broadcast" }, { "join", "239.0.0.1" }, { "multicast_interface", "lo" } } do
       local none, err = a[call[1]](a, table.unpack(call, 2))

@@ -24,8 +24,10 @@ int main(int argc, char **argv) {
     epoll_wait(poll, &e, 1, -1);
     for (int i = 0; i < BATCH; i++) {
       v[i] = (struct iovec){buffer[i], sizeof buffer[i]};
-      m[i].msg_hdr = (struct msghdr){
-          .msg_name = &from[i], .msg_namelen = sizeof from[i], .msg_iov = &v[i], .msg_iovlen = 1};
+      m[i].msg_hdr = (struct msghdr){.msg_name = &from[i],
+                                     .msg_namelen = sizeof from[i],
+                                     .msg_iov = &v[i],
+                                     .msg_iovlen = 1};
     }
     int n = recvmmsg(fd, m, BATCH, MSG_DONTWAIT, NULL);
     for (int i = 0; i < n; i++) v[i].iov_len = m[i].msg_len;

@@ -14,7 +14,8 @@ local function parse(packet)
     labels[#labels + 1] = label
   end
   local kind = string.unpack(">I2", packet, at)
-  return id, table.concat(labels, "."):lower(), ({ [1] = "A", [12] = "PTR", [28] = "AAAA" })[kind] or kind, packet:sub(13, at + 3)
+  local type_name = ({ [1] = "A", [12] = "PTR", [28] = "AAAA" })[kind]
+  return id, table.concat(labels, "."):lower(), type_name or kind, packet:sub(13, at + 3)
 end
 
 local function address(text)

@@ -4,8 +4,8 @@
 #include "io/udp_option.h"
 
 #include <errno.h>
+#include <ifaddrs.h>
 #include <net/if.h>
-#include <string.h>
 
 static int set(int fd, int level, int name, const void *value, socklen_t len) {
   return setsockopt(fd, level, name, value, len) == 0 ? 0 : uv_translate_sys_error(errno);
@@ -42,26 +42,20 @@ int la_udp_set(la_udp *u, la_udp_option option, int value) {
 
 /* ---- interfaces -------------------------------------------------------------------*/
 
-static bool same_address(const la_address *wanted, const uv_interface_address_t *i) {
-  if (wanted->any.sa_family != i->address.address4.sin_family) return false;
-  if (wanted->any.sa_family == AF_INET)
-    return wanted->in4.sin_addr.s_addr == i->address.address4.sin_addr.s_addr;
-  return memcmp(&wanted->in6.sin6_addr, &i->address.address6.sin6_addr,
-                sizeof wanted->in6.sin6_addr) == 0;
-}
-
+/* Not by libuv's uv_interface_addresses, which crashes when memory runs out. */
 static int find_by_address(const la_address *wanted, la_interface *out) {
-  uv_interface_address_t *all;
-  int n, found = UV_ENODEV;
-  int err = uv_interface_addresses(&all, &n);
-  if (err != 0) return err;
-  for (int i = 0; i < n && found != 0; i++) {
-    if (!same_address(wanted, &all[i])) continue;
-    out->index = if_nametoindex(all[i].name);
-    if (out->index != 0) found = 0;
+  struct ifaddrs *all;
+  if (getifaddrs(&all) != 0) return uv_translate_sys_error(errno);
+  for (struct ifaddrs *i = all; i != NULL && out->index == 0; i = i->ifa_next) {
+    la_address a;
+    if (i->ifa_addr == NULL || !la_address_from(&a, i->ifa_addr)) continue;
+    if (a.any.sa_family == AF_INET6 && wanted->any.sa_family == AF_INET6 &&
+        wanted->in6.sin6_scope_id == 0)
+      a.in6.sin6_scope_id = 0;
+    if (la_address_same_host(wanted, &a)) out->index = if_nametoindex(i->ifa_name);
   }
-  uv_free_interface_addresses(all, n);
-  return found;
+  freeifaddrs(all);
+  return out->index != 0 ? 0 : UV_ENODEV;
 }
 
 int la_interface_find(const char *text, la_interface *out) {

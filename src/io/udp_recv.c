@@ -94,7 +94,7 @@ static int fetch(la_udp *u) {
   }
   if (n == 0) return UV_ENOMEM;
   int got = receive(u->fd, m, n);
-  unsigned count = got > 0 ? (unsigned)got : 0;
+  unsigned count = got < 0 ? 0 : (unsigned)got < n ? (unsigned)got : n;
   for (unsigned i = 0; i < count; i++) {
     d[i]->len = m[i].msg_len < LA_BUFFER_SIZE ? m[i].msg_len : LA_BUFFER_SIZE;
     d[i]->truncated = (m[i].msg_hdr.msg_flags & MSG_TRUNC) != 0;

@@ -2,6 +2,8 @@
 #ifndef LA_LIB_L_UDP_H
 #define LA_LIB_L_UDP_H
 
+#include <stdlib.h>
+
 #include "io/udp.h"
 #include "lib/l_net.h"
 
@@ -28,8 +30,10 @@ extern const char la_udp_tag;
 /* The socket at index 1. */
 static inline la_udp_object *la_udp_check(lua_State *L) {
   la_udp_object *o = lua_touserdata(L, 1);
-  if (o == NULL || lua_rawlen(L, 1) < sizeof *o || o->tag != &la_udp_tag)
+  if (o == NULL || lua_rawlen(L, 1) < sizeof *o || o->tag != &la_udp_tag) {
     luaL_typeerror(L, 1, LA_UDP_NAME);
+    abort(); /* it does not return */
+  }
   luaL_argcheck(L, o->udp != NULL, 1, "this socket was collected already");
   return o;
 }
