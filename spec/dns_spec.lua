@@ -84,6 +84,23 @@ describe("a lookup that is never answered #process", function()
   end)
 end)
 
+describe("a lookup that outlives the Lua state #process", function()
+  it("returns into a module that is still there", function()
+    local text, code = support.child([[
+      local waiting = package.loadlib("./build/spec/slow.so", "luaopen_slow")()
+      async.run(function()
+        for i = 1, 3 do async.spawn(async.net.resolve, i .. ".late") end
+        while waiting() < 3 do async.sleep(0.001) end
+      end)
+      assert(sys.threads() == 4)
+      print "ended"
+      os.exit(0, true) -- closes the state, and what it had loaded
+    ]], { under = 'env LD_PRELOAD="$LD_PRELOAD ./build/spec/slow.so"', seconds = 60 })
+    assert.equal("ended\n", text)
+    assert.equal(0, code)
+  end)
+end)
+
 -- Where a process may not have a network of its own, the cases above are all.
 local private = os.getenv("LUA_ASYNC_FLAVOUR") ~= "tsan"
   and os.execute("env -u LD_PRELOAD sh spec/support/private '' 2>/dev/null") == true
@@ -264,6 +281,33 @@ there("a name server #process", function()
       assert(sys.threads() > 1)
       io.stdout:write("ok\n")
       os.exit(0, true)
+    ]])
+  end)
+end)
+
+local dnsmasq = private and os.execute("command -v dnsmasq >/dev/null || test -x /usr/sbin/dnsmasq") == true
+;(dnsmasq and describe or pending)("dnsmasq #process", function()
+  it("answers, refuses and forwards to nobody", function()
+    child(QUICK, [[
+      local pid = os.tmpname()
+      local _ <close> = setmetatable({}, { __close = function() os.execute("kill $(cat " .. pid .. "); rm -f " .. pid) end })
+      assert(os.execute("env -u LD_PRELOAD PATH=$PATH:/usr/sbin dnsmasq --conf-file=/dev/null --no-hosts --no-resolv "
+        .. "--user=root --interface=lo --bind-interfaces --pid-file=" .. pid
+        .. " --host-record=one.test,192.0.2.1,2001:db8::1 --address=/wild.test/192.0.2.5 --server=/far.test/127.0.0.9"))
+      async.run(function()
+        assert(table.concat(net.resolve("one.test", { family = "ipv4" })) == "192.0.2.1")
+        assert(table.concat(net.resolve("one.test", { family = "ipv6" })) == "2001:db8::1")
+        assert(#net.resolve("one.test") == 2)
+        assert(net.reverse("192.0.2.1") == "one.test" and net.reverse("2001:db8::1") == "one.test")
+        local names = {}
+        for i = 1, 300 do names[i] = ("n%d.wild.test"):format(i) end
+        for _, list in ipairs(async.map(names, net.resolve, { limit = 100 })) do assert(list[1] == "192.0.2.5") end
+        local none, err = net.resolve("x.far.test") -- to a server that is not there
+        assert(none == nil and err.code:find("^EAI_"), tostring(err))
+        none, err = net.reverse("192.0.2.77")
+        assert(none == nil and err.code:find("^EAI_"), tostring(err))
+      end)
+      print "ok"
     ]])
   end)
 end)
