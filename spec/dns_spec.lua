@@ -290,7 +290,9 @@ local dnsmasq = private and os.execute("command -v dnsmasq >/dev/null || test -x
   it("answers, refuses and forwards to nobody", function()
     child(QUICK, [[
       local pid = os.tmpname()
-      local _ <close> = setmetatable({}, { __close = function() os.execute("kill $(cat " .. pid .. "); rm -f " .. pid) end })
+      local _ <close> = setmetatable({}, { __close = function()
+        os.execute("kill $(cat " .. pid .. "); rm -f " .. pid)
+      end })
       assert(os.execute("env -u LD_PRELOAD PATH=$PATH:/usr/sbin dnsmasq --conf-file=/dev/null --no-hosts --no-resolv "
         .. "--user=root --interface=lo --bind-interfaces --pid-file=" .. pid
         .. " --host-record=one.test,192.0.2.1,2001:db8::1 --address=/wild.test/192.0.2.5 --server=/far.test/127.0.0.9"))

@@ -33,7 +33,8 @@ int getaddrinfo(const char *name, const char *service, const struct addrinfo *hi
     while (!exiting) usleep(1000);
     return EAI_AGAIN;
   }
-  if (name == NULL || strstr(name, ".silent") == NULL) return REAL(getaddrinfo)(name, service, hints, list);
+  if (name == NULL || strstr(name, ".silent") == NULL)
+    return REAL(getaddrinfo)(name, service, hints, list);
   waiting++;
   for (;;) pause();
 }
