@@ -25,21 +25,22 @@ local function sends_late(w, i)
 end
 
 local cases = {
-  { "net.resolve", op = function() return net.resolve("localhost", { family = "ipv4" }) end,
+  { "net.resolve", lingers = true, op = function() return net.resolve("localhost", { family = "ipv4" }) end,
     after = function(_, done, list)
       if done then assert.same({ "127.0.0.1" }, list) end
     end },
-  { "net.reverse", op = function() return net.reverse("127.0.0.1") end,
+  { "net.reverse", lingers = true, op = function() return net.reverse("127.0.0.1") end,
     after = function(_, done, name)
       if done then assert.equal("string", type(name)) end
     end },
-  { "net.udp of a name", op = function() return net.udp("localhost", 0) end },
-  { "connect", world = two, op = function(w) return w.b:connect("localhost", w.port) end,
+  { "net.udp of a name", lingers = true, op = function() return net.udp("localhost", 0) end },
+  { "connect", lingers = true, world = two, op = function(w) return w.b:connect("localhost", w.port) end,
     after = function(w, done)
       if done then w.b:disconnect() end
       works(w)
     end },
-  { "send to a name", world = two, op = function(w) return w.b:send("x", "localhost", w.port) end, after = works },
+  { "send to a name", lingers = true, world = two, after = works,
+    op = function(w) return w.b:send("x", "localhost", w.port) end },
   { "recv", world = two, turn = sends_late, op = function(w) return w.a:recv() end,
     after = function(w, done, data)
       if not done then

@@ -260,7 +260,7 @@ there("a name server #process", function()
         t:cancel()
         local before = async.now()
         async.sleep(1000)
-        assert(async.now() - before >= 1000)
+        assert(async.now() - before > 999) -- but for the rounding of large numbers
       end)
       print "ok"
     ]], { seconds = 60 })
