@@ -67,6 +67,8 @@ local echo50, echo50c = echo("echo %d 50 64 2")
 local echo1k, echo1kc = echo("echo %d 1000 64 2")
 local echo64, echo64c = echo("echo %d 50 65536 2")
 local conn, connc = echo("conn %d 50 64 2")
+local udp = "udp %d 50 64 2"
+local udpc = server(out .. "/udp %d", udp)
 local rows = {
   row("spawn and finish a task", "ns", nil, field("per_op_ns", lua("spawn", "batch 1000000")),
     floor("spawn 1000000")),
@@ -93,6 +95,9 @@ local rows = {
   row("spawn and reap /bin/true, 8 at once", "us", 1.1,
     spent(1000, "lua5.4 bench/processes.lua lua_async 1000 8"),
     spent(1000, "seq 1000 | xargs -P8 -n1 /bin/true")),
+  row("UDP echo, 50 x 64 B", "us", 1.30, server("lua5.4 bench/udp.lua lua_async %d", udp), udpc),
+  row("the same by recv_many, send_many", "us", 1.30,
+    server("lua5.4 bench/udp.lua lua_async %d many", udp), udpc),
   row("start, run nothing, end", "ms", 1.3, startup("bench/startup.lua"), startup('-e ""')),
 }
 

@@ -150,6 +150,25 @@ a worker died of SIGKILL: it is replaced
     expect("process_pool", "6 jobs, 1 workers, 0 replaced: the sum of the squares is 91\n", 1, 6)
   end)
 
+  it("resolve_many prints in order, and names what it did not find", function()
+    local out, status = example("resolve_many", "-n", 2, "192.0.2.1", "localhost", "no.such.name.invalid", "::1")
+    assert.equal(1, status)
+    local lines = {}
+    for line in out:gmatch("[^\n]+") do lines[#lines + 1] = line end
+    assert.equal("192.0.2.1\t192.0.2.1", lines[1])
+    assert.matches("^localhost\t.*127%.0%.0%.1", lines[2])
+    assert.matches("^no%.such%.name%.invalid\tEAI_", lines[3])
+    assert.equal("::1\t::1", lines[4])
+    assert.equal(4, #lines)
+  end)
+
+  it("resolve_many reads names from its input", function()
+    local p = assert(io.popen("seq -f 10.0.0.%g 1 200 | " .. command("resolve_many")))
+    for i = 1, 200 do assert.equal(("10.0.0.%d\t10.0.0.%d"):format(i, i), p:read("l")) end
+    assert.is_nil(p:read("l"))
+    assert.is_true(p:close())
+  end)
+
   it("poll_fn is ready with the first of two", function()
     expect("poll_fn", "2\tfast\tand\tmore\n1\ta\n1\tthe value\n2\t2\n")
   end)

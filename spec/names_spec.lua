@@ -100,6 +100,8 @@ local function public_names()
     local unix_listener <close> = assert(async.net.listen_unix(path))
     local unix <close> = assert(async.net.connect_unix(path))
     add_methods(set, "UnixConnection", unix)
+    local udp <close> = assert(async.net.udp())
+    add_methods(set, "UDPSocket", udp)
     add_methods(set, "StandardStream", async.stdin)
     local file <close> = assert(async.fs.open("LICENSE"))
     add_methods(set, "File", file)
@@ -165,7 +167,7 @@ local receivers = {
   task = { "Task" }, fut = { "Future" }, cx = { "Context" }, waker = { "Waker" },
   listener = { "Listener" }, conn = { "Connection" }, file = { "File" },
   scope = { "Scope" }, interval = { "Interval" }, loop = { "Loop" }, walk = { "Walk" }, watch = { "FileWatch" },
-  unix = { "UnixConnection" }, stdio = { "StandardStream" },
+  socket = { "UDPSocket" }, unix = { "UnixConnection" }, stdio = { "StandardStream" },
   stream = { "Connection", "File", "UnixConnection", "StandardStream" }, stat = { "Stat" }, err = { "Error" },
   tx = { "Sender" }, rx = { "Receiver" }, oneshot_tx = { "OneshotSender" },
   broadcast_tx = { "BroadcastSender" }, broadcast_rx = { "BroadcastReceiver" },
@@ -238,6 +240,8 @@ describe("an option", function()
   local calls = {
     ConnectOptions = function(o) async.net.connect("127.0.0.1", 1, o) end,
     ListenOptions = function(o) async.net.listen("127.0.0.1", 0, o) end,
+    ResolveOptions = function(o) async.net.resolve("::1", o) end,
+    UDPOptions = function(o) async.net.udp("127.0.0.1", 0, o) end,
     ListenUnixOptions = function(o) async.net.listen_unix("/no/such/file", o) end,
     OpenOptions = function(o) async.fs.open("LICENSE", "r", o) end,
     ReadFileOptions = function(o) async.fs.read_file("LICENSE", o) end,
@@ -269,7 +273,7 @@ describe("an option", function()
         end
       end
     end)
-    assert.equal(41, count)
+    assert.equal(49, count)
   end)
 
   it("that is unknown raises", function()

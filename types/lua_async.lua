@@ -825,6 +825,143 @@ function Listener:close() end
 ---@return lua_async.Error?
 function Listener:fd() end
 
+---@class lua_async.ResolveOptions
+---@field family? "ipv4" | "ipv6" default: both
+
+---Waits; the numeric addresses of a name, in the system's order.
+---@param name string name or numeric address, not empty
+---@param options? lua_async.ResolveOptions
+---@return string[]?
+---@return lua_async.Error?
+function async.net.resolve(name, options) end
+
+---Waits; the name of a numeric address.
+---@param address string
+---@return string?
+---@return lua_async.Error?
+function async.net.reverse(address) end
+
+---@class lua_async.UDPOptions
+---@field reuseport? boolean several sockets share the port
+---@field reuseaddr? boolean several listeners to one group share it
+---@field broadcast? boolean it may send to broadcast addresses
+---@field ipv6only? boolean
+---@field ttl? integer 1 to 255
+---@field recv_buffer? integer bytes
+---@field send_buffer? integer bytes
+
+---Waits for the name to be resolved; a bound UDP socket.
+---@param host string? nil or "*" for all addresses
+---@param port integer? 0 or nil: the system chooses
+---@param options? lua_async.UDPOptions
+---@return lua_async.UDPSocket?
+---@return lua_async.Error?
+function async.net.udp(host, port, options) end
+
+---@alias lua_async.Datagram { data: string, host: string?, port: integer?, truncated: true? }
+
+---@class lua_async.UDPSocket
+local UDPSocket = {}
+
+---Waits if it must; sends one datagram, whole.
+---@param data string
+---@param host? string numeric or name; without it: to the peer it is connected to
+---@param port? integer
+---@return lua_async.UDPSocket?
+---@return lua_async.Error?
+function UDPSocket:send(data, host, port) end
+
+---Waits if it must; sends all, to numeric addresses or the peer. On failure err.partial were sent.
+---@param list lua_async.Datagram[]
+---@return lua_async.UDPSocket?
+---@return lua_async.Error?
+function UDPSocket:send_many(list) end
+
+---Waits for a datagram.
+---@param max? integer bytes to keep of it
+---@return string? data
+---@return string | lua_async.Error | nil host
+---@return integer? port
+---@return true? truncated it was longer
+function UDPSocket:recv(max) end
+
+---Waits for at least one datagram.
+---@param n? integer at most so many; default 64
+---@return lua_async.Datagram[]?
+---@return lua_async.Error?
+function UDPSocket:recv_many(n) end
+
+---An iterator of `recv`, until the socket is closed.
+---@return fun(): string?, string | lua_async.Error | nil, integer?, true?
+function UDPSocket:incoming() end
+
+---Waits for the name to be resolved; sends to that address, and receives only from there.
+---@param host string
+---@param port integer
+---@return lua_async.UDPSocket?
+---@return lua_async.Error?
+function UDPSocket:connect(host, port) end
+
+---@return true?
+---@return lua_async.Error?
+function UDPSocket:disconnect() end
+
+---Receives what is sent to a multicast group.
+---@param group string numeric address
+---@param interface? string its name, or one of its addresses
+---@return true?
+---@return lua_async.Error?
+function UDPSocket:join(group, interface) end
+
+---@param group string numeric address
+---@param interface? string as it was joined
+---@return true?
+---@return lua_async.Error?
+function UDPSocket:leave(group, interface) end
+
+---Where it sends to groups.
+---@param interface string a name, or an address
+---@return true?
+---@return lua_async.Error?
+function UDPSocket:multicast_interface(interface) end
+
+---@param n integer 0 to 255
+---@return true?
+---@return lua_async.Error?
+function UDPSocket:multicast_ttl(n) end
+
+---@param on? boolean default true
+---@return true?
+---@return lua_async.Error?
+function UDPSocket:multicast_loop(on) end
+
+---@param n integer 1 to 255
+---@return true?
+---@return lua_async.Error?
+function UDPSocket:ttl(n) end
+
+---@param on? boolean default true
+---@return true?
+---@return lua_async.Error?
+function UDPSocket:broadcast(on) end
+
+---@return string? host
+---@return integer | lua_async.Error | nil port
+function UDPSocket:address() end
+
+---The address it is connected to.
+---@return string? host
+---@return integer | lua_async.Error | nil port
+function UDPSocket:peer() end
+
+---Its descriptor.
+---@return integer?
+---@return lua_async.Error?
+function UDPSocket:fd() end
+
+---@return true
+function UDPSocket:close() end
+
 ---@class lua_async.ListenUnixOptions
 ---@field backlog? integer default 4096
 ---@field mode? integer permissions of the socket file; default: as the umask has it

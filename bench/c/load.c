@@ -1,7 +1,8 @@
 /*
 ** load MODE PORT CONNECTIONS SIZE SECONDS SERVER_PID: asks an echo server and checks every
 ** answer; prints the CPU microseconds of the server for each request, after a warm-up.
-** MODE is echo (ping-pong) or conn (connect, one echo, close, again).
+** MODE is echo (ping-pong), conn (connect, one echo, close, again) or udp (ping-pong of
+** datagrams).
 */
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -23,7 +24,7 @@ typedef struct conn {
 static size_t size;
 static char *payload, *answer;
 static struct sockaddr_in at = {.sin_family = AF_INET};
-static int poll_fd;
+static int poll_fd, type = SOCK_STREAM;
 
 static double now(void) {
   struct timespec t;
@@ -58,10 +59,11 @@ static double server_cpu(int pid) {
 static void open_conn(conn *c) {
   int on = 1;
   struct linger reset = {1, 0};
-  *c = (conn){.fd = socket(AF_INET, SOCK_STREAM, 0)};
-  setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset); /* no TIME_WAIT here */
+  *c = (conn){.fd = socket(AF_INET, type, 0)};
+  if (type == SOCK_STREAM) /* no TIME_WAIT here */
+    setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
   if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&at, sizeof at) != 0) die("connect");
-  setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (type == SOCK_STREAM) setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   struct epoll_event e = {EPOLLIN, {.ptr = c}};
   epoll_ctl(poll_fd, EPOLL_CTL_ADD, c->fd, &e);
 }
@@ -74,6 +76,7 @@ static void ask(conn *c) {
 int main(int argc, char **argv) {
   if (argc != 7) return 2;
   int again = strcmp(argv[1], "conn") == 0, n = atoi(argv[3]), pid = atoi(argv[6]);
+  if (strcmp(argv[1], "udp") == 0) type = SOCK_DGRAM;
   size = (size_t)atol(argv[4]);
   double seconds = atof(argv[5]), start = now(), from = 0, cpu = 0;
   struct rlimit limit;

@@ -108,7 +108,7 @@ describe("a coroutine", function()
   end)
 
   it("that waits in one task is not resumed by another", function()
-    run(function()
+    support.in_order(function()
       local thread, t = waiting()
       local ok, err = co.resume(thread)
       assert.is_false(ok)

@@ -9,6 +9,7 @@
 */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <lauxlib.h>
 #include <lua.h>
 #include <pthread.h>
@@ -25,6 +26,7 @@ static int must_fail(void) {
   }
   if (span-- > 0) {
     failed++;
+    errno = ENOMEM; /* pthread_create relies on it */
     return 1;
   }
   until_failure = -1;

@@ -4,6 +4,7 @@
 
 #include "driver/guard.h"
 #include "driver/handle.h"
+#include "driver/threads.h"
 
 struct la_guest {
   la_reactor *r;
@@ -16,7 +17,7 @@ struct la_guest {
 };
 
 /* They have something at `data` for whoever walks the loop, and no meaning in it. */
-static void on_async(uv_async_t *a) { (void)a; }
+static void on_async(uv_async_t *a) { la_threads_collect(la_container(a, la_reactor, async)); }
 static void on_timer(uv_timer_t *t) { (void)t; }
 static void on_idle(uv_idle_t *i) { (void)i; }
 

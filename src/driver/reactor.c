@@ -5,8 +5,13 @@
 #include "driver/guard.h"
 #include "driver/handle.h"
 #include "driver/interrupt.h"
+#include "driver/threads.h"
 
-static void on_async(uv_async_t *a) { la_interrupt_look(la_container(a, la_reactor, async)); }
+static void on_async(uv_async_t *a) {
+  la_reactor *r = la_container(a, la_reactor, async);
+  la_interrupt_look(r);
+  la_threads_collect(r);
+}
 
 /* uv_run runs timers before it polls, too: one that expires there, on a busy machine,
 ** would be gone by the time uv_run asks how long it may block. A stopped loop does not
@@ -79,12 +84,14 @@ la_reactor *la_reactor_blank(void) {
   r->refs = 1;
   la_list_init(&r->resources);
   la_list_init(&r->handles);
+  la_mpsc_init(&r->finished);
   return r;
 }
 
 int la_reactor_equip(la_reactor *r, const la_parker_vtable *vt) {
   r->ex = la_executor_new((la_parker){r, vt});
   if (r->ex == NULL) return UV_ENOMEM;
+  la_threads_enter();
   la_guard_sigpipe(1);
   return 0;
 }
@@ -123,6 +130,7 @@ void la_reactor_begin_end(la_reactor *r) {
   }
   la_executor_close(r->ex);
   r->ex = NULL;
+  la_threads_leave(r);
 }
 
 void la_reactor_ended(la_reactor *r) {

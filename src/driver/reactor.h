@@ -18,6 +18,7 @@
 #include <uv.h>
 
 #include "core/executor.h"
+#include "core/mpsc.h"
 
 /* Read buffers, all of one size, kept for use by whichever stream reads next: the
 ** last one returned is still in the cache. */
@@ -54,8 +55,9 @@ typedef struct la_reactor {
   la_list handles;  /* every la_handle that is not closed */
   la_executor *ex;  /* NULL once closed */
   unsigned waiting; /* wakers held by la_waiters */
-  unsigned pool;    /* requests that the thread pool has */
+  unsigned pool;    /* requests that libuv's pool has, and jobs of our threads */
   unsigned bare;    /* libuv handles that are not closed and have no la_handle */
+  la_mpsc finished; /* jobs that our threads have finished; see threads.h */
   unsigned refs;
   la_list resources;
   unsigned buffers_free;
@@ -75,8 +77,8 @@ int la_reactor_new(la_reactor **out);
 
 /* Closes every handle and resource that is left and the executor, runs the loop until all
 ** close callbacks and requests in flight have ended, and gives up its reference. What
-** the pool is doing is waited for: a thread that is blocked for good (say in open() of
-** a FIFO that nobody writes) blocks this too. */
+** libuv's pool is doing is waited for: a thread that is blocked for good (say in open() of
+** a FIFO that nobody writes) blocks this too. Jobs of threads.h are not. */
 void la_reactor_free(la_reactor *r);
 
 /* A look at the outside, without waiting. */

@@ -46,10 +46,13 @@ bool la_address_from(la_address *a, const struct sockaddr *sa) {
   return true;
 }
 
-bool la_address_equal(const la_address *a, const la_address *b) {
-  if (a->any.sa_family != b->any.sa_family || la_address_port(a) != la_address_port(b))
-    return false;
+bool la_address_same_host(const la_address *a, const la_address *b) {
+  if (a->any.sa_family != b->any.sa_family) return false;
   if (a->any.sa_family == AF_INET) return a->in4.sin_addr.s_addr == b->in4.sin_addr.s_addr;
   return a->in6.sin6_scope_id == b->in6.sin6_scope_id &&
          memcmp(&a->in6.sin6_addr, &b->in6.sin6_addr, sizeof a->in6.sin6_addr) == 0;
+}
+
+bool la_address_equal(const la_address *a, const la_address *b) {
+  return la_address_same_host(a, b) && la_address_port(a) == la_address_port(b);
 }

@@ -23,7 +23,8 @@ int la_address_port(const la_address *a);
 void la_address_set_port(la_address *a, int port);
 /* The host part into `text`, of LA_ADDRESS_TEXT bytes; returns the port. */
 int la_address_text(const la_address *a, char *text);
-/* Host, zone and port are the same. */
+/* Host and zone are the same; and the port, too. */
+bool la_address_same_host(const la_address *a, const la_address *b);
 bool la_address_equal(const la_address *a, const la_address *b);
 /* From the system's: false when it is neither IPv4 nor IPv6. */
 bool la_address_from(la_address *a, const struct sockaddr *sa);

@@ -1,12 +1,26 @@
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* NI_MAXHOST */
+#endif
 #include "io/dns.h"
 
-#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "driver/guard.h"
-
 static la_resolve *from_op(la_op *op) { return la_container(op, la_resolve, op); }
+
+/* ---- on a thread ------------------------------------------------------------------*/
+
+/* libuv's uv_getaddrinfo and uv_getnameinfo, which know about international names and the
+** codes of all systems, run at once when they get no callback. Of their loop they use one
+** field then, to count the request in and out again, so any memory will do; the real one is
+** another thread's. */
+typedef struct nowhere {
+  uv_loop_t loop;
+  union {
+    uv_getaddrinfo_t info;
+    uv_getnameinfo_t name;
+  };
+} nowhere;
 
 static bool known(const la_resolve *re, const la_address *a) {
   for (size_t i = 0; i < re->count; i++)
@@ -29,13 +43,28 @@ static int take_list(la_resolve *re, const struct addrinfo *list) {
   return re->count > 0 ? 0 : UV_EAI_NODATA;
 }
 
-static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *list) {
-  la_resolve *re = la_container(req, la_resolve, req);
-  if (status == 0 && re->op.state != LA_OP_ORPHANED) status = take_list(re, list);
-  uv_freeaddrinfo(list);
-  re->op.reactor->pool--;
-  la_op_complete(&re->op, status);
+static ssize_t resolve_run(la_job *job) {
+  la_resolve *re = la_container(job, la_resolve, job);
+  struct addrinfo hints = {.ai_family = re->family, .ai_socktype = SOCK_STREAM};
+  nowhere at;
+  memset(&at, 0, sizeof at);
+  int err = uv_getaddrinfo(&at.loop, &at.info, NULL, re->host, NULL, &hints);
+  if (err != 0) return err;
+  err = take_list(re, at.info.addrinfo);
+  uv_freeaddrinfo(at.info.addrinfo);
+  return err;
 }
+
+static ssize_t reverse_run(la_job *job) {
+  la_reverse *re = la_container(job, la_reverse, job);
+  nowhere at;
+  memset(&at, 0, sizeof at);
+  int err = uv_getnameinfo(&at.loop, &at.name, NULL, &re->address.any, NI_NAMEREQD);
+  if (err == 0) memcpy(re->name, at.name.host, sizeof re->name);
+  return err;
+}
+
+/* ---- on the loop's ----------------------------------------------------------------*/
 
 static int take_numeric(la_resolve *re, const la_address *a) {
   if (re->family != AF_UNSPEC && re->family != a->any.sa_family) return UV_EAI_ADDRFAMILY;
@@ -51,33 +80,40 @@ static int submit(la_op *op) {
   la_resolve *re = from_op(op);
   la_address a;
   if (la_address_parse(&a, re->host, re->port)) return take_numeric(re, &a);
-  struct addrinfo hints = {.ai_family = re->family, .ai_socktype = SOCK_STREAM};
-  int err = op->reactor->closed ? UV_ECANCELED : la_guard_pool(op->reactor);
-  if (err == 0)
-    err = uv_getaddrinfo(op->reactor->uv, &re->req, on_resolved, re->host, NULL, &hints);
-  if (err == 0) op->reactor->pool++;
-  return err;
+  return la_job_op_submit(op);
 }
 
-static void release(la_op *op) {
+static void resolve_release(la_op *op) {
   la_resolve *re = from_op(op);
   free(re->list);
   free(re);
 }
 
-static uv_req_t *request(la_op *op) { return (uv_req_t *)&from_op(op)->req; }
-
-static const la_op_class resolve_class = {LA_OP_VTABLE("resolve"), submit, release, request};
+static const la_job_class resolve_class =
+    {{{la_op_poll, la_job_drop, "resolve", NULL}, submit, resolve_release, NULL}, resolve_run};
 
 la_resolve *la_resolve_new(la_reactor *r, const char *host, int port, int family) {
   size_t len = strlen(host) + 1;
   la_resolve *re = malloc(sizeof *re + len);
   if (re == NULL) return NULL;
-  la_op_init(&re->op, &resolve_class, r);
+  la_job_init(&re->job, &resolve_class, r);
   re->count = 0;
   re->list = NULL;
   re->port = port;
   re->family = family;
   memcpy(re->host, host, len);
+  return re;
+}
+
+static void reverse_release(la_op *op) { free(la_container(op, la_reverse, op)); }
+
+static const la_job_class reverse_class = {LA_JOB_OP("reverse", reverse_release), reverse_run};
+
+la_reverse *la_reverse_new(la_reactor *r, const la_address *a) {
+  la_reverse *re = malloc(sizeof *re);
+  if (re == NULL) return NULL;
+  la_job_init(&re->job, &reverse_class, r);
+  re->address = *a;
+  re->name[0] = '\0';
   return re;
 }

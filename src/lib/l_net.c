@@ -190,5 +190,7 @@ void la_open_net(lua_State *L) {
   luaL_newlib(L, functions);
   la_open_listener(L);
   la_open_unix(L);
+  la_open_udp(L);
+  la_open_dns(L);
   lua_setfield(L, -2, "net");
 }

@@ -38,5 +38,7 @@ la_listener_object *la_listener_push(lua_State *L);
 /* Each sets its functions in the table on top of the stack, which is async.net. */
 void la_open_listener(lua_State *L);
 void la_open_unix(lua_State *L);
+void la_open_udp(lua_State *L);
+void la_open_dns(lua_State *L);
 
 #endif

@@ -66,6 +66,10 @@ int la_fail_address(lua_State *L, ssize_t error, const char *op, const char *hos
   return fail(L, error, (la_error_info){.op = op, .address = address});
 }
 
+int la_fail_name(lua_State *L, ssize_t error, const char *op, const char *name) {
+  return fail(L, error, (la_error_info){.op = op, .address = name});
+}
+
 la_reactor *la_check_reactor(lua_State *L, const char *what) {
   return la_runtime_check(L, what)->reactor;
 }

@@ -38,6 +38,9 @@ int la_fail(lua_State *L, ssize_t error, const char *op);
 int la_fail_path(lua_State *L, ssize_t error, const char *op, const char *path);
 int la_fail_address(lua_State *L, ssize_t error, const char *op, const char *host, int port);
 
+/* The same, with the address as it is. */
+int la_fail_name(lua_State *L, ssize_t error, const char *op, const char *name);
+
 /* The reactor of the runtime in which L runs; raises, naming `what`, when there is none. */
 la_reactor *la_check_reactor(lua_State *L, const char *what);
 
