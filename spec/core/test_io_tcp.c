@@ -225,9 +225,22 @@ static void names_are_resolved(void **state) {
   run(R, &re->op.base);
   assert_true(re->op.result < 0);
   la_future_drop(&re->op.base);
-  re = la_resolve_new(R, "no.such.name.invalid", 80, AF_UNSPEC); /* dropped in flight */
+}
+
+static void a_lookup_dropped_in_flight_is_nobodys(void **state) {
+  (void)state;
+  la_resolve *re = la_resolve_new(R, "no.such.name.invalid", 80, AF_UNSPEC);
   stop(R, go_once(R, &re->op.base));
   la_future_drop(&re->op.base);
+}
+
+/* Its thread closes its socket when the name server has answered, or not. */
+static int teardown_of_it(void **state) {
+  (void)state;
+  if (R->waiting != 0) return -1;
+  la_reactor_free(R);
+  for (int i = 0; count_fds() != fds_before && i < 6000; i++) usleep(10000);
+  return count_fds() == fds_before ? 0 : -1;
 }
 
 static void what_outlives_the_loop_is_harmless(void **state) {
@@ -256,6 +269,7 @@ int main(void) {
       TEST(refused_is_an_error_and_the_next_address_serves),
       TEST(a_silent_address_is_overtaken),
       TEST(names_are_resolved),
+      cmocka_unit_test_setup_teardown(a_lookup_dropped_in_flight_is_nobodys, setup, teardown_of_it),
       TEST(what_outlives_the_loop_is_harmless),
   };
   /* Its limit of descriptors lets the system accept, and closes the connection afterwards. */

@@ -112,6 +112,18 @@ static int set_options(int fd, int family, const la_udp_options *o) {
   return o->ttl > 0 ? la_udp_set_ttl(fd, family, o->ttl) : 0;
 }
 
+/* Linux hands a socket also what is for groups that others on the machine have joined. */
+static void hear_own_groups_only(int fd, int family) {
+  int off = 0;
+#ifdef IP_MULTICAST_ALL
+  (void)setsockopt(fd, IPPROTO_IP, IP_MULTICAST_ALL, &off, sizeof off);
+#endif
+#ifdef IPV6_MULTICAST_ALL
+  if (family == AF_INET6) (void)setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_ALL, &off, sizeof off);
+#endif
+  (void)off, (void)family;
+}
+
 static int make_socket(const la_address *at, const la_udp_options *o) {
   int family = at->any.sa_family;
 #ifdef SOCK_NONBLOCK
@@ -121,6 +133,7 @@ static int make_socket(const la_address *at, const la_udp_options *o) {
   if (fd >= 0) fcntl(fd, F_SETFD, FD_CLOEXEC);
 #endif
   if (fd < 0) return uv_translate_sys_error(errno);
+  hear_own_groups_only(fd, family);
   int err = set_options(fd, family, o);
   if (err == 0 && bind(fd, &at->any, la_address_len(at)) != 0) err = uv_translate_sys_error(errno);
   if (err == 0) return fd;
