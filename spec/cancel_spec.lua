@@ -124,9 +124,13 @@ describe("cancellation", function()
       async.yield()
       t:cancel()
       pcall(t.await, t)
+      local told
+      async.on_error(function(e) told = e end)
       fut = nil
       collectgarbage()
+      async.on_error()
       assert.equal("outer", log[1])
+      assert.matches("cannot wait here", told) -- its guard could not sleep: nobody polls it
     end)
   end)
 end)

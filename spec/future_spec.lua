@@ -249,7 +249,7 @@ describe("a future written in C", function()
   it("is dropped when it is given up, with its thread still to come", function()
     and_its_threads(function()
       async.time.pause() -- which the thread does not see
-      for _ = 1, 20 do assert.is_nil((async.timeout(0.001, delay.wait, 1))) end
+      for _ = 1, 20 do assert.is_nil((async.timeout(0.001, delay.wait, 0.2))) end
     end)
   end)
 

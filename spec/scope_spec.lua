@@ -78,7 +78,7 @@ describe("async.scope", function()
     end)
   end)
 
-  it("holds ten thousand children", function()
+  it("holds ten thousand children #large", function()
     run(function()
       local n = 0
       scope(function(s) for _ = 1, 10000 do s:spawn(function() async.yield() n = n + 1 end) end end)

@@ -87,7 +87,7 @@ describe("a channel", function()
     assert.has_error(function() tx.send(tx, 1) end)
   end)
 
-  it("has no limit when it is made for math.huge", function()
+  it("has no limit when it is made for math.huge #large", function()
     run(function()
       local tx, rx = channel(math.huge)
       for i = 1, 10000 do assert.is_true(tx:try_send(i)) end

@@ -164,7 +164,7 @@ describe("a task", function()
     end)
   end)
 
-  it("leaves nothing when a million have run", function()
+  it("leaves nothing when a million have run #large", function()
     run(function()
       collectgarbage()
       local count, before = 0, collectgarbage("count")
