@@ -79,23 +79,25 @@ static void do_file(la_reactor *r) {
   assert_true(await(r, &op->work.op.base));
   assert_true(allowed((int)op->work.op.result));
   if (op->work.op.result == 0) {
+    la_file *f = la_file_open_take(op);
     static char big[100000];
     la_writer w;
-    la_writer_init(&w, &la_file_sink, op->file, big, sizeof big);
+    la_writer_init(&w, &la_file_sink, f, big, sizeof big);
     assert_true(await(r, &w.base));
     assert_true(allowed(w.status));
     la_future_drop(&w.base);
     la_file_op seek;
-    la_file_op_init(&seek, op->file, LA_FILE_SEEK);
+    la_file_op_init(&seek, f, LA_FILE_SEEK);
     assert_true(await(r, &seek.base));
     assert_true(allowed(seek.status));
     la_future_drop(&seek.base);
-    la_reader *rd = la_file_reader(op->file);
+    la_reader *rd = la_file_reader(f);
     la_reader_all(rd, SIZE_MAX);
     assert_true(await(r, &rd->base));
     assert_true(allowed(rd->status));
     la_future_drop(&rd->base);
     la_reader_take(rd);
+    la_file_unref(f);
   }
   la_future_drop(&op->work.op.base);
 }

@@ -173,10 +173,7 @@ static la_file *open_file(const char *path, const char *mode, int *err) {
   run(R, &op->work.op.base);
   *err = (int)op->work.op.result;
   la_file *f = NULL;
-  if (*err == 0) {
-    f = op->file;
-    op->file = NULL;
-  }
+  if (*err == 0) f = la_file_open_take(op);
   la_future_drop(&op->work.op.base);
   return f;
 }

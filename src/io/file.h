@@ -36,9 +36,11 @@ typedef struct la_file_op la_file_op;
 
 typedef struct la_file_open {
   la_work work;  /* op.result: 0 or a negative errno */
-  la_file *file; /* one reference; taken by setting it to NULL, else closed by the drop */
+  la_file *file; /* becomes the descriptor's as it is taken, which the drop does at the latest */
   int flags, mode;
-  bool temporary; /* a file that is not taken is removed, too */
+  bool temporary;     /* a file that is not taken is removed, too */
+  int fd, file_flags; /* the thread's until the op has ended; fd < 0: not opened, or taken */
+  int64_t position;
   char path[];
 } la_file_open;
 
@@ -48,6 +50,9 @@ int la_file_mode(const char *mode);
 
 /* NULL: no memory. The future owns itself. UV_EISDIR for a directory. */
 la_file_open *la_file_open_new(la_reactor *r, const char *path, int flags, int mode);
+
+/* What was opened, when the result was 0: once. The reference is the caller's. */
+la_file *la_file_open_take(la_file_open *op);
 
 /* A new file for its owner alone, to be read and written; `path` ends with XXXXXX, and the
 ** future's says then what came of it. */

@@ -56,19 +56,27 @@ static ssize_t run(la_work *work) {
     close(fd);
     return err;
   }
-  op->file->fd = fd;
-  op->file->flags = file_flags(op->flags, st.st_mode);
+  op->fd = fd;
+  op->file_flags = file_flags(op->flags, st.st_mode);
   if ((op->flags & O_APPEND) && (op->flags & O_ACCMODE) == O_WRONLY)
-    op->file->position = st.st_size; /* as fopen(3): "a" begins at the end, "a+" does not */
+    op->position = st.st_size; /* as fopen(3): "a" begins at the end, "a+" does not */
   return 0;
+}
+
+la_file *la_file_open_take(la_file_open *op) {
+  la_file *f = op->file;
+  f->fd = op->fd;
+  f->flags = op->file_flags;
+  f->position = op->position;
+  op->file = NULL;
+  op->fd = -1;
+  return f;
 }
 
 static void release(la_op *o) {
   la_file_open *op = la_container(o, la_file_open, work.op);
-  if (op->file != NULL) {
-    if (op->temporary && la_file_is_open(op->file)) unlink(op->path);
-    la_file_unref(op->file);
-  }
+  if (op->temporary && op->fd >= 0) unlink(op->path);
+  if (op->file != NULL) la_file_unref(la_file_open_take(op));
   free(op);
 }
 
@@ -87,6 +95,9 @@ la_file_open *la_file_open_new(la_reactor *r, const char *path, int flags, int m
   op->flags = flags;
   op->mode = mode;
   op->temporary = false;
+  op->fd = -1;
+  op->file_flags = 0;
+  op->position = 0;
   memcpy(op->path, path, len);
   return op;
 }

@@ -290,8 +290,7 @@ static int open_finish(lua_State *L, la_future *f) {
   la_file_open *w = (la_file_open *)(void *)f;
   if (w->work.op.result < 0) return la_fail_path(L, w->work.op.result, "open", lua_tostring(L, 1));
   la_io_object *o = la_io_new(L, &la_file_class);
-  o->self = w->file;
-  w->file = NULL;
+  o->self = la_file_open_take(w);
   return 1;
 }
 
@@ -313,8 +312,7 @@ static int mkstemp_finish(lua_State *L, la_future *f) {
     return la_fail_path(L, w->work.op.result, "mkstemp", lua_tostring(L, 1));
   la_io_object *o = la_io_new(L, &la_file_class);
   lua_pushstring(L, w->path);
-  o->self = w->file;
-  w->file = NULL;
+  o->self = la_file_open_take(w);
   return 2;
 }
 
