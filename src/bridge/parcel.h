@@ -27,9 +27,9 @@ typedef struct la_sendable {
   void *(*give)(void *ud, int *error);
   /* It has been sent, and is over here. NULL: it is not moved, and may be received many times. */
   void (*gone)(void *ud);
-  /* Pushes a userdata with the object in it, which is its own then; raises before that. */
+  /* Pushes a userdata: with the object itself when it is moved, otherwise with one more like it.
+  ** Raises before that. */
   void (*take)(lua_State *L, void *object);
-  void *(*ref)(void *object); /* another one for `take`; NULL for what is moved */
   void (*drop)(void *object); /* any thread */
 } la_sendable;
 
@@ -55,8 +55,8 @@ typedef struct la_parcel {
 } la_parcel;
 
 /* Packs the `n` values from index `first` on, which stay where they are. Raises, naming the place
-*of
-** what cannot be sent: `what` is what they are ("argument"), counted when `n` is not 1. */
+ *of
+ ** what cannot be sent: `what` is what they are ("argument"), counted when `n` is not 1. */
 la_parcel *la_parcel_pack(lua_State *L, int first, int n, const char *what);
 
 /* Makes the handles in it the parcel's; those that are moved are over for the sender from here
@@ -76,7 +76,7 @@ static inline void la_parcel_drop(la_parcel *p) {
   if (p != NULL) la_letter_unref(&p->letter);
 }
 
-/* ---- for parcel_pack.c and parcel_unpack.c ----------------------------------------*/
+/* ---- for the files of parcel ----------------------------------------*/
 
 /* Each value is a tag and what follows it. */
 typedef enum la_parcel_tag {
@@ -103,7 +103,18 @@ typedef enum la_parcel_tag {
   LA_TAG_HANDLE /* its index in `handle`, uint32_t */
 } la_parcel_tag;
 
-/* Pushes the table of what goes by its name: value -> string as LA_TAG_NAMED has it. May raise. */
-void la_parcel_push_names(lua_State *L);
+/* An empty one; NULL: no memory. */
+la_parcel *la_parcel_new(void);
+
+/* That of the userdata on top of L; NULL for one that cannot be sent. */
+const la_sendable *la_sendable_of(lua_State *L);
+
+/* Pushes the table of what goes by its name: value -> string as LA_TAG_NAMED has it. May raise.
+** It is kept from one call to the next while the same modules are loaded, unless `again`; false:
+** it was made just now. */
+bool la_parcel_push_names(lua_State *L, bool again);
+
+/* Pushes what has that name here. Raises when there is none. */
+void la_parcel_push_named(lua_State *L, const char *name, size_t len);
 
 #endif

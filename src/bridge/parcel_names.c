@@ -1,0 +1,141 @@
+/* What goes by its name from one state to another: see parcel.h. */
+#include <lauxlib.h>
+#include <string.h>
+
+#include "bridge/parcel.h"
+
+static char names_key; /* registry: { value -> name, weak; [0] = the signature } */
+
+/* Of the modules that are loaded: another one, most likely, when others are. */
+static lua_Integer signature(lua_State *L, int loaded) {
+  lua_Unsigned s = 0;
+  lua_pushnil(L);
+  while (lua_next(L, loaded)) {
+    lua_Unsigned key = (lua_Unsigned)(size_t)lua_topointer(L, -2);
+    lua_Unsigned value = (lua_Unsigned)(size_t)lua_topointer(L, -1);
+    s += (key ^ (value << 1)) * UINT64_C(0x9E3779B97F4A7C15);
+    lua_pop(L, 1);
+  }
+  return (lua_Integer)(s >> 1);
+}
+
+/* The value at the top, which goes, has the name below it, which stays, unless it has one. */
+static void name(lua_State *L, int names) {
+  lua_pushvalue(L, -1);
+  if (lua_rawget(L, names) == LUA_TNIL) {
+    lua_pushvalue(L, -2); /* the value */
+    lua_pushvalue(L, -4); /* the name */
+    lua_rawset(L, names);
+  }
+  lua_pop(L, 2);
+}
+
+static bool is_text(lua_State *L, int i) {
+  size_t len;
+  if (lua_type(L, i) != LUA_TSTRING) return false;
+  const char *s = lua_tolstring(L, i, &len);
+  return strlen(s) == len;
+}
+
+static bool is_nameable(lua_State *L, int i, bool globals) {
+  int type = lua_type(L, i);
+  if (globals) return lua_iscfunction(L, i);
+  return type == LUA_TFUNCTION || type == LUA_TTABLE || type == LUA_TUSERDATA;
+}
+
+/* Names what stands in the table at the top, whose own name is below it; `levels` deep. */
+static void name_fields(lua_State *L, int names, bool globals, int levels) {
+  int table = lua_gettop(L);
+  lua_pushnil(L);
+  while (lua_next(L, table)) {
+    if (is_text(L, -2) && is_nameable(L, -1, globals)) {
+      lua_pushvalue(L, table - 1);
+      lua_pushlstring(L, "", 1);
+      lua_pushvalue(L, table + 1);
+      lua_concat(L, 3);
+      lua_insert(L, -2); /* the name, the value */
+      lua_pushvalue(L, -1);
+      bool is_new = lua_rawget(L, names) == LUA_TNIL;
+      lua_pop(L, 1);
+      if (is_new && levels > 1 && lua_istable(L, -1)) name_fields(L, names, false, levels - 1);
+      name(L, names);
+    }
+    lua_settop(L, table + 1);
+  }
+}
+
+/* The module at the top, whose name is below it. */
+static void name_module(lua_State *L, int names, bool fields) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+  bool globals = lua_rawequal(L, -1, -2);
+  lua_pop(L, 1);
+  if (!fields && !globals)
+    name(L, names);
+  else if (fields && lua_istable(L, -1))
+    name_fields(L, names, globals, globals ? 1 : 2);
+}
+
+/* Pushes a new table of names: the modules first, since one may stand in another. */
+static void make_names(lua_State *L, int loaded) {
+  lua_newtable(L);
+  int names = lua_gettop(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "k");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, names);
+  for (int fields = 0; fields <= 1; fields++) {
+    lua_pushnil(L);
+    while (lua_next(L, loaded)) {
+      lua_pushvalue(L, names + 1);
+      lua_insert(L, -2);
+      if (is_text(L, -2) && is_nameable(L, -1, false)) name_module(L, names, fields != 0);
+      lua_settop(L, names + 1);
+    }
+  }
+}
+
+bool la_parcel_push_names(lua_State *L, bool again) {
+  luaL_checkstack(L, 24, NULL);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  int loaded = lua_gettop(L);
+  lua_Integer now = signature(L, loaded);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &names_key) == LUA_TTABLE && !again) {
+    lua_rawgeti(L, -1, 0);
+    bool same = lua_tointeger(L, -1) == now;
+    lua_pop(L, 1);
+    if (same) {
+      lua_remove(L, loaded);
+      return true;
+    }
+  }
+  lua_pop(L, 1);
+  make_names(L, loaded);
+  lua_pushinteger(L, now);
+  lua_rawseti(L, -2, 0);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &names_key);
+  lua_remove(L, loaded);
+  return false;
+}
+
+void la_parcel_push_named(lua_State *L, const char *s, size_t len) {
+  const char *end = s + len;
+  size_t n = strnlen(s, len);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_pushlstring(L, s, n);
+  if (lua_rawget(L, -2) == LUA_TNIL) {
+    lua_pop(L, 1);
+    lua_getglobal(L, "require");
+    lua_pushlstring(L, s, n);
+    lua_call(L, 1, 1);
+  }
+  lua_remove(L, -2);
+  for (const char *key = s + n; key < end; key += n) {
+    key++;
+    n = strnlen(key, (size_t)(end - key));
+    lua_pushlstring(L, key, n);
+    if (lua_isnil(L, -2) || lua_gettable(L, -2) == LUA_TNIL)
+      luaL_error(L, "the module '%s' has no '%s' in this thread", s, key);
+    lua_remove(L, -2);
+  }
+}
