@@ -2,6 +2,7 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "bridge/error.h"
 #include "bridge/parcel.h"
 
 static char names_key; /* registry: { value -> name, weak; [0] = the signature } */
@@ -83,6 +84,10 @@ static void make_names(lua_State *L, int loaded) {
   lua_pushliteral(L, "k");
   lua_setfield(L, -2, "__mode");
   lua_setmetatable(L, names);
+  lua_pushfstring(L, "=%s", la_error_metatable);
+  luaL_getmetatable(L, la_error_metatable);
+  name(L, names);
+  lua_settop(L, names);
   for (int fields = 0; fields <= 1; fields++) {
     lua_pushnil(L);
     while (lua_next(L, loaded)) {
@@ -121,6 +126,13 @@ bool la_parcel_push_names(lua_State *L, bool again) {
 void la_parcel_push_named(lua_State *L, const char *s, size_t len) {
   const char *end = s + len;
   size_t n = strnlen(s, len);
+  if (*s == '=') { /* a metatable of ours, which is there once the module is */
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "lua_async");
+    lua_call(L, 1, 0);
+    luaL_getmetatable(L, la_error_metatable);
+    return;
+  }
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   lua_pushlstring(L, s, n);
   if (lua_rawget(L, -2) == LUA_TNIL) {
