@@ -86,12 +86,12 @@ static la_cancel blocking_cancel(la_future *f) {
 }
 
 static int push_left(lua_State *L) {
-  la_push_error(L,
-                &(la_error_info){.code = "EBUSY",
-                                 .op = "spawn_blocking",
-                                 .message = "its task was cancelled, but the function is in code "
-                                            "in C that cannot be interrupted: it runs on, and "
-                                            "what it returns is lost"});
+  la_push_error(L, &(la_error_info){
+                       .code = "EBUSY",
+                       .op = "spawn_blocking",
+                       .message =
+                           "its task was cancelled, but the function is in code in C, "
+                           "which cannot be interrupted: it runs on, and what it returns is lost"});
   return 1;
 }
 
