@@ -1,8 +1,8 @@
 /*
 ** cell.h - the newest of the letters sent, for any thread to look at: watch between threads.
 **
-** One mutex, one counted letter, and the number of its version. A receiver is the version that
-** it has seen. Ends, counts and threads as with bus.h.
+** One mutex, one counted letter, and the number of its version; the first is 1. A receiver is the
+** version that it has seen. Ends, counts and threads as with port.h.
 */
 #ifndef LA_SHARE_CELL_H
 #define LA_SHARE_CELL_H
@@ -27,7 +27,11 @@ void la_cell_open_receiver(la_cell *c);
 void la_cell_close_receiver(la_cell *c);
 size_t la_cell_receivers(la_cell *c);
 
-/* The letter, whose reference it takes, is the newest, whoever receives. */
+/* As la_port_refuse. */
+void la_cell_refuse(la_cell *c, const void *owner);
+
+/* The letter, whose reference it takes, is the newest, whoever receives. Nobody writes to it any
+** more. */
 void la_cell_send(la_cell *c, la_letter *letter);
 
 /* A reference to the newest letter, whose version goes to *version. */
