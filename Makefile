@@ -30,7 +30,7 @@ FLAGS_tsan     = -O1 -g -fsanitize=thread -fno-omit-frame-pointer
 FLAGS_torture  = -O1 -g
 
 MODULE   := lua_async.c $(wildcard src/*/*.c)
-CORE     := $(wildcard src/core/*.c src/sync/*.c)
+CORE     := $(wildcard src/core/*.c src/sync/*.c src/share/*.c)
 IO       := $(CORE) $(wildcard src/driver/*.c src/io/*.c)
 TESTS    := $(basename $(notdir $(wildcard spec/core/test_*.c)))
 EXAMPLES := $(basename $(notdir $(wildcard examples/c/*.c)))
