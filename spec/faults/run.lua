@@ -10,7 +10,7 @@ local here = arg[0]:match("^(.*)/[^/]*$") or "."
 package.path = here .. "/?.lua;" .. package.path
 local sweep = require "sweep"
 
-local names, opts = {}, { dense = 16, verbose = true }
+local names, opts = {}, { dense = 16 }
 local function list(text)
   local set = {}
   for one in text:gmatch("[^,]+") do set[one] = true end

@@ -33,7 +33,7 @@ do
   w.same(got, "through both\n", "what came through both")
 end
 do
-  local child <close> = ok(process.spawn { "sleep", "1000", group = true })
+  local child <close> = ok(process.spawn { "sleep", "8", group = true })
   local signals = async.signal.stream("SIGUSR1")
   ok(process.kill(w.pid(), "SIGUSR1"))
   w.same(ok(signals()), "SIGUSR1", "a signal")

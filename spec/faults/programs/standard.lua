@@ -3,8 +3,8 @@ local w = ...
 local ok, async = w.ok, w.async
 
 local text = w.text(100000)
-local feed <close> = ok(async.net.from_fd(w.dup(w.stdin)))
-local drain <close> = ok(async.net.from_fd(w.dup(w.stdout)))
+local feed <close> = w.from_fd(w.dup(w.stdin))
+local drain <close> = w.from_fd(w.dup(w.stdout))
 async.scope(function(scope)
   scope:spawn(function()
     ok(feed:write(text))
