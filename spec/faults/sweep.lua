@@ -51,6 +51,7 @@ may("close", "EIO")
 -- Calls whose failure libuv takes for impossible, on what is its own: it aborts, or tries for ever.
 local function libuvs_own(line, own)
   if line:find("eventfd", 1, true) or line:find("inotify", 1, true) then return true end
+  if line:find("write%(%d+<pipe:%[%d+%]>, .*, 16%) ") then return true end -- a signal
   if line:find("read%(%d+<pipe:%[%d+%]>, 0x%x+, %d+%) ") then -- its lock, a child's errno, signals
     local size = line:match(", (%d+)%) ")
     if size == "1" or size == "4" or size == "512" then return true end
