@@ -41,7 +41,7 @@ GC_SPECS := $(addprefix spec/,run_spec.lua cancel_spec.lua future_spec.lua corou
 # What no order of tasks may change.
 SEEDS       ?= 100
 SEED_SPECS  := $(filter-out $(wildcard spec/cancel_each*_spec.lua) $(addprefix spec/,$(addsuffix _spec.lua,examples \
-               file_sequence fs_faults limits model names seed state)),$(wildcard spec/*_spec.lua spec/regress/*_spec.lua))
+               file_sequence fs_faults faults limits loss model names seed state)),$(wildcard spec/*_spec.lua spec/regress/*_spec.lua))
 MODEL_SEEDS ?= 100000
 
 # Where threads meet. Each has a process of its own, since libtsan's shadow stack grows with
@@ -49,7 +49,7 @@ MODEL_SEEDS ?= 100000
 TSAN_SPECS := $(addprefix spec/,$(addsuffix _spec.lua,cancel connection dns examples file fs future loop luv net poll_fd run signal state stream \
               stream_write task time sync_channel udp file_sequence fs_path fs_tree fs_watch)) $(wildcard spec/regress/*_spec.lua)
 
-.PHONY: all build examples run test core-test lua-test lint asan tsan valgrind torture seeds model bench install clean help
+.PHONY: all build examples run test core-test lua-test lint asan tsan valgrind torture faults seeds model bench install clean help
 all: build examples
 
 help: ## this list
@@ -115,6 +115,11 @@ valgrind: all core-test ## the tests under valgrind
 torture: build/torture/lua_async.so $(EXAMPLES:%=build/torture/examples/%.so) build/asan/lua_async.so $(EXAMPLES:%=build/asan/examples/%.so) ## every allocation failing in turn; a full GC at every step
 	@LUA_CPATH="build/torture/?.so;build/torture/examples/?.so;;" CC="$(CC)" $(LUA) spec/torture/run.lua
 	@sh tools/busted gc $(GC_SPECS)
+
+faults: all ## system calls that fail, one after another, by strace (some minutes)
+	@sh spec/support/build
+	@LUA_CPATH="build/release/?.so;;" LUA_PATH="src/lua/?.lua;;" $(LUA) spec/faults/run.lua
+	@LUA_CPATH="build/release/?.so;;" LUA_PATH="src/lua/?.lua;;" $(LUA) spec/faults/run.lua --dense=4 --lasting
 
 seeds: all ## the specs of tasks under SEEDS (100) orders of those that are ready
 	@sh spec/support/build

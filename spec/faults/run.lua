@@ -2,6 +2,7 @@
 --   --errors=EIO,EINTR   only these          --calls=read,write   only these
 --   --dense=N            the first N calls of each kind one by one (16), then fewer and fewer
 --   --lasting            the call fails from the n-th on, not only the n-th time
+--   --brief              one call of each kind, in the middle
 -- A fault, which is printed and makes it fail: a program that crashes, hangs, leaves a descriptor, raises
 -- anything but the error object of a failed operation, has wrong data though nothing failed, shows an EINTR,
 -- or does not work again when the calls do. Run by `make faults`; a part of it by spec/faults_spec.lua.
@@ -22,8 +23,8 @@ for _, a in ipairs(arg) do
     opts[key] = list(value)
   elseif key == "dense" then
     opts.dense = assert(math.tointeger(tonumber(value)), "--dense=N")
-  elseif key == "lasting" then
-    opts.lasting = true
+  elseif key == "lasting" or key == "brief" then
+    opts[key] = true
   elseif key then
     error("no such option: " .. a, 0)
   else

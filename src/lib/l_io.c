@@ -78,7 +78,7 @@ la_reader *la_io_check_reader(lua_State *L, la_io_object *o) {
     luaL_error(L, "another task is reading from this stream already: one reader at a time");
   la_runtime_check(L, "reading");
   la_reader *rd = o->cls->reader(o->self);
-  la_reader_release(rd);
+  if (rd != NULL) la_reader_release(rd);
   return rd;
 }
 

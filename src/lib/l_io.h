@@ -18,9 +18,8 @@ typedef struct la_io_class {
   la_reader *(*reader)(void *self);
   const la_sink *sink;
   bool (*is_open)(const void *self);
-  /* NULL, or sees to it that `self` and `cls` are of the runtime of L; raises without one. When
-  *that
-  ** fails the object counts as closed, with `unopened`. */
+  /* NULL, or sees to it that `self` and `cls` are of the runtime of L; raises without one.
+  ** When that fails the object counts as closed, with `unopened`. */
   void (*attach)(lua_State *L, la_io_object *o);
   /* For what writes into a buffer, else NULL: room for bytes that are written by being put there
   ** (NULL: the sink is to be asked), and how many were put there. */
