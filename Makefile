@@ -41,7 +41,8 @@ GC_SPECS := $(addprefix spec/,run_spec.lua cancel_spec.lua future_spec.lua corou
 # What no order of tasks may change: the specs of tasks, and at every fourth seed those of I/O.
 SEEDS       ?= 100
 SEED_SPECS  := $(filter-out $(wildcard spec/cancel_each*_spec.lua) $(addprefix spec/,$(addsuffix _spec.lua,examples \
-               file_sequence fs_faults limits model names seed state)),$(wildcard spec/*_spec.lua spec/regress/*_spec.lua))
+               descriptors file_sequence fs_faults faults limits loss model names \
+               peers seed state)),$(wildcard spec/*_spec.lua spec/regress/*_spec.lua))
 SEED_IO     := $(filter $(foreach n,connection copy dns file fs loop luasocket luv net poll_fd process signal standard \
                stream udp unix,spec/$(n)_% spec/$(n)),$(SEED_SPECS))
 MODEL_SEEDS ?= 100000
@@ -51,7 +52,7 @@ MODEL_SEEDS ?= 100000
 TSAN_SPECS := $(addprefix spec/,$(addsuffix _spec.lua,cancel connection dns examples file fs future loop luv net poll_fd run signal state stream \
               stream_write task time sync_channel udp file_sequence fs_path fs_tree fs_watch)) $(wildcard spec/regress/*_spec.lua)
 
-.PHONY: all build examples run test core-test lua-test lint asan tsan valgrind torture seeds model bench install clean help
+.PHONY: all build examples run test core-test lua-test lint asan tsan valgrind torture faults seeds model bench install clean help
 all: build examples
 
 help: ## this list
@@ -117,6 +118,11 @@ valgrind: all core-test ## the tests under valgrind
 torture: build/torture/lua_async.so $(EXAMPLES:%=build/torture/examples/%.so) build/asan/lua_async.so $(EXAMPLES:%=build/asan/examples/%.so) ## every allocation failing in turn; a full GC at every step
 	@LUA_CPATH="build/torture/?.so;build/torture/examples/?.so;;" CC="$(CC)" $(LUA) spec/torture/run.lua
 	@sh tools/busted gc $(GC_SPECS)
+
+faults: all ## system calls that fail, one after another, by strace (some minutes)
+	@sh spec/support/build
+	@LUA_CPATH="build/release/?.so;;" LUA_PATH="src/lua/?.lua;;" $(LUA) spec/faults/run.lua
+	@LUA_CPATH="build/release/?.so;;" LUA_PATH="src/lua/?.lua;;" $(LUA) spec/faults/run.lua --dense=4 --lasting
 
 seeds: all ## the specs of tasks under SEEDS (100) orders of those that are ready
 	@sh spec/support/build

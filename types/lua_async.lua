@@ -1016,6 +1016,7 @@ function UnixConnection:recv_fd() end
 
 ---The oldest descriptor that came with bytes that were read; nil: none.
 ---@return integer?
+---@return lua_async.Error?
 function UnixConnection:take_fd() end
 
 ---Waits; ends the sending half.

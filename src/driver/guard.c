@@ -104,6 +104,7 @@ int la_guard_loop_init(uv_loop_t *loop) {
   if (reserve.block == NULL) return UV_ENOMEM;
   reserve.given = false;
   err = uv_loop_init(loop);
+  if (err != 0 && loop->backend_fd >= 0) close(loop->backend_fd); /* which libuv forgets */
   if (!reserve.given) free(reserve.block);
   reserve.block = NULL;
   return err;

@@ -78,7 +78,9 @@ static bool dots(const char *name) {
 
 static ssize_t run_dir(la_work *work) {
   la_fs_dir *op = la_container(work, la_fs_dir, work);
-  DIR *dir = opendir(op->path);
+  DIR *dir;
+  do dir = opendir(op->path);
+  while (dir == NULL && errno == EINTR);
   if (dir == NULL) return la_posix_errno();
   size_t cap = 0;
   int err = 0;

@@ -190,20 +190,27 @@ static int name_of(const la_udp *u, int (*get)(int, struct sockaddr *, socklen_t
 int la_udp_local(const la_udp *u, la_address *out) { return name_of(u, getsockname, out); }
 int la_udp_peer(const la_udp *u, la_address *out) { return name_of(u, getpeername, out); }
 
+static int connect_to(int fd, const la_address *a, socklen_t len) {
+  int n;
+  do n = connect(fd, &a->any, len);
+  while (n != 0 && errno == EINTR);
+  return n == 0 ? 0 : uv_translate_sys_error(errno);
+}
+
 int la_udp_connect(la_udp *u, const la_address *to) {
   if (!la_udp_is_open(u)) return UV_EBADF;
   la_address a = *to;
   la_udp_map(u, &a);
-  return connect(u->fd, &a.any, la_address_len(&a)) == 0 ? 0 : uv_translate_sys_error(errno);
+  return connect_to(u->fd, &a, la_address_len(&a));
 }
 
 /* Linux forgets a port that it had chosen itself. */
 int la_udp_disconnect(la_udp *u) {
   if (!la_udp_is_open(u)) return UV_EBADF;
   la_address nobody = {.any.sa_family = AF_UNSPEC}, now;
-  if (connect(u->fd, &nobody.any, sizeof nobody.any) != 0 && errno != EAFNOSUPPORT)
-    return uv_translate_sys_error(errno);
-  int err = la_udp_local(u, &now);
+  int err = connect_to(u->fd, &nobody, sizeof nobody.any);
+  if (err != 0 && err != UV_EAFNOSUPPORT) return err;
+  err = la_udp_local(u, &now);
   if (err != 0 || la_address_equal(&now, &u->bound)) return err;
   if (bind(u->fd, &u->bound.any, la_address_len(&u->bound)) == 0) return 0;
   return uv_translate_sys_error(errno);

@@ -72,6 +72,7 @@ typedef struct tail {
   uv_pipe_t uv;
   int *fds; /* arrived and not taken, oldest first */
   unsigned count, room;
+  int lost; /* see la_unix_lost */
 } tail;
 
 static tail *tail_of(const la_stream *s) { return (tail *)(void *)la_stream_uv((la_stream *)s); }
@@ -105,7 +106,8 @@ static void keep(tail *t, const struct cmsghdr *c) {
   int fds[PER_MESSAGE];
   if (n > PER_MESSAGE) n = PER_MESSAGE;
   memcpy(fds, CMSG_DATA(c), n * sizeof(int));
-  if (!reserve(t, (unsigned)n)) { /* no memory: they are lost, but not leaked */
+  if (!reserve(t, (unsigned)n)) { /* they are lost, but not leaked */
+    t->lost = UV_ENOMEM;
     for (size_t i = 0; i < n; i++) close(fds[i]);
     return;
   }
@@ -134,6 +136,8 @@ ssize_t la_unix_receive(la_stream *s, char *buf, size_t len) {
   ssize_t n = recvmsg(s->fd, &m, 0);
 #endif
   if (n < 0) return n;
+  /* There is room for all that one message can have: the process has no descriptors left. */
+  if (m.msg_flags & MSG_CTRUNC) t->lost = UV_EMFILE;
   for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c != NULL; c = CMSG_NXTHDR(&m, c))
     if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) keep(t, c);
   return n;
@@ -155,6 +159,13 @@ int la_unix_take(la_stream *s) {
   int fd = t->fds[0];
   memmove(t->fds, t->fds + 1, --t->count * sizeof *t->fds);
   return fd;
+}
+
+int la_unix_lost(la_stream *s) {
+  tail *t = tail_of(s);
+  int lost = t->lost;
+  t->lost = 0;
+  return lost;
 }
 
 void la_unix_put_back(la_stream *s, int fd) {

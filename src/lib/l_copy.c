@@ -1,5 +1,6 @@
 /* async.copy and copy_both: from stream to stream, without Lua strings in between. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "bridge/error.h"
 #include "io/copy.h"
@@ -58,8 +59,8 @@ static int copy_begin(lua_State *L, void *room, la_future **f) {
   uint64_t limit = check_limit(L, 3);
   la_io_check_reader(L, from);
   la_io_check_writer(L, to);
-  if (!from->cls->is_open(from->self)) return fail(L, UV_EBADF, "copy (reading)", 0);
-  if (!to->cls->is_open(to->self)) return fail(L, UV_EBADF, "copy (writing)", 0);
+  if (!from->cls->is_open(from->self)) return fail(L, la_io_closed_error(from), "copy (reading)", 0);
+  if (!to->cls->is_open(to->self)) return fail(L, la_io_closed_error(to), "copy (writing)", 0);
   copy_future *c = malloc(sizeof *c);
   if (c == NULL) return la_no_memory(L);
   c->base.vt = &copy_vtable;
@@ -93,10 +94,22 @@ static int copy(lua_State *L) { return la_operate(L, &copy_operation); }
 
 /* ---- both ways ---------------------------------------------------------------------*/
 
-/* Stack: to, bytes, and what shutdown gave: a failure of it will be seen by who reads there. */
+/* Whether the value on top is the error of a connection that the peer has torn down. */
+static bool is_gone(lua_State *L) {
+  lua_getfield(L, -1, "code");
+  bool gone = strcmp(luaL_tolstring(L, -1, NULL), "ENOTCONN") == 0;
+  lua_pop(L, 2);
+  return gone;
+}
+
+/* Stack: to, bytes, and what shutdown gave. That the peer is gone will be seen by who reads there;
+*after
+** another failure it would wait for an end that has not been sent. */
 static int half_closed(lua_State *L, int status, lua_KContext k) {
   (void)status;
   (void)k;
+  lua_settop(L, 4);
+  if (lua_isnil(L, 3) && la_is_error(L, 4) && !is_gone(L)) return lua_error(L);
   lua_settop(L, 2);
   return 1;
 }
@@ -109,11 +122,14 @@ static int half_copied(lua_State *L, int status, lua_KContext k) {
   lua_settop(L, 2);
   if (luaL_getmetafield(L, 1, "__index") == LUA_TTABLE &&
       lua_getfield(L, -1, "shutdown") == LUA_TFUNCTION) {
+    lua_replace(L, 3);
     lua_pushvalue(L, 1);
     lua_pushliteral(L, "send");
-    lua_callk(L, 2, 0, 0, half_closed);
+    lua_callk(L, 2, 2, 0, half_closed);
+    return half_closed(L, LUA_OK, 0);
   }
-  return half_closed(L, LUA_OK, 0);
+  lua_settop(L, 2);
+  return 1;
 }
 
 /* Upvalues: from, to. */

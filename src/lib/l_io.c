@@ -78,7 +78,7 @@ la_reader *la_io_check_reader(lua_State *L, la_io_object *o) {
     luaL_error(L, "another task is reading from this stream already: one reader at a time");
   la_runtime_check(L, "reading");
   la_reader *rd = o->cls->reader(o->self);
-  la_reader_release(rd);
+  if (rd != NULL) la_reader_release(rd);
   return rd;
 }
 
@@ -159,7 +159,7 @@ static int read_begin(lua_State *L, void *room, la_future **f) {
   la_reader *rd = la_io_check_reader(L, o);
   if (lua_gettop(L) > 2)
     return luaL_error(L, "a future of read takes one format: use a function for more");
-  if (la_io_is_closed(o)) return la_fail(L, UV_EBADF, "read");
+  if (la_io_is_closed(o)) return la_fail(L, la_io_closed_error(o), "read");
   if (line_now(L, rd, check_format(L, 2))) return 1;
   return begin_format(L, o, rd, room, f);
 }
@@ -253,7 +253,7 @@ static int io_read(lua_State *L) {
   luaL_checkstack(L, count + LUA_MINSTACK, "too many formats");
   la_io_object *o = la_io_check(L);
   la_io_check_reader(L, o);
-  if (la_io_is_closed(o)) return la_fail(L, UV_EBADF, "read");
+  if (la_io_is_closed(o)) return la_fail(L, la_io_closed_error(o), "read");
   return read_next(L, 1, count);
 }
 
@@ -261,7 +261,7 @@ static int read_exact_begin(lua_State *L, void *room, la_future **f) {
   la_io_object *o = la_io_check(L);
   size_t n = check_count(L, 2);
   la_reader *rd = la_io_check_reader(L, o);
-  if (la_io_is_closed(o)) return la_fail(L, UV_EBADF, "read_exact");
+  if (la_io_is_closed(o)) return la_fail(L, la_io_closed_error(o), "read_exact");
   la_reader_exact(rd, n);
   begin_read(o, rd, false, room, f);
   return 0;
@@ -293,7 +293,7 @@ static int read_until_begin(lua_State *L, void *room, la_future **f) {
   luaL_argcheck(L, len <= UINT32_MAX, 2, "the delimiter is too long");
   if (!lua_isnoneornil(L, 3)) max = check_count(L, 3);
   la_reader *rd = la_io_check_reader(L, o);
-  if (la_io_is_closed(o)) return la_fail(L, UV_EBADF, "read_until");
+  if (la_io_is_closed(o)) return la_fail(L, la_io_closed_error(o), "read_until");
   la_reader_until(rd, delimiter, len, max);
   begin_read(o, rd, false, room, f);
   return 0;

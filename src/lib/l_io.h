@@ -18,7 +18,8 @@ typedef struct la_io_class {
   la_reader *(*reader)(void *self);
   const la_sink *sink;
   bool (*is_open)(const void *self);
-  /* NULL, or sees to it that `self` and `cls` are of the runtime of L; raises without one. */
+  /* NULL, or sees to it that `self` and `cls` are of the runtime of L; raises without one.
+  ** When that fails the object counts as closed, with `unopened`. */
   void (*attach)(lua_State *L, la_io_object *o);
   /* For what writes into a buffer, else NULL: room for bytes that are written by being put there
   ** (NULL: the sink is to be asked), and how many were put there. */
@@ -33,6 +34,7 @@ struct la_io_object {
   /* Where the read and the write that are under way keep the object's address; NULL for
   ** none. See la_io_collect. */
   la_io_object **reading, **writing;
+  int unopened; /* why `attach` could not open it, a negative errno, or 0 */
 };
 
 extern const char la_io_mark;
@@ -56,6 +58,11 @@ la_io_object *la_io_live(lua_State *L, la_io_object *o);
 la_io_object *la_io_new(lua_State *L, const la_io_class *cls);
 
 static inline bool la_io_is_closed(const la_io_object *o) { return !o->cls->is_open(o->self); }
+
+/* What an operation fails with that begins while the object is closed. */
+static inline int la_io_closed_error(const la_io_object *o) {
+  return o->unopened != 0 ? o->unopened : UV_EBADF;
+}
 
 /* The status of an operation that began while the object was open: UV_EBADF because it is
 ** closed by now is UV_ECANCELED. (Those that begin later are refused before they begin,

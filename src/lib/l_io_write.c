@@ -129,7 +129,7 @@ static int write_begin(lua_State *L, void *room, la_future **f) {
   if (write_now(L, o)) return 1;
   bool join = check_strings(L) <= JOIN_MAX || lua_gettop(L) <= 2;
   la_io_check_writer(L, o);
-  if (la_io_is_closed(o)) return fail_write(L, UV_EBADF, 0);
+  if (la_io_is_closed(o)) return fail_write(L, la_io_closed_error(o), 0);
   if (!join) {
     *f = new_vector(L, o);
     return 0;

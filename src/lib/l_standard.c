@@ -70,11 +70,8 @@ static void attach(lua_State *L, la_io_object *io) {
   la_reactor *r = la_check_reactor(L, "a standard stream");
   if (o->reactor == r) return;
   la_standard opened;
-  int error = la_standard_open(&opened, r, o->fd);
-  if (error != 0) {
-    la_fail(L, error, "standard stream");
-    lua_error(L);
-  }
+  o->io.unopened = la_standard_open(&opened, r, o->fd);
+  if (o->io.unopened != 0) return; /* what the last run read ahead stays for the next attempt */
   o->io.reading = o->io.writing = NULL; /* whatever the last run left is over */
   take_over(o, &opened, r);
 }
@@ -152,7 +149,7 @@ static int flush_begin(lua_State *L, void *room, la_future **f) {
   (void)room;
   standard_object *o = check(L);
   la_io_object *io = la_io_live(L, &o->io);
-  if (!io->cls->is_open(io->self)) return la_fail(L, UV_EBADF, "flush");
+  if (!io->cls->is_open(io->self)) return la_fail(L, la_io_closed_error(io), "flush");
   if (o->standard.file == NULL) {
     lua_settop(L, 1);
     return 1;

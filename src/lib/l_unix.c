@@ -125,14 +125,21 @@ static int send_fd_finish(lua_State *L, la_future *f) {
 static const la_operation send_fd_operation = {"send_fd", send_fd_begin, send_fd_finish};
 static int conn_send_fd(lua_State *L) { return la_operate(L, &send_fd_operation); }
 
-static int conn_take_fd(lua_State *L) {
-  int fd = la_unix_take(check_conn(L));
-  if (fd < 0)
-    lua_pushnil(L);
-  else
+/* Pushes the descriptor that arrived first; or nil and why it was lost, or what `none` says. */
+static int take_fd(lua_State *L, const char *op, int none) {
+  la_stream *s = check_conn(L);
+  int fd = la_unix_take(s);
+  if (fd >= 0) {
     lua_pushinteger(L, fd);
+    return 1;
+  }
+  int lost = la_unix_lost(s);
+  if (lost != 0 || none != 0) return la_fail(L, lost != 0 ? lost : none, op);
+  lua_pushnil(L);
   return 1;
 }
+
+static int conn_take_fd(lua_State *L) { return take_fd(L, "take_fd", 0); }
 
 /* The byte has been read (true, or what else read_exact returned), and its descriptor is there. */
 static int byte_read(lua_State *L, int status, lua_KContext k) {
@@ -140,8 +147,7 @@ static int byte_read(lua_State *L, int status, lua_KContext k) {
   (void)k;
   if (!lua_isstring(L, 2)) return lua_isnil(L, 3) ? (lua_settop(L, 2), 1) : 2;
   lua_settop(L, 1);
-  conn_take_fd(L);
-  return lua_isnil(L, -1) ? la_fail(L, UV_EPROTO, "recv_fd") : 1;
+  return take_fd(L, "recv_fd", UV_EPROTO);
 }
 
 static int conn_recv_fd(lua_State *L) {
