@@ -15,5 +15,6 @@ void la_open_thread(lua_State *L) {
   lua_pushcfunction(L, init);
   lua_setfield(L, -2, "init");
   la_open_blocking(L);
+  la_open_thread_channel(L);
   lua_setfield(L, -2, "thread");
 }

@@ -7,5 +7,6 @@
 
 /* Each sets its functions in the table on top of the stack, which is async.thread. */
 void la_open_blocking(lua_State *L);
+void la_open_thread_channel(lua_State *L);
 
 #endif

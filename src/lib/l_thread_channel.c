@@ -43,13 +43,14 @@ static const la_sync_class receiver_class = {"lua_async.ThreadReceiver", receive
 static const la_sync_class oneshot_sender_class = {"lua_async.ThreadOneshotSender", sender_close,
                                                    end_object_end};
 
-/* Pushes an end, which counts as one more (la_port_open_…). */
-static void push_end(lua_State *L, const la_sync_class *cls, la_port *port,
-                     void (*open)(la_port *)) {
+/* Pushes an end, which counts as one more. */
+static int push_end(lua_State *L, const la_sync_class *cls, la_port *port,
+                    void (*open)(la_port *)) {
   end_object *e = la_sync_new(L, cls, sizeof *e, 0);
   open(port);
   e->port = la_port_ref(port);
   la_sync_made(L, cls);
+  return 1;
 }
 
 /* ---- send ----------------------------------------------------------------------------*/
@@ -138,15 +139,7 @@ static int send_finish(lua_State *L, la_future *f) {
 
 static const la_operation send_operation = {"thread.channel.send", send_begin, send_finish};
 
-static int l_send(lua_State *L) {
-  void *none;
-  la_future *f = NULL;
-  if (la_sync_direct(L)) {
-    int n = send_begin(L, &none, &f);
-    if (n != 0) return n;
-  }
-  return la_operate(L, &send_operation);
-}
+static int l_send(lua_State *L) { return la_operate(L, &send_operation); }
 
 static int try_send(lua_State *L) {
   end_object *tx = la_sync_check(L, 1, &sender_class);
@@ -180,9 +173,7 @@ static int oneshot_send(lua_State *L) {
 /* ---- recv ----------------------------------------------------------------------------*/
 
 /* Unpacks what was received: (letter) -> value. */
-static int unpack(lua_State *L) {
-  return la_parcel_unpack(L, lua_touserdata(L, 1));
-}
+static int unpack(lua_State *L) { return la_parcel_unpack(L, lua_touserdata(L, 1)); }
 
 static int push_value(lua_State *L, end_object *rx, la_letter *letter) {
   rx->kept = letter;
@@ -255,15 +246,13 @@ static int receiver_len(lua_State *L) {
 static int clone_sender(lua_State *L) {
   end_object *tx = la_sync_check(L, 1, &sender_class);
   if (tx->head.closed) return la_sync_fail_closed(L, "clone");
-  push_end(L, &sender_class, tx->port, la_port_open_sender);
-  return 1;
+  return push_end(L, &sender_class, tx->port, la_port_open_sender);
 }
 
 static int clone_receiver(lua_State *L) {
   end_object *rx = la_sync_check(L, 1, &receiver_class);
   if (rx->head.closed) return la_sync_fail_closed(L, "clone");
-  push_end(L, &receiver_class, rx->port, la_port_open_receiver);
-  return 1;
+  return push_end(L, &receiver_class, rx->port, la_port_open_receiver);
 }
 
 /* On its way, an end is a reference to the port, and counted there. */
@@ -278,10 +267,10 @@ static void *give(void *ud, void (*open)(la_port *), int *error) {
 static void *give_sender(void *ud, int *error) { return give(ud, la_port_open_sender, error); }
 static void *give_receiver(void *ud, int *error) { return give(ud, la_port_open_receiver, error); }
 static void take_sender(lua_State *L, void *port) {
-  push_end(L, &sender_class, port, la_port_open_sender);
+  (void)push_end(L, &sender_class, port, la_port_open_sender);
 }
 static void take_receiver(lua_State *L, void *port) {
-  push_end(L, &receiver_class, port, la_port_open_receiver);
+  (void)push_end(L, &receiver_class, port, la_port_open_receiver);
 }
 static void drop_sender(void *port) {
   la_port_close_sender(port);
@@ -299,7 +288,7 @@ static void gone_oneshot(void *ud) {
   sender_close(e);
 }
 static void take_oneshot(lua_State *L, void *port) {
-  push_end(L, &oneshot_sender_class, port, la_port_open_sender);
+  (void)push_end(L, &oneshot_sender_class, port, la_port_open_sender);
   drop_sender(port);
 }
 
@@ -310,8 +299,56 @@ static const la_sendable sendable_oneshot = {give_sender, gone_oneshot, take_one
 /* ---- making ----------------------------------------------------------------------------*/
 
 static int push_channel(lua_State *L, uint32_t capacity, const la_sync_class *sender) {
+  end_object *tx = la_sync_new(L, sender, sizeof *tx, 0);
+  end_object *rx = la_sync_new(L, &receiver_class, sizeof *rx, 0);
   la_port *port = la_port_new(capacity);
   if (port == NULL) return la_no_memory(L);
-  end_object *ends[2] = {NULL, NULL};
-  return (void)ends, (void)sender, 0;
+  tx->port = port;
+  rx->port = la_port_ref(port);
+  la_sync_made(L, &receiver_class);
+  lua_insert(L, -2);
+  la_sync_made(L, sender);
+  lua_insert(L, -2);
+  return 2;
+}
+
+static int channel(lua_State *L) {
+  bool unbounded = lua_type(L, 1) == LUA_TNUMBER && lua_tonumber(L, 1) == HUGE_VAL;
+  return push_channel(L, unbounded ? LA_PORT_UNBOUNDED : la_sync_check_count(L, 1, 1),
+                      &sender_class);
+}
+
+static int oneshot(lua_State *L) { return push_channel(L, 1, &oneshot_sender_class); }
+
+static void class_open(lua_State *L, const la_sync_class *cls, const luaL_Reg *meta,
+                       const luaL_Reg *methods, const la_sendable *sendable) {
+  la_sync_class_open(L, cls, meta, methods);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, cls);
+  la_sendable_set(L, sendable);
+  lua_pop(L, 1);
+}
+
+void la_open_thread_channel(lua_State *L) {
+  static const luaL_Reg sender[] = {{"send", l_send},
+                                    {"try_send", try_send},
+                                    {"clone", clone_sender},
+                                    {NULL, NULL}};
+  static const luaL_Reg oneshot_sender[] = {{"send", oneshot_send}, {NULL, NULL}};
+  static const luaL_Reg receiver[] = {{"recv", l_recv},
+                                      {"try_recv", try_recv},
+                                      {"clone", clone_receiver},
+                                      {NULL, NULL}};
+  static const luaL_Reg receiver_meta[] = {{"__call", l_recv},
+                                           {"__len", receiver_len},
+                                           {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"channel", channel}, {"oneshot", oneshot}, {NULL, NULL}};
+  static const la_operation_entry operations[] = {{l_send, &send_operation},
+                                                  {l_recv, &recv_operation},
+                                                  {NULL, NULL}};
+  _Static_assert(sizeof(la_port_recv) <= LA_SLOT_SIZE, "waiting needs no memory");
+  class_open(L, &sender_class, NULL, sender, &sendable_sender);
+  class_open(L, &oneshot_sender_class, NULL, oneshot_sender, &sendable_oneshot);
+  class_open(L, &receiver_class, receiver_meta, receiver, &sendable_receiver);
+  la_operations_add(L, operations);
+  luaL_setfuncs(L, functions, 0);
 }
