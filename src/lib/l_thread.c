@@ -3,6 +3,54 @@
 
 #include "lib/thread_state.h"
 
+/* ---- for the parts ---------------------------------------------------------------------*/
+
+void la_thread_class_open(lua_State *L, const la_sync_class *cls, const luaL_Reg *meta,
+                          const luaL_Reg *methods, const la_sendable *sendable) {
+  la_sync_class_open(L, cls, meta, methods);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, cls);
+  la_sendable_set(L, sendable);
+  lua_pop(L, 1);
+}
+
+int la_thread_pack_shared(lua_State *L, int arg, const char *op, la_parcel **out) {
+  la_parcel *p = la_parcel_pack(L, arg, 1, "the value");
+  bool moves = p->moves;
+  int error = moves ? 0 : la_parcel_seal(p);
+  if (!moves && error == 0) {
+    *out = p;
+    return 0;
+  }
+  la_parcel_drop(p);
+  if (moves)
+    luaL_argerror(L, arg, "it holds what only one thread can have, but many may receive it");
+  return la_fail(L, error, op);
+}
+
+static int unpack(lua_State *L) { return la_parcel_unpack(L, la_parcel_of(lua_touserdata(L, 1))); }
+
+static int try_unpack(lua_State *L, la_letter *letter) {
+  lua_pushcfunction(L, unpack);
+  lua_pushlightuserdata(L, letter);
+  return lua_pcall(L, 1, 1, 0);
+}
+
+int la_thread_push_letter(lua_State *L, la_letter *letter) {
+  int status = try_unpack(L, letter);
+  la_letter_unref(letter);
+  return status == LUA_OK ? 1 : lua_error(L);
+}
+
+int la_thread_push_kept(lua_State *L, la_letter *letter, la_letter **kept) {
+  *kept = letter;
+  if (try_unpack(L, letter) != LUA_OK) return lua_error(L);
+  *kept = NULL;
+  la_letter_unref(letter);
+  return 1;
+}
+
+/* ---- the module ------------------------------------------------------------------------*/
+
 static int init(lua_State *L) {
   if (!lua_isnoneornil(L, 1)) luaL_checktype(L, 1, LUA_TFUNCTION);
   lua_settop(L, 1);
@@ -16,5 +64,8 @@ void la_open_thread(lua_State *L) {
   lua_setfield(L, -2, "init");
   la_open_blocking(L);
   la_open_thread_channel(L);
+  la_open_thread_watch(L);
+  la_open_thread_broadcast(L);
+  la_open_shared(L);
   lua_setfield(L, -2, "thread");
 }

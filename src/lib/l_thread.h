@@ -3,10 +3,28 @@
 #define LA_LIB_L_THREAD_H
 
 #include "bridge/error.h"
+#include "bridge/parcel.h"
+#include "lib/l_sync.h"
 #include "lib/lib.h"
+
+/* Opens a class (see l_sync.h) whose objects can be sent to other threads. */
+void la_thread_class_open(lua_State *L, const la_sync_class *cls, const luaL_Reg *meta,
+                          const luaL_Reg *methods, const la_sendable *sendable);
+
+/* Packs the value at `arg`, for any number of receivers. 0, or how many results: `nil, err`. */
+int la_thread_pack_shared(lua_State *L, int arg, const char *op, la_parcel **out);
+
+/* Pushes the value of a letter, whose reference goes; returns 1. */
+int la_thread_push_letter(lua_State *L, la_letter *letter);
+
+/* The same; when it raises, *kept has the letter, to be tried again. */
+int la_thread_push_kept(lua_State *L, la_letter *letter, la_letter **kept);
 
 /* Each sets its functions in the table on top of the stack, which is async.thread. */
 void la_open_blocking(lua_State *L);
 void la_open_thread_channel(lua_State *L);
+void la_open_thread_watch(lua_State *L);
+void la_open_thread_broadcast(lua_State *L);
+void la_open_shared(lua_State *L);
 
 #endif

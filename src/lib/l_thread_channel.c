@@ -172,25 +172,12 @@ static int oneshot_send(lua_State *L) {
 
 /* ---- recv ----------------------------------------------------------------------------*/
 
-/* Unpacks what was received: (letter) -> value. */
-static int unpack(lua_State *L) { return la_parcel_unpack(L, lua_touserdata(L, 1)); }
-
-static int push_value(lua_State *L, end_object *rx, la_letter *letter) {
-  rx->kept = letter;
-  lua_pushcfunction(L, unpack);
-  lua_pushlightuserdata(L, letter);
-  if (lua_pcall(L, 1, 1, 0) != LUA_OK) return lua_error(L);
-  rx->kept = NULL;
-  la_letter_unref(letter);
-  return 1;
-}
-
 /* Receives what is there: how many results; 0 if it had to wait. */
 static int recv_now(lua_State *L, end_object *rx) {
   la_letter *letter;
-  if (rx->kept != NULL) return push_value(L, rx, rx->kept);
+  if (rx->kept != NULL) return la_thread_push_kept(L, rx->kept, &rx->kept);
   switch (la_port_try_recv(rx->port, &letter)) {
-  case LA_PORT_DONE: return push_value(L, rx, letter);
+  case LA_PORT_DONE: return la_thread_push_kept(L, letter, &rx->kept);
   case LA_PORT_CLOSED: lua_pushnil(L); return 1;
   default: return 0;
   }
@@ -211,7 +198,8 @@ static int recv_begin(lua_State *L, void *room, la_future **f) {
 static int recv_finish(lua_State *L, la_future *f) {
   la_port_recv *r = la_container(f, la_port_recv, seat.base);
   end_object *rx = lua_touserdata(L, 1);
-  if (r->seat.state != LA_SEAT_REFUSED) return push_value(L, rx, la_port_recv_taken(r));
+  if (r->seat.state != LA_SEAT_REFUSED)
+    return la_thread_push_kept(L, la_port_recv_taken(r), &rx->kept);
   if (rx->head.closed) return la_sync_fail_meanwhile(L, "recv");
   lua_pushnil(L);
   return 1;
@@ -320,14 +308,6 @@ static int channel(lua_State *L) {
 
 static int oneshot(lua_State *L) { return push_channel(L, 1, &oneshot_sender_class); }
 
-static void class_open(lua_State *L, const la_sync_class *cls, const luaL_Reg *meta,
-                       const luaL_Reg *methods, const la_sendable *sendable) {
-  la_sync_class_open(L, cls, meta, methods);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, cls);
-  la_sendable_set(L, sendable);
-  lua_pop(L, 1);
-}
-
 void la_open_thread_channel(lua_State *L) {
   static const luaL_Reg sender[] = {{"send", l_send},
                                     {"try_send", try_send},
@@ -346,9 +326,9 @@ void la_open_thread_channel(lua_State *L) {
                                                   {l_recv, &recv_operation},
                                                   {NULL, NULL}};
   _Static_assert(sizeof(la_port_recv) <= LA_SLOT_SIZE, "waiting needs no memory");
-  class_open(L, &sender_class, NULL, sender, &sendable_sender);
-  class_open(L, &oneshot_sender_class, NULL, oneshot_sender, &sendable_oneshot);
-  class_open(L, &receiver_class, receiver_meta, receiver, &sendable_receiver);
+  la_thread_class_open(L, &sender_class, NULL, sender, &sendable_sender);
+  la_thread_class_open(L, &oneshot_sender_class, NULL, oneshot_sender, &sendable_oneshot);
+  la_thread_class_open(L, &receiver_class, receiver_meta, receiver, &sendable_receiver);
   la_operations_add(L, operations);
   luaL_setfuncs(L, functions, 0);
 }
