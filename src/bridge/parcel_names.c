@@ -5,6 +5,8 @@
 #include "bridge/error.h"
 #include "bridge/parcel.h"
 
+#define CANCELLED "=cancelled" /* what a cancelled task fails with */
+
 static char names_key; /* registry: { value -> name, weak; [0] = the signature } */
 
 /* Of the modules that are loaded: another one, most likely, when others are. */
@@ -88,6 +90,10 @@ static void make_names(lua_State *L, int loaded) {
   luaL_getmetatable(L, la_error_metatable);
   name(L, names);
   lua_settop(L, names);
+  lua_pushliteral(L, CANCELLED);
+  la_push_cancelled(L);
+  name(L, names);
+  lua_settop(L, names);
   for (int fields = 0; fields <= 1; fields++) {
     lua_pushnil(L);
     while (lua_next(L, loaded)) {
@@ -126,11 +132,14 @@ bool la_parcel_push_names(lua_State *L, bool again) {
 void la_parcel_push_named(lua_State *L, const char *s, size_t len) {
   const char *end = s + len;
   size_t n = strnlen(s, len);
-  if (*s == '=') { /* a metatable of ours, which is there once the module is */
+  if (*s == '=') { /* something of ours, which is there once the module is */
     lua_getglobal(L, "require");
     lua_pushliteral(L, "lua_async");
     lua_call(L, 1, 0);
-    luaL_getmetatable(L, la_error_metatable);
+    if (len == sizeof CANCELLED - 1 && memcmp(s, CANCELLED, len) == 0)
+      la_push_cancelled(L);
+    else
+      luaL_getmetatable(L, la_error_metatable);
     return;
   }
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);

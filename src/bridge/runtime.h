@@ -58,6 +58,7 @@ typedef struct la_runtime {
                          async.coroutine in it. A plain coroutine does not appear here,
                          which is how an await in one is told. */
   la_task *root;      /* the task of run itself: its failure is raised, not reported */
+  const la_task *service; /* one of our own, which no dump shows; NULL: none */
   la_coro *current;   /* the coroutine being polled, NULL for none */
   la_context *cx;     /* what it is polled with */
   la_slots anchors, *slots;

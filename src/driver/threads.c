@@ -130,16 +130,21 @@ static void *thread_main(void *arg) {
   return NULL;
 }
 
-static int start_thread(pool *p) {
+int la_thread_start(pthread_t *thread, void *(*body)(void *), void *arg) {
   sigset_t every, old;
-  pthread_t thread;
   sigfillset(&every);
   sigdelset(&every, LA_JOB_SIGNAL);
   pthread_sigmask(SIG_SETMASK, &every, &old);
-  int err = pthread_create(&thread, NULL, thread_main, p);
+  int err = pthread_create(thread, NULL, body, arg);
   pthread_sigmask(SIG_SETMASK, &old, NULL);
-  if (err == 0) p->threads++;
   return uv_translate_sys_error(err);
+}
+
+static int start_thread(pool *p) {
+  pthread_t thread;
+  int err = la_thread_start(&thread, thread_main, p);
+  if (err == 0) p->threads++;
+  return err;
 }
 
 /* ---- jobs, on the thread of their reactor -----------------------------------------*/

@@ -9,16 +9,8 @@
 #include "lib/thread_call.h"
 #include "lib/thread_state.h"
 
-#define WORK_NAME "lua_async.Work"
-
 /* How long an interrupted function may take to end before it is left to itself. */
 #define GRACE UINT64_C(1000000000)
-
-/* What the Task holds until it begins. */
-typedef struct work_object {
-  la_plan *plan;
-  la_parcel *in;
-} work_object;
 
 typedef struct blocking {
   union {
@@ -44,7 +36,7 @@ static ssize_t run(la_job *job) {
   if (L == NULL) return UV_ENOMEM;
   la_kick_begin(&b->kick, L);
   if (error == LUA_OK)
-    b->failed = !la_thread_call(L, b->in, &b->out);
+    b->failed = !la_thread_call(L, la_thread_apply, b->in, &b->out);
   else
     b->out = la_thread_pack_error(L);
   la_kick_end(&b->kick);
@@ -124,7 +116,7 @@ static const la_job_class blocking_class = {{{blocking_poll, blocking_drop, "spa
 
 static int begin(lua_State *L, void *room, la_future **f) {
   (void)room;
-  work_object *w = lua_touserdata(L, 1);
+  la_thread_work *w = lua_touserdata(L, 1);
   blocking *b = malloc(sizeof *b);
   if (b == NULL) return la_no_memory(L);
   la_job_init(&b->job, &blocking_class, la_rt->reactor);
@@ -133,7 +125,7 @@ static int begin(lua_State *L, void *room, la_future **f) {
   b->out = NULL;
   b->failed = b->interrupted = b->left = false;
   la_kick_init(&b->kick);
-  *w = (work_object){NULL, NULL};
+  *w = (la_thread_work){NULL, NULL};
   *f = &b->op.base;
   return 0;
 }
@@ -150,39 +142,11 @@ static int finish(lua_State *L, la_future *f) {
 static const la_operation operation = {"spawn_blocking", begin, finish};
 static int body(lua_State *L) { return la_operate(L, &operation); }
 
-/* ---- spawn_blocking ---------------------------------------------------------------*/
-
-static int work_gc(lua_State *L) {
-  work_object *w = lua_touserdata(L, 1);
-  la_parcel_drop(w->in);
-  if (w->plan != NULL) la_plan_unref(w->plan);
-  *w = (work_object){NULL, NULL};
-  return 0;
-}
-
 static int spawn_blocking(lua_State *L) {
-  la_runtime *rt = la_runtime_check(L, "async.thread.spawn_blocking");
-  luaL_checktype(L, 1, LUA_TFUNCTION);
-  int n = lua_gettop(L);
-  la_kick_install();
-  lua_pushcfunction(L, body);
-  work_object *w = lua_newuserdatauv(L, sizeof *w, 0);
-  *w = (work_object){NULL, NULL};
-  luaL_setmetatable(L, WORK_NAME);
-  w->in = la_parcel_pack(L, 1, n, "argument");
-  w->plan = la_plan_of(L);
-  int error = la_parcel_seal(w->in);
-  if (error != 0) return la_fail(L, error, "spawn_blocking");
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &la_task_metatable_key);
-  la_owners_push(L);
-  lua_rotate(L, -4, 2); /* metatable, owners, body, work */
-  la_task_object_spawn(L, rt, 1, 1, n + 2, n + 1, NULL);
-  return 1;
+  return la_thread_spawn(L, body, "async.thread.spawn_blocking");
 }
 
 void la_open_blocking(lua_State *L) {
-  static const luaL_Reg meta[] = {{"__gc", work_gc}, {NULL, NULL}};
-  la_new_class(L, WORK_NAME, meta, NULL);
   lua_pushcfunction(L, spawn_blocking);
   lua_setfield(L, -2, "spawn_blocking");
 }

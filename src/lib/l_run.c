@@ -6,6 +6,7 @@
 #include "lib/l_future.h"
 #include "lib/lib.h"
 #include "lib/life.h"
+#include "lib/thread_call.h"
 
 #define RUN_NAME "lua_async.run"
 
@@ -67,7 +68,7 @@ static int run_gc(lua_State *L) {
   return 0;
 }
 
-static int run(lua_State *L) {
+static int run_to_end(lua_State *L) {
   static const char *const names[] = {"seed", "sigint", NULL};
   run_state begin = {0};
   bool options = la_is_plain_table(L, 1); /* a plain table before the function */
@@ -92,7 +93,19 @@ static int run(lua_State *L) {
   if (status != LUA_OK) return lua_error(L);
   if (!lua_isnil(L, 3)) return raise_deadlock(L, 3);
   lua_settop(L, 2);
+  return 1;
+}
+
+static int run(lua_State *L) {
+  run_to_end(L);
   return la_task_object_return(L, 2);
+}
+
+int la_run_joined(lua_State *L) {
+  run_to_end(L);
+  if (!la_task_object_push_failure(L, 2)) return la_task_object_results(L, 2);
+  la_thread_join_error(L);
+  return lua_error(L);
 }
 
 void la_open_run(lua_State *L) {

@@ -1,7 +1,8 @@
 /* async.thread: work on other threads, each with a Lua state of its own. */
 #include "lib/l_thread.h"
 
-#include "lib/thread_state.h"
+#include "bridge/task_object.h"
+#include "lib/kick.h"
 
 /* ---- for the parts ---------------------------------------------------------------------*/
 
@@ -49,6 +50,38 @@ int la_thread_push_kept(lua_State *L, la_letter *letter, la_letter **kept) {
   return 1;
 }
 
+/* ---- work for other threads --------------------------------------------------------------*/
+
+#define WORK_NAME "lua_async.Work"
+
+static int work_gc(lua_State *L) {
+  la_thread_work *w = lua_touserdata(L, 1);
+  la_parcel_drop(w->in);
+  if (w->plan != NULL) la_plan_unref(w->plan);
+  *w = (la_thread_work){NULL, NULL};
+  return 0;
+}
+
+int la_thread_spawn(lua_State *L, lua_CFunction body, const char *op) {
+  la_runtime *rt = la_runtime_check(L, op);
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  int n = lua_gettop(L);
+  la_kick_install();
+  lua_pushcfunction(L, body);
+  la_thread_work *w = lua_newuserdatauv(L, sizeof *w, 0);
+  *w = (la_thread_work){NULL, NULL};
+  luaL_setmetatable(L, WORK_NAME);
+  w->in = la_parcel_pack(L, 1, n, "argument");
+  w->plan = la_plan_of(L);
+  int error = la_parcel_seal(w->in);
+  if (error != 0) return la_fail(L, error, op);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &la_task_metatable_key);
+  la_owners_push(L);
+  lua_rotate(L, -4, 2); /* metatable, owners, body, work */
+  la_task_object_spawn(L, rt, 1, 1, n + 2, n + 1, NULL);
+  return 1;
+}
+
 /* ---- the module ------------------------------------------------------------------------*/
 
 static int init(lua_State *L) {
@@ -59,6 +92,8 @@ static int init(lua_State *L) {
 }
 
 void la_open_thread(lua_State *L) {
+  static const luaL_Reg meta[] = {{"__gc", work_gc}, {NULL, NULL}};
+  la_new_class(L, WORK_NAME, meta, NULL);
   lua_newtable(L);
   lua_pushcfunction(L, init);
   lua_setfield(L, -2, "init");
@@ -67,5 +102,6 @@ void la_open_thread(lua_State *L) {
   la_open_thread_watch(L);
   la_open_thread_broadcast(L);
   la_open_shared(L);
+  la_open_thread_spawn(L);
   lua_setfield(L, -2, "thread");
 }

@@ -5,23 +5,34 @@
 #include "bridge/traceback.h"
 #include "lib/lib.h"
 
-/* What the message handler makes of an error: { error, traceback, [key] = true }. */
+/* { error, traceback, [key] = true } */
 static char raised_key;
+
+void la_thread_join_error(lua_State *L) {
+  lua_createtable(L, 2, 1);
+  lua_insert(L, -3);
+  lua_rawseti(L, -3, 2);
+  lua_rawseti(L, -2, 1);
+  lua_pushboolean(L, 1);
+  lua_rawsetp(L, -2, &raised_key);
+}
+
+static bool is_joined(lua_State *L, int i) {
+  if (!lua_istable(L, i)) return false;
+  bool is = lua_rawgetp(L, i, &raised_key) != LUA_TNIL;
+  lua_pop(L, 1);
+  return is;
+}
 
 static int handler(lua_State *L) {
   lua_settop(L, 1);
+  if (is_joined(L, 1)) return 1;
   luaL_traceback(L, L, NULL, 1);
-  lua_createtable(L, 2, 1);
-  lua_insert(L, 1);
-  lua_rawseti(L, 1, 2);
-  lua_rawseti(L, 1, 1);
-  lua_pushboolean(L, 1);
-  lua_rawsetp(L, 1, &raised_key);
+  la_thread_join_error(L);
   return 1;
 }
 
-/* (parcel) -> results */
-static int call(lua_State *L) {
+int la_thread_apply(lua_State *L) {
   la_parcel *in = lua_touserdata(L, 1);
   lua_settop(L, 0);
   lua_call(L, la_parcel_unpack(L, in) - 1, LUA_MULTRET);
@@ -62,8 +73,7 @@ la_parcel *la_thread_pack_error(lua_State *L) {
   la_parcel *p;
   int at = lua_gettop(L);
   if (!lua_checkstack(L, 8)) return NULL;
-  bool made = lua_istable(L, at) && lua_rawgetp(L, at, &raised_key) != LUA_TNIL;
-  lua_settop(L, at);
+  bool made = is_joined(L, at);
   for (int i = 1; made && i <= 2; i++) lua_rawgeti(L, at, i);
   if (made)
     lua_remove(L, at);
@@ -85,11 +95,11 @@ la_parcel *la_thread_pack_error(lua_State *L) {
   return p;
 }
 
-bool la_thread_call(lua_State *L, la_parcel *in, la_parcel **out) {
+bool la_thread_call(lua_State *L, lua_CFunction f, void *arg, la_parcel **out) {
   int base = lua_gettop(L);
   lua_pushcfunction(L, handler);
-  lua_pushcfunction(L, call);
-  lua_pushlightuserdata(L, in);
+  lua_pushcfunction(L, f);
+  lua_pushlightuserdata(L, arg);
   int status = lua_pcall(L, 1, LUA_MULTRET, base + 1);
   if (status == LUA_OK) status = try_pack(L, base + 2, "result", out);
   if (status != LUA_OK) *out = la_thread_pack_error(L);

@@ -221,7 +221,7 @@ static int set_up(lua_State *L) {
   return 0;
 }
 
-static lua_State *new_state(la_plan *p, int *error) {
+lua_State *la_state_new(la_plan *p, int *error) {
   lua_State *L = luaL_newstate();
   if (L == NULL) return NULL;
   lua_pushcfunction(L, set_up);
@@ -235,7 +235,7 @@ lua_State *la_state_take(la_plan *p, int *error) {
   lua_State *L = p->count > 0 ? p->kept[--p->count] : NULL;
   pthread_mutex_unlock(&p->mutex);
   *error = LUA_OK;
-  return L != NULL ? L : new_state(p, error);
+  return L != NULL ? L : la_state_new(p, error);
 }
 
 void la_state_give(la_plan *p, lua_State *L, bool spoilt) {

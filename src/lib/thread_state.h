@@ -30,6 +30,9 @@ void la_plan_set_init(lua_State *L, int i);
 ** the error is on its stack, and it is to be closed by lua_close; NULL: no memory for any. */
 lua_State *la_state_take(la_plan *p, int *error);
 
+/* A new one, whatever is kept. */
+lua_State *la_state_new(la_plan *p, int *error);
+
 /* Keeps the state for the next, or closes it: enough are kept, or it is `spoilt`. */
 void la_state_give(la_plan *p, lua_State *L, bool spoilt);
 
