@@ -4,10 +4,8 @@
 #include "io/dns.h"
 #include "lib/l_net.h"
 
-#define LISTENER_NAME "lua_async.Listener"
-
 static la_listener_object *check_listener(lua_State *L) {
-  la_listener_object *o = luaL_checkudata(L, 1, LISTENER_NAME);
+  la_listener_object *o = luaL_checkudata(L, 1, LA_LISTENER_NAME);
   luaL_argcheck(L, o->listener != NULL, 1, "this listener was collected already");
   return o;
 }
@@ -15,7 +13,7 @@ static la_listener_object *check_listener(lua_State *L) {
 la_listener_object *la_listener_push(lua_State *L) {
   la_listener_object *o = lua_newuserdatauv(L, sizeof *o, 0);
   *o = (la_listener_object){0};
-  luaL_setmetatable(L, LISTENER_NAME);
+  luaL_setmetatable(L, LA_LISTENER_NAME);
   return o;
 }
 
@@ -96,14 +94,14 @@ static int listener_incoming(lua_State *L) {
 }
 
 static int listener_close(lua_State *L) {
-  la_listener_object *o = luaL_checkudata(L, 1, LISTENER_NAME);
+  la_listener_object *o = luaL_checkudata(L, 1, LA_LISTENER_NAME);
   if (o->listener != NULL) la_listener_close(o->listener);
   lua_pushboolean(L, 1);
   return 1;
 }
 
 static int listener_gc(lua_State *L) {
-  la_listener_object *o = luaL_checkudata(L, 1, LISTENER_NAME);
+  la_listener_object *o = luaL_checkudata(L, 1, LA_LISTENER_NAME);
   la_listener *l = o->listener;
   o->listener = NULL;
   if (l == NULL) return 0;
@@ -155,7 +153,7 @@ void la_open_listener(lua_State *L) {
                                                   {listener_accept, &accept_operation},
                                                   {NULL, NULL}};
   _Static_assert(sizeof(la_accept) <= LA_SLOT_SIZE, "an accept needs no memory");
-  la_new_class(L, LISTENER_NAME, meta, methods);
+  la_new_class(L, LA_LISTENER_NAME, meta, methods);
   la_operations_add(L, operations);
   lua_pushcfunction(L, net_listen);
   lua_setfield(L, -2, "listen");

@@ -103,5 +103,6 @@ void la_open_thread(lua_State *L) {
   la_open_thread_broadcast(L);
   la_open_shared(L);
   la_open_thread_spawn(L);
+  la_open_thread_handles(L);
   lua_setfield(L, -2, "thread");
 }
