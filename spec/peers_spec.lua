@@ -39,7 +39,8 @@ local kinds = {
 
 -- socat that serves one connection to us by a command: the connection and its child.
 local function socat(kind, folder, command)
-  local child = assert(process.spawn { "socat", "-t60", "-d", "-d", kind.served:format(folder), command, stderr = "pipe" })
+  local child = assert(process.spawn { "socat", "-t60", "-d", "-d", kind.served:format(folder), command,
+    stderr = "pipe" })
   for line in child.stderr:lines() do
     local conn, err = kind.connect(line, folder)
     if conn or err then return assert(conn, err), child end
