@@ -7,7 +7,8 @@ describe("whatever system call fails #process", function()
   for _, errors in ipairs { "EINTR", "EIO,ENOSPC", "ECONNABORTED,ENOBUFS,EAGAIN" } do
     it("with " .. errors .. ", it is told or mended, nothing crashes, hangs, leaks or lies", function()
       local out = os.tmpname()
-      local _, _, code = os.execute(("timeout 300 lua5.4 spec/faults/run.lua --brief --errors=%s >%s 2>&1"):format(errors, out))
+      local _, _, code = os.execute(
+        ("timeout 300 lua5.4 spec/faults/run.lua --brief --errors=%s >%s 2>&1"):format(errors, out))
       local f <close> = assert(io.open(out))
       local text = f:read("a")
       os.remove(out)

@@ -35,7 +35,7 @@ describe("limits", function()
         last = async.spawn(function()
           local s = i % 300 / 1000
           async.sleep(s)
-          if async.now() - t0 < s then early = early + 1 end
+          if async.now() - t0 < s - 1e-6 then early = early + 1 end
           woken = woken + 1
         end)
       end

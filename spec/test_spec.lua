@@ -17,7 +17,7 @@ describe("async.test", function()
   it("is the body of a case, here", test(function()
     local t0 = async.now()
     async.sleep(86400)
-    assert.is_true(async.now() - t0 >= 86400) -- the clock is paused
+    assert.is_true(async.now() - t0 > 86399) -- the clock is paused; seconds are rounded
     assert.is_false(async.time.pause())
     assert.equal(1, async.current().id)
   end))

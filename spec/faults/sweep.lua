@@ -140,7 +140,7 @@ end
 -- The program until it works, so many times at the most. The report: a line for each round.
 local function child(program, w, file, before, rounds)
   local report = {}
-  function report:write(text) -- in one call, which may fail, too
+  function report.write(_, text) -- in one call, which may fail, too
     for _ = 1, 5 do
       if file:write(text) then return end
     end
@@ -286,7 +286,8 @@ function sweep.run(name, opts)
       if never[name] and never[name][call] == code then wanted = false end
       local n = wanted and (opts.brief and most[call] // 2 + 1 or 1) or math.huge
       while n <= most[call] do
-        local flags = ("-e trace=%s -e inject=%s:error=%s:when=%d%s"):format(call, call, code, n, opts.lasting and "+" or "")
+        local flags = ("-e trace=%s -e inject=%s:error=%s:when=%d%s")
+          :format(call, call, code, n, opts.lasting and "+" or "")
         local how, status, report, trace = run_one(name, flags, base)
         local verdict, why = judge(how, status, report, trace, name, call, opts)
         result.runs = result.runs + 1

@@ -71,9 +71,8 @@ static void nap(void) {
   nanosleep(&t, NULL);
 }
 
-/* wait(pid, seconds): "exit" or "signal" and its number; "hung" once the time is over, when it and
-*all
-** that it started have been killed. */
+/* wait(pid, seconds): "exit" or "signal" and its number; "hung" once the time is over, when it
+** and all that it started have been killed. */
 static int tracee_wait(lua_State *L) {
   pid_t pid = (pid_t)luaL_checkinteger(L, 1);
   time_t limit = time(NULL) + (time_t)luaL_checkinteger(L, 2);

@@ -104,7 +104,8 @@ int la_guard_loop_init(uv_loop_t *loop) {
   if (reserve.block == NULL) return UV_ENOMEM;
   reserve.given = false;
   err = uv_loop_init(loop);
-  if (err != 0 && loop->backend_fd >= 0) close(loop->backend_fd); /* which libuv forgets */
+  /* Which libuv forgets; it is 0 when it was not made yet, and those up to 2 are taken. */
+  if (err != 0 && loop->backend_fd > STDERR_FILENO) close(loop->backend_fd);
   if (!reserve.given) free(reserve.block);
   reserve.block = NULL;
   return err;

@@ -51,8 +51,8 @@ void la_unix_forget(la_stream *s);
 /* The descriptor that arrived first, now the caller's; -1: there is none. */
 int la_unix_take(la_stream *s);
 unsigned la_unix_arrived(const la_stream *s);
-/* Why a descriptor that the peer sent could not be kept, a negative errno (-EMFILE), and 0 from then on;
-** its bytes have arrived. */
+/* Why a descriptor that the peer sent could not be kept, a negative errno (-EMFILE), and 0
+** from then on; its bytes have arrived. */
 int la_unix_lost(la_stream *s);
 /* Puts it back to the front: a la_unix_take that could not be used. */
 void la_unix_put_back(la_stream *s, int fd);

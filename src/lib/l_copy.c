@@ -59,7 +59,8 @@ static int copy_begin(lua_State *L, void *room, la_future **f) {
   uint64_t limit = check_limit(L, 3);
   la_io_check_reader(L, from);
   la_io_check_writer(L, to);
-  if (!from->cls->is_open(from->self)) return fail(L, la_io_closed_error(from), "copy (reading)", 0);
+  if (!from->cls->is_open(from->self))
+    return fail(L, la_io_closed_error(from), "copy (reading)", 0);
   if (!to->cls->is_open(to->self)) return fail(L, la_io_closed_error(to), "copy (writing)", 0);
   copy_future *c = malloc(sizeof *c);
   if (c == NULL) return la_no_memory(L);
@@ -102,9 +103,8 @@ static bool is_gone(lua_State *L) {
   return gone;
 }
 
-/* Stack: to, bytes, and what shutdown gave. That the peer is gone will be seen by who reads there;
-*after
-** another failure it would wait for an end that has not been sent. */
+/* Stack: to, bytes, and what shutdown gave. That the peer is gone will be seen by who reads
+** there; after another failure it would wait for an end that has not been sent. */
 static int half_closed(lua_State *L, int status, lua_KContext k) {
   (void)status;
   (void)k;

@@ -7,8 +7,8 @@ local listener <close> = ok(net.listen("127.0.0.1", 0))
 local port = w.port(listener)
 local text = w.text(300000)
 
-local function serve(conn)
-  local conn <close> = conn
+local function serve(accepted)
+  local conn <close> = accepted
   local n = ok(conn:read("n"))
   ok(conn:read("l"))
   local got = ok(conn:read_exact(n))
