@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <stdlib.h>
 
+#include "core/circle.h"
 #include "core/tls.h"
 
 /* Each thread's address of this is its name; a comparison costs less than asking
@@ -28,6 +29,7 @@ la_executor *la_executor_new(la_parker parker) {
   la_list_init(&ex->live);
   ex->number = 1 + atomic_fetch_add_explicit(&made, 1, memory_order_relaxed);
   ex->random.state = la_executor_real_time(ex) ^ (uint64_t)(uintptr_t)ex;
+  la_circle_join(ex);
   return ex;
 }
 
@@ -102,6 +104,13 @@ void la_executor_keep_alive(la_executor *ex, int change) {
   if (old + change != 0 || is_owner(ex)) return;
   if (enter(ex)) ex->parker.vt->unpark(ex->parker.self);
   leave(ex);
+}
+
+/* External is never the smaller of the two, for whoever reads `peers` first. */
+void la_executor_keep_peer(la_executor *ex, int change) {
+  if (change > 0) la_executor_keep_alive(ex, change);
+  atomic_fetch_add_explicit(&ex->peers, change, memory_order_acq_rel);
+  if (change < 0) la_executor_keep_alive(ex, change);
 }
 
 /* ---- the memory of tasks ------------------------------------------------------*/
@@ -256,7 +265,7 @@ bool la_executor_turn(la_executor *ex) {
   return !none_ready(ex);
 }
 
-static bool foreign_waiting(la_executor *ex) {
+bool la_executor_is_woken(la_executor *ex) {
   return atomic_load_explicit(&ex->foreign.top, memory_order_acquire) != NULL;
 }
 
@@ -264,7 +273,17 @@ static bool deadlocked(la_executor *ex) {
   if (la_timer_queue_next(&ex->timers) != LA_TIMER_NEVER) return false;
   if (ex->parker.vt->alive(ex->parker.self)) return false;
   /* In this order: a wake is queued before its waker stops to count. */
-  return atomic_load_explicit(&ex->external, memory_order_acquire) == 0 && !foreign_waiting(ex);
+  return atomic_load_explicit(&ex->external, memory_order_acquire) == 0 &&
+         !la_executor_is_woken(ex);
+}
+
+/* As deadlocked, but for wakes that only other executors may send. */
+static bool waits_for_peers(la_executor *ex) {
+  if (la_timer_queue_next(&ex->timers) != LA_TIMER_NEVER) return false;
+  long peers = atomic_load_explicit(&ex->peers, memory_order_acquire);
+  if (peers == 0 || ex->parker.vt->alive(ex->parker.self)) return false;
+  return atomic_load_explicit(&ex->external, memory_order_acquire) == peers &&
+         !la_executor_is_woken(ex);
 }
 
 static bool outside_works(const la_executor *ex) {
@@ -281,7 +300,7 @@ static void wait(la_executor *ex) {
     return;
   }
   p->vt->park(p->self, 0);
-  if (!none_ready(ex) || foreign_waiting(ex)) return;
+  if (!none_ready(ex) || la_executor_is_woken(ex)) return;
   if (outside_works(ex))
     p->vt->park(p->self, LA_TIMER_NEVER);
   else
@@ -296,16 +315,19 @@ la_run_end la_executor_run(la_executor *ex, la_task *task) {
     if (task != NULL ? la_task_has(task, LA_TASK_COMPLETE) : ex->live_count == 0)
       return LA_RUN_DONE;
     if (!busy && deadlocked(ex)) return LA_RUN_DEADLOCK;
+    bool peers = !busy && waits_for_peers(ex);
+    if (peers && la_circle_park(ex)) return LA_RUN_DEADLOCK;
     if (busy)
       ex->parker.vt->park(ex->parker.self, 0);
     else
       wait(ex);
+    if (peers && la_circle_unpark(ex)) return LA_RUN_DEADLOCK;
   }
 }
 
 /* ---- driven by others ---------------------------------------------------------*/
 
-static bool nothing_ready(la_executor *ex) { return none_ready(ex) && !foreign_waiting(ex); }
+static bool nothing_ready(la_executor *ex) { return none_ready(ex) && !la_executor_is_woken(ex); }
 
 bool la_executor_stuck(la_executor *ex) { return none_ready(ex) && deadlocked(ex); }
 
@@ -334,6 +356,7 @@ uint64_t la_executor_patience(la_executor *ex) {
  * executor's reference at once. */
 void la_executor_close(la_executor *ex) {
   ex->resting = false;
+  la_circle_leave(ex);
   atomic_store_explicit(&ex->closing, true, memory_order_seq_cst);
   while (atomic_load_explicit(&ex->inside, memory_order_acquire) != 0) sched_yield();
   take_foreign(ex);

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "bridge/task_object.h"
+#include "core/circle.h"
 #include "core/sleep.h"
 #include "driver/threads.h"
 #include "lib/kick.h"
@@ -34,6 +35,7 @@ static ssize_t run(la_job *job) {
   int error;
   lua_State *L = la_state_take(b->plan, &error);
   if (L == NULL) return UV_ENOMEM;
+  la_circle_working(1); /* it may be left to itself, and run on */
   la_kick_begin(&b->kick, L);
   if (error == LUA_OK)
     b->failed = !la_thread_call(L, la_thread_apply, b->in, &b->out);
@@ -42,6 +44,7 @@ static ssize_t run(la_job *job) {
   la_kick_end(&b->kick);
   b->failed = b->failed || error != LUA_OK;
   la_state_give(b->plan, L, error != LUA_OK);
+  la_circle_working(-1);
   return b->out != NULL ? 0 : UV_ENOMEM;
 }
 

@@ -6,6 +6,7 @@
 
 #include "bridge/error.h"
 #include "bridge/task_object.h"
+#include "core/circle.h"
 #include "driver/threads.h"
 #include "lib/lib.h"
 #include "lib/thread_call.h"
@@ -87,6 +88,7 @@ static void *thread_main(void *arg) {
   parent = la_waker_out(&r->parent);
   pthread_mutex_unlock(&r->mutex);
   la_seat_wake(parent);
+  la_circle_working(-1);
   la_thread_run_unref(r);
   return NULL;
 }
@@ -268,8 +270,10 @@ int la_thread_future_new(la_runtime *rt, la_plan *plan, la_parcel *in, la_thread
                           .task = t != NULL ? t->id : 0};
   la_kick_install();
   atomic_fetch_add_explicit(&r->refs, 1, memory_order_relaxed);
+  la_circle_working(1);
   int error = la_thread_start(&f->thread, thread_main, r);
   if (error != 0) {
+    la_circle_working(-1);
     la_thread_run_unref(r);
     la_thread_run_unref(r);
     free(f);

@@ -4,6 +4,7 @@
 
 #include "bridge/error.h"
 #include "bridge/task_object.h"
+#include "core/circle.h"
 #include "lib/dump.h"
 #include "lib/lib.h"
 #include "lib/life.h"
@@ -138,6 +139,16 @@ static int forward(lua_State *L) {
 
 /* ---- the run ----------------------------------------------------------------------*/
 
+static LA_THREAD_LOCAL bool spoken_for;
+
+/* The executor is about to go. */
+static void ending(void) {
+  if (spoken_for) la_circle_working(1);
+  spoken_for = false;
+}
+
+static int run_root(lua_State *L) { return la_run_joined(L, ending); }
+
 static int root_returned(lua_State *L, int status, lua_KContext base) {
   (void)status;
   return lua_gettop(L) - (int)base;
@@ -153,6 +164,8 @@ static int root(lua_State *L) {
   lua_pushvalue(L, 1);
   rt->service = la_task_object_spawn(L, rt, 1, 1, 3, 2, NULL)->task;
   lua_settop(L, 1);
+  la_circle_working(-1); /* from here on its executor speaks for the thread */
+  spoken_for = true;
   pthread_mutex_lock(&r->mutex);
   bool cancelled = r->cancel;
   pthread_mutex_unlock(&r->mutex);
@@ -175,7 +188,7 @@ int la_thread_run_enter(lua_State *L) {
   lua_pushlightuserdata(L, r);
   lua_pushcclosure(L, forward, 1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &la_error_handler_key);
-  lua_pushcfunction(L, la_run_joined);
+  lua_pushcfunction(L, run_root);
   lua_createtable(L, 0, 1);
   lua_pushboolean(L, 0);
   lua_setfield(L, -2, "sigint");

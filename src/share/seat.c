@@ -5,7 +5,7 @@ enum { BATCH = 16 };
 
 la_waker la_seat_keep(const la_waker *w) {
   la_task *t = la_waker_task(w);
-  return t != NULL ? la_task_clone_external(t) : la_waker_clone(w);
+  return t != NULL ? la_task_clone_peer(t) : la_waker_clone(w);
 }
 
 /* What la_seat_keep has made of `w` is another kind of waker, of the same task. */

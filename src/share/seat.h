@@ -57,7 +57,7 @@ static inline void la_seat_take(la_seat *s, la_waker *out) {
 /* ---- outside of it --------------------------------------------------------------*/
 
 /* The waker that a seat waits with, for another thread to call: while it exists the executor does
-** not take "every task waits" for a deadlock. */
+** not take "every task waits" for a deadlock, but for one of all threads (core/circle.h). */
 la_waker la_seat_keep(const la_waker *w);
 
 static inline void la_seat_wake(la_waker w) {
