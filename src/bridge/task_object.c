@@ -187,6 +187,7 @@ static void task_finished(la_task *t, bool dropped) {
     end(o, LA_OUTCOME_ONE);
   }
   la_owner_remove(rt, c->slot);
+  if (rt->task_ended.vt != NULL) la_waker_wake_by_ref(&rt->task_ended);
 }
 
 static const la_task_class task_class = {task_finished, true, sizeof(la_coro)};

@@ -10,10 +10,19 @@ static la_listener_object *check_listener(lua_State *L) {
   return o;
 }
 
+static char listeners_key; /* registry: the table of all, with weak keys */
+
+void la_listeners_push(lua_State *L) { lua_rawgetp(L, LUA_REGISTRYINDEX, &listeners_key); }
+
 la_listener_object *la_listener_push(lua_State *L) {
   la_listener_object *o = lua_newuserdatauv(L, sizeof *o, 0);
   *o = (la_listener_object){0};
   luaL_setmetatable(L, LA_LISTENER_NAME);
+  la_listeners_push(L);
+  lua_pushvalue(L, -2);
+  lua_pushboolean(L, 1);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
   return o;
 }
 
@@ -154,6 +163,12 @@ void la_open_listener(lua_State *L) {
                                                   {NULL, NULL}};
   _Static_assert(sizeof(la_accept) <= LA_SLOT_SIZE, "an accept needs no memory");
   la_new_class(L, LA_LISTENER_NAME, meta, methods);
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "k");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &listeners_key);
   la_operations_add(L, operations);
   lua_pushcfunction(L, net_listen);
   lua_setfield(L, -2, "listen");

@@ -38,6 +38,9 @@ typedef struct la_listener_object {
 ** listener, a Pipe. 0, or a negative errno; UV_ENOTSUP: it is of no such kind. */
 int la_net_adopt(lua_State *L, la_reactor *r, int fd);
 
+/* Pushes the table whose keys are the listeners of this Lua state. */
+void la_listeners_push(lua_State *L);
+
 /* Pushes a Listener without its listener, to be filled in. */
 la_listener_object *la_listener_push(lua_State *L);
 

@@ -104,5 +104,6 @@ void la_open_thread(lua_State *L) {
   la_open_shared(L);
   la_open_thread_spawn(L);
   la_open_thread_handles(L);
+  la_open_workers(L);
   lua_setfield(L, -2, "thread");
 }

@@ -38,5 +38,6 @@ void la_open_thread_broadcast(lua_State *L);
 void la_open_shared(lua_State *L);
 void la_open_thread_spawn(lua_State *L);
 void la_open_thread_handles(lua_State *L);
+void la_open_workers(lua_State *L);
 
 #endif
