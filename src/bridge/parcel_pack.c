@@ -188,7 +188,8 @@ static bool put_handle(packer *k, const la_sendable *cls) {
   p->handle = bigger;
   bigger[p->handles] = (la_parcel_handle){cls, lua_touserdata(k->L, -1), NULL};
   p->moves = p->moves || cls->gone != NULL;
-  if (!put_tagged(k, LA_TAG_HANDLE, &p->handles, sizeof p->handles)) return false;
+  uint32_t number = p->handles; /* p may move */
+  if (!put_tagged(k, LA_TAG_HANDLE, &number, sizeof number)) return false;
   k->p->handles++;
   return true;
 }

@@ -91,14 +91,15 @@ static int put(lua_State *L, la_port *port, la_parcel *p) {
 
 /* Sends it if there is room: how many results; 0, and the parcel is the caller's still, if not. */
 static int send_now(lua_State *L, la_port *port, la_parcel *p) {
-  int error = p->moves ? 0 : la_parcel_seal(p);
+  bool moves = p->moves; /* it is the receiver's once it is sent */
+  int error = moves ? 0 : la_parcel_seal(p);
   if (error != 0) {
     la_parcel_drop(p);
     return la_fail(L, error, "send");
   }
-  la_port_result r = p->moves ? la_port_try_reserve(port) : la_port_try_send(port, &p->letter);
+  la_port_result r = moves ? la_port_try_reserve(port) : la_port_try_send(port, &p->letter);
   if (r == LA_PORT_BUSY) return 0;
-  if (r == LA_PORT_DONE && p->moves) return put(L, port, p);
+  if (r == LA_PORT_DONE && moves) return put(L, port, p);
   if (r == LA_PORT_CLOSED) la_parcel_drop(p);
   if (r == LA_PORT_CLOSED) return la_sync_fail_pipe(L, "send");
   lua_pushboolean(L, 1);
