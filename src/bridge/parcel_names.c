@@ -24,6 +24,10 @@ static lua_Integer signature(lua_State *L, int loaded) {
 
 /* The value at the top, which goes, has the name below it, which stays, unless it has one. */
 static void name(lua_State *L, int names) {
+  if (lua_isnil(L, -1)) { /* something of ours, where the module has not been required yet */
+    lua_pop(L, 1);
+    return;
+  }
   lua_pushvalue(L, -1);
   if (lua_rawget(L, names) == LUA_TNIL) {
     lua_pushvalue(L, -2); /* the value */
@@ -46,6 +50,15 @@ static bool is_nameable(lua_State *L, int i, bool globals) {
   return type == LUA_TFUNCTION || type == LUA_TTABLE || type == LUA_TUSERDATA;
 }
 
+/* package.loaded and package.preload: what is in them is named, or sent, by itself. */
+static bool is_register(lua_State *L, int i) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  bool is = lua_rawequal(L, i, -1) || lua_rawequal(L, i, -2);
+  lua_pop(L, 2);
+  return is;
+}
+
 /* Names what stands in the table at the top, whose own name is below it; `levels` deep. */
 static void name_fields(lua_State *L, int names, bool globals, int levels) {
   int table = lua_gettop(L);
@@ -60,7 +73,8 @@ static void name_fields(lua_State *L, int names, bool globals, int levels) {
       lua_pushvalue(L, -1);
       bool is_new = lua_rawget(L, names) == LUA_TNIL;
       lua_pop(L, 1);
-      if (is_new && levels > 1 && lua_istable(L, -1)) name_fields(L, names, false, levels - 1);
+      if (is_new && levels > 1 && lua_istable(L, -1) && !is_register(L, lua_gettop(L)))
+        name_fields(L, names, false, levels - 1);
       name(L, names);
     }
     lua_settop(L, table + 1);

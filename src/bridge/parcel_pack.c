@@ -368,6 +368,8 @@ static void place_key(packer *k, const frame *f, char *out, size_t size) {
     snprintf(out, size, ".%s", lua_tostring(L, key));
   else if (lua_isinteger(L, key))
     snprintf(out, size, "[%lld]", (long long)lua_tointeger(L, key));
+  else if (lua_isboolean(L, key))
+    snprintf(out, size, "[%s]", lua_toboolean(L, key) ? "true" : "false");
   else
     snprintf(out, size, "[%s]", luaL_typename(L, key));
 }
