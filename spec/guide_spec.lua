@@ -37,7 +37,8 @@ local function run(text)
   local f <close> = assert(io.open(folder .. "/program.lua", "w"))
   f:write(text)
   f:close()
-  local p = assert(io.popen(("cd '%s' && printf 'one\\ntwo\\n' | timeout %d lua5.4 program.lua 2>&1"):format(folder, LIMIT)))
+  local command = "cd '%s' && printf 'one\\ntwo\\n' | timeout %d lua5.4 program.lua 2>&1"
+  local p = assert(io.popen(command:format(folder, LIMIT)))
   local out = p:read("a")
   return out, select(3, p:close())
 end
