@@ -1,4 +1,4 @@
--- The programs in README.md and docs/: each compiles and names only what there is; the blocks marked
+-- README.md has what there is; the programs in it and in docs/: each compiles and names only what there is; the blocks marked
 -- "lua run" are run, in a folder of their own, and print what their "-->" say.
 local async = require "lua_async"
 local support = require "spec.support"
@@ -50,6 +50,29 @@ local function free_port()
     return (select(2, listener:address()))
   end)
 end
+
+describe("README.md", function()
+  it("has every example", function()
+    local readme = read("README.md")
+    local count = 0
+    local p <close> = assert(io.popen("find examples -type f"))
+    for path in p:lines() do
+      count = count + 1
+      assert.is_truthy(readme:find("](" .. path .. ")", 1, true), path)
+    end
+    assert.is_true(count >= 20)
+  end)
+
+  it("and the guide link to what is there", function()
+    for _, page in ipairs { "README.md", "docs/guide.md", "docs/reference.md" } do
+      for path in read(page):gmatch("%]%(([%w_./-]+)#?[%w_-]*%)") do -- no address has only these characters
+        local f = io.open(page:gsub("[^/]*$", "") .. path)
+        assert.is_truthy(f, page .. ": " .. path)
+        f:close()
+      end
+    end
+  end)
+end)
 
 describe("a program in the documents", function()
   teardown(support.clean)
