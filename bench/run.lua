@@ -81,7 +81,9 @@ local echo50, echo50c = echo("echo %d 50 64 2")
 local echo1k, echo1kc = echo("echo %d 1000 64 2")
 local echo64, echo64c = echo("echo %d 50 65536 2")
 local conn, connc = echo("conn %d 50 64 2")
-local function proxies(load) return proxy("lua5.4 bench/proxy.lua lua_async", load), proxy(out .. "/proxy", load) end
+local function proxies(load)
+  return proxy("lua5.4 bench/proxy.lua lua_async", load), proxy(out .. "/proxy", load)
+end
 local proxy64, proxy64c = proxies("echo %d 50 64 2")
 local proxy64k, proxy64kc = proxies("echo %d 50 65536 2")
 local udp = "udp %d 50 64 2"
@@ -112,7 +114,7 @@ local rows = {
   row("proxy, 50 x 64 KiB", "us", 1.20, proxy64k, proxy64kc),
   row("proxy, 50 x 64 B", "us", 1.20, proxy64, proxy64c),
   row("UDP echo, 50 x 64 B", "us", 1.30, server("lua5.4 bench/udp.lua lua_async %d", udp), udpc),
-  row("the same by recv_many, send_many", "us", 1.30,
+  row("UDP by recv_many, send_many", "us", 1.30,
     server("lua5.4 bench/udp.lua lua_async %d many", udp), udpc),
   row("start, run nothing, end", "ms", 1.3, startup("bench/startup.lua"), startup('-e ""')),
 }
@@ -120,9 +122,15 @@ local rows = {
 -- Processes and files: wall time for one. Files on memory: one of SIZE (1024) MiB, a million lines.
 local shm = capture("mktemp -d /dev/shm/lua_async.XXXXXX"):match("%S+")
 local size = tonumber(os.getenv("SIZE") or "1024")
+local made = false
+local function make_files()
+  capture(("head -c %dM /dev/urandom >%s/src"):format(size, shm))
+  capture("lua5.4 bench/files_floor.lua fslines " .. shm .. "/lines 1000000")
+  made = true
+end
 local function wall(command, field_of)
   return function()
-    if not io.open(shm .. "/src") then capture(("head -c %dM /dev/urandom >%s/src"):format(size, shm)) end
+    if not made then make_files() end
     os.remove(shm .. "/dst")
     if field_of then return tonumber(capture(command):match('"seconds":([%d.]+)')) * 1e9 / field_of end
     return tonumber(capture("bash -c 'TIMEFORMAT=%R; time (" .. command .. ") >/dev/null' 2>&1")) * 1e3
@@ -138,8 +146,9 @@ local processes = "lua5.4 bench/processes.lua lua_async 1000 8"
 local xargs = "seq 1000 | xargs -P8 -n1 /bin/true"
 for _, r in ipairs {
   row("1,000 of /bin/true, 8 at once", "ms", 1.1, wall(processes), wall(xargs)),
-  row("the same, CPU for one", "us", 1.1, spent(1000, processes), spent(1000, xargs)),
-  row(("async.copy of %d MiB; cp"):format(size), "ms", 1.1, files("copy", copied, 1e6), wall("cp " .. copied)),
+  row("/bin/true, CPU for one", "us", 1.1, spent(1000, processes), spent(1000, xargs)),
+  row(("async.copy of %d MiB; cp"):format(size), "ms", 1.1, files("copy", copied, 1e6),
+    wall("cp " .. copied)),
   row("fs.copy of the same; cp", "ms", 1.1, files("fscp", copied, 1e6), wall("cp " .. copied)),
   row("read and write 64 KiB; io", "us", 2, files("fscopy", copied, pieces * 1e3),
     plain("fscopy", copied, pieces * 1e3)),
@@ -165,7 +174,11 @@ local function measure(r)
   print(line:format(r.work, figure(base), figure(ours), ("%.2f"):format(median(ratio)),
     r.reach and ("%.2f"):format(r.reach) or ""))
 end
-for _, r in ipairs(rows) do
-  if r.work:find(only) then measure(r) end
+local function all()
+  for _, r in ipairs(rows) do
+    if r.work:find(only) then measure(r) end
+  end
 end
+local ok, err = pcall(all)
 os.execute("rm -rf " .. shm)
+assert(ok, err)
