@@ -1,4 +1,4 @@
--- README.md has what there is; the programs in it and in docs/: each compiles and names only what there is; the blocks marked
+-- README.md has what there is; the programs in it and in docs/ compile and name only what exists; the blocks marked
 -- "lua run" are run, in a folder of their own, and print what their "-->" say.
 local async = require "lua_async"
 local support = require "spec.support"
