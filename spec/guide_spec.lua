@@ -37,7 +37,9 @@ local function run(text)
   local f <close> = assert(io.open(folder .. "/program.lua", "w"))
   f:write(text)
   f:close()
-  local command = "cd '%s' && printf 'one\\ntwo\\n' | timeout %d lua5.4 program.lua 2>&1"
+  -- Leaks are looked for elsewhere: here they would be those of sort, which fails then.
+  local command = "cd '%s' && export ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 && "
+    .. "printf 'one\\ntwo\\n' | timeout %d lua5.4 program.lua 2>&1"
   local p = assert(io.popen(command:format(folder, LIMIT)))
   local out = p:read("a")
   return out, select(3, p:close())
