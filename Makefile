@@ -40,7 +40,7 @@ GC_SPECS := $(addprefix spec/,run_spec.lua cancel_spec.lua future_spec.lua corou
 
 # What no order of tasks may change: the specs of tasks, and at every fourth seed those of I/O.
 SEEDS       ?= 100
-SEED_SPECS  := $(filter-out $(wildcard spec/cancel_each*_spec.lua) $(addprefix spec/,$(addsuffix _spec.lua,examples \
+SEED_SPECS  := $(filter-out $(wildcard spec/cancel_each*_spec.lua) $(addprefix spec/,$(addsuffix _spec.lua,examples guide \
                descriptors file_sequence fs_faults faults limits loss model names \
                peers seed state)),$(wildcard spec/*_spec.lua spec/regress/*_spec.lua))
 SEED_IO     := $(filter $(foreach n,connection copy dns file fs loop luasocket luv net poll_fd process signal standard \

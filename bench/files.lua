@@ -1,5 +1,5 @@
 -- files: lua5.4 files.lua lua_async WHAT…
--- fsread DIR N | fscopy SRC DST | fslines PATH N | fsreadlines PATH N | fscp SRC DST
+-- fsread DIR N | fscopy SRC DST | fslines PATH N | fsreadlines PATH N | fscp SRC DST | copy SRC DST
 local async = require "lua_async"
 local common = require "common"
 common.clock = async.now
@@ -75,6 +75,18 @@ function work.fscp(src, dst)
   assert(fs.copy(src, dst))
   local w, c = stop()
   common.report("fs_copy", "lua_async", 1, w, c)
+end
+
+-- From one open file to another.
+function work.copy(src, dst)
+  local stop = common.start()
+  local i, o = assert(fs.open(src, "rb")), assert(fs.open(dst, "wb"))
+  local n = assert(async.copy(i, o))
+  assert(o:close())
+  i:close()
+  local w, c = stop()
+  assert(n == fs.stat(src).size, "short")
+  common.report("copy", "lua_async", 1, w, c)
 end
 
 async.run(function()

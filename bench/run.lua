@@ -1,8 +1,10 @@
--- The project's own benchmarks: each beside its floor in C, in one run. run.lua [--markdown]
--- CPU per operation, the median of REPS (3) interleaved runs and of the ratios of each pair.
+-- The project's own benchmarks: each beside its floor in C, in one run. run.lua [--markdown] [PATTERN]
+-- CPU per operation, the median of REPS (3) interleaved runs and of the ratios of each pair. With a pattern
+-- of Lua only the rows whose work it matches.
 local out = "build/bench"
 local reps = tonumber(os.getenv("REPS") or "3")
 local markdown = arg[1] == "--markdown"
+local only = arg[markdown and 2 or 1] or ""
 local pin = os.execute("taskset -c 1 true 2>/dev/null") and "taskset -c %d " or ""
 
 local function capture(command)
@@ -38,6 +40,18 @@ local function echo(load)
   return server("lua5.4 bench/echo.lua lua_async %d", load), server(out .. "/echo %d", load)
 end
 
+-- The same for a proxy, which has an echo server in C behind it.
+local function proxy(command, load)
+  return function()
+    port = port + 1
+    local measured = server(command .. " %d " .. port, load)
+    local pid = capture(on(1) .. out .. "/echo " .. port .. " >/dev/null 2>&1 & echo $!"):match("%d+")
+    local ok, figure = pcall(measured)
+    os.execute("kill " .. pid)
+    return assert(ok and figure, figure)
+  end
+end
+
 local function compose(work) return field("per_op_ns", lua("compose", work)) end
 
 local function row(work, unit, reach, ours, base)
@@ -67,6 +81,11 @@ local echo50, echo50c = echo("echo %d 50 64 2")
 local echo1k, echo1kc = echo("echo %d 1000 64 2")
 local echo64, echo64c = echo("echo %d 50 65536 2")
 local conn, connc = echo("conn %d 50 64 2")
+local function proxies(load)
+  return proxy("lua5.4 bench/proxy.lua lua_async", load), proxy(out .. "/proxy", load)
+end
+local proxy64, proxy64c = proxies("echo %d 50 64 2")
+local proxy64k, proxy64kc = proxies("echo %d 50 65536 2")
 local udp = "udp %d 50 64 2"
 local udpc = server(out .. "/udp %d", udp)
 local rows = {
@@ -92,23 +111,29 @@ local rows = {
   row("echo, 1,000 x 64 B", "us", 1.10, echo1k, echo1kc),
   row("echo, 50 x 64 KiB", "us", 1.20, echo64, echo64c),
   row("connect, echo, close", "us", 1.05, conn, connc),
-  row("spawn and reap /bin/true, 8 at once", "us", 1.1,
-    spent(1000, "lua5.4 bench/processes.lua lua_async 1000 8"),
-    spent(1000, "seq 1000 | xargs -P8 -n1 /bin/true")),
+  row("proxy, 50 x 64 KiB", "us", 1.20, proxy64k, proxy64kc),
+  row("proxy, 50 x 64 B", "us", 1.20, proxy64, proxy64c),
   row("UDP echo, 50 x 64 B", "us", 1.30, server("lua5.4 bench/udp.lua lua_async %d", udp), udpc),
-  row("the same by recv_many, send_many", "us", 1.30,
+  row("UDP by recv_many, send_many", "us", 1.30,
     server("lua5.4 bench/udp.lua lua_async %d many", udp), udpc),
   row("start, run nothing, end", "ms", 1.3, startup("bench/startup.lua"), startup('-e ""')),
 }
 
--- Files: wall time for one, on memory; a file of 256 MiB, a million lines.
+-- Processes and files: wall time for one. Files on memory: one of SIZE (1024) MiB, a million lines.
 local shm = capture("mktemp -d /dev/shm/lua_async.XXXXXX"):match("%S+")
-capture("head -c 268435456 /dev/urandom >" .. shm .. "/src")
+local size = tonumber(os.getenv("SIZE") or "1024")
+local made = false
+local function make_files()
+  capture(("head -c %dM /dev/urandom >%s/src"):format(size, shm))
+  capture("lua5.4 bench/files_floor.lua fslines " .. shm .. "/lines 1000000")
+  made = true
+end
 local function wall(command, field_of)
   return function()
+    if not made then make_files() end
     os.remove(shm .. "/dst")
     if field_of then return tonumber(capture(command):match('"seconds":([%d.]+)')) * 1e9 / field_of end
-    return tonumber(capture("bash -c 'TIMEFORMAT=%R; time " .. command .. "' 2>&1")) * 1e3
+    return tonumber(capture("bash -c 'TIMEFORMAT=%R; time (" .. command .. ") >/dev/null' 2>&1")) * 1e3
   end
 end
 local function files(what, args, n)
@@ -116,12 +141,20 @@ local function files(what, args, n)
 end
 local function plain(what, args, n) return wall("lua5.4 bench/files_floor.lua " .. what .. " " .. args, n) end
 local copied, lines = shm .. "/src " .. shm .. "/dst", shm .. "/lines 1000000"
-table.move({
-  row("fs.copy of 256 MiB; cp", "ms", 1.1, files("fscp", copied, 1e6), wall("cp " .. copied)),
-  row("read and write 64 KiB; io", "us", 2, files("fscopy", copied, 4096e3), plain("fscopy", copied, 4096e3)),
+local pieces = size * 16
+local processes = "lua5.4 bench/processes.lua lua_async 1000 8"
+local xargs = "seq 1000 | xargs -P8 -n1 /bin/true"
+for _, r in ipairs {
+  row("1,000 of /bin/true, 8 at once", "ms", 1.1, wall(processes), wall(xargs)),
+  row("/bin/true, CPU for one", "us", 1.1, spent(1000, processes), spent(1000, xargs)),
+  row(("async.copy of %d MiB; cp"):format(size), "ms", 1.1, files("copy", copied, 1e6),
+    wall("cp " .. copied)),
+  row("fs.copy of the same; cp", "ms", 1.1, files("fscp", copied, 1e6), wall("cp " .. copied)),
+  row("read and write 64 KiB; io", "us", 2, files("fscopy", copied, pieces * 1e3),
+    plain("fscopy", copied, pieces * 1e3)),
   row("write a line; io", "ns", 1, files("fslines", lines, 1e6), plain("fslines", lines, 1e6)),
   row("read a line; io", "ns", 1, files("fsreadlines", lines, 1e6), plain("fsreadlines", lines, 1e6)),
-}, 1, 4, #rows + 1, rows)
+} do rows[#rows + 1] = r end
 
 local function median(t)
   table.sort(t)
@@ -131,7 +164,7 @@ end
 local line = markdown and "| %s | %s | %s | %s | %s |" or "%-28s %14s %14s %8s %8s"
 print(line:format("work", "C, or floor", "lua_async", "ratio", "reach"))
 if markdown then print("|---|---|---|---|---|") end
-for _, r in ipairs(rows) do
+local function measure(r)
   local ours, base, ratio = {}, {}, {}
   for i = 1, reps do
     base[i], ours[i] = r.base(), r.ours()
@@ -141,4 +174,11 @@ for _, r in ipairs(rows) do
   print(line:format(r.work, figure(base), figure(ours), ("%.2f"):format(median(ratio)),
     r.reach and ("%.2f"):format(r.reach) or ""))
 end
+local function all()
+  for _, r in ipairs(rows) do
+    if r.work:find(only) then measure(r) end
+  end
+end
+local ok, err = pcall(all)
 os.execute("rm -rf " .. shm)
+assert(ok, err)

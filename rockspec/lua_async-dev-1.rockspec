@@ -3,10 +3,11 @@ package = "lua_async"
 version = "dev-1"
 source = { url = "file://." }
 description = {
-  summary = "An async runtime for Lua: futures, tasks, timers, TCP and files on libuv",
+  summary = "An async runtime for Lua: futures, tasks, timers, sockets, files and processes on libuv",
   detailed = [[
     The future and executor model of Rust for Lua 5.4: lazy futures, wakers, tasks that are
-    cancelled by unwinding, and straight-line code that waits for timers, sockets and files.]],
+    cancelled by unwinding, and straight-line code that waits for timers, sockets, files,
+    processes and signals. The part lua_async.socket needs LuaSocket.]],
   license = "MIT",
 }
 dependencies = { "lua >= 5.4, < 5.5" }

@@ -54,6 +54,8 @@ describe("file objects #process", function()
       f:write("!")
       f:seek("set", 1)
       assert.equal("b345+!", f:read("a"))
+      f:write_at(0, "?") -- which pwrite appends, too
+      assert.equal("ab345+!?", get(path))
       f:close()
       f = assert(fs.open(path, "w+"))
       assert.is_nil(f:read(1))

@@ -340,6 +340,32 @@ describe("a child process #process", function()
     assert.equal("SIGTERM", child:wait().signal)
   end))
 
+  it("may be forked by others between runs, and has runs of its own", function()
+    support.child_ok [[
+      local tracee = package.loadlib("build/spec/tracee.so", "luaopen_tracee")()
+      local function work()
+        assert(async.fs.read_file("LICENSE"))
+        assert(#assert(async.net.resolve("localhost")) > 0)
+        assert(async.process.output({ "echo", "hi" }).stdout == "hi\n")
+      end
+      async.run(work)
+      local r, w = sys.pipe()
+      if tracee.fork() == 0 then
+        async.run(work)
+        sys.inherit(w)
+        os.execute("printf well >&" .. w)
+        os.exit(0)
+      end
+      sys.close(w)
+      async.run(function()
+        work()
+        local pipe <close> = assert(async.net.from_fd(r))
+        assert(pipe:read("a") == "well")
+      end)
+      print "ok"
+    ]]
+  end)
+
   it("cannot be spawned outside of a run", function()
     assert.error_matches(function() process.spawn { "true" } end, "outside of a runtime")
   end)

@@ -378,4 +378,32 @@ describe("SIGPIPE #process", function()
       print "ok"
     ]]
   end)
+
+  it("is ignored in a run and with a Loop, and as it was afterwards; SIGINT is left to a Loop's host", function()
+    support.child_ok [[
+      local function mask(kind)
+        for line in io.lines "/proc/self/status" do
+          local bits = line:match("^" .. kind .. ":%s*(%x+)")
+          if bits then return tonumber(bits, 16) end
+        end
+      end
+      local PIPE = 1 << 12
+      local function ignored() return mask "SigIgn" & PIPE ~= 0 end
+      sys.handler(2, "default") -- SIGINT; the lua5.4 program handles it while it runs a script
+      sys.handler(13, "default") -- SIGPIPE; who started this may ignore it, and we inherit that
+      assert(not ignored())
+      async.run(function()
+        assert(ignored() and sys.handler(2) == "handler")
+        local p <close> = io.popen "grep SigIgn /proc/self/status" -- inherited there, and not by children of ours
+        assert(tonumber(p:read("a"):match("%x+%s*$"), 16) & PIPE ~= 0)
+      end)
+      assert(not ignored())
+      local loop = async.loop()
+      loop:spawn(function() assert(ignored() and sys.handler(2) == "default") end)
+      while loop:turn() do end
+      loop:close()
+      assert(not ignored())
+      print "ok"
+    ]]
+  end)
 end)

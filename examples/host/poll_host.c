@@ -7,7 +7,8 @@
 ** The loop is poll(2) on two descriptors: standard input, which is the host's business, and that
 ** of an async.loop. The script returns the loop, and a function that the host calls with each line.
 **
-** cc poll_host.c $(pkg-config --cflags --libs lua5.4) -Wl,-E -o poll_host
+** cc poll_host.c $(pkg-config --cflags --libs lua5.4) -lm -ldl -Wl,-E -o poll_host
+** LUA_CPATH="../../build/?.so;;" ./poll_host lines.lua
 */
 #include <errno.h>
 #include <lauxlib.h>
