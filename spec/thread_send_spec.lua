@@ -58,7 +58,7 @@ describe("a connection", function()
       return assert(net.listen_unix(path)), function() return assert(net.connect_unix(path)) end
     end,
   } do
-    it("of " .. name .. " that one thread has accepted is served by another, from where it was read", function()
+    it("of " .. name .. (name == "TCP" and "" or " #process") .. " that one thread has accepted is served by another, from where it was read", function()
       run(function()
         local listener <close>, connect = kind()
         local tx, rx = thread.channel(1)
@@ -145,7 +145,7 @@ describe("a connection", function()
     end)
   end)
 
-  it("may be a Pipe, too", function()
+  it("may be a Pipe, too #process", function()
     run(function()
       local child = assert(async.process.spawn { "cat", stdin = "pipe", stdout = "pipe" })
       local out = child.stdout

@@ -125,7 +125,7 @@ describe("thread.spawn", function()
       end)
     end)
 
-    it("while it computes, is interrupted", function()
+    it("while it computes, is interrupted #interrupt", function()
       run(function()
         local n = thread.shared(0)
         local t = thread.spawn(body [[
@@ -140,7 +140,7 @@ describe("thread.spawn", function()
       end)
     end)
 
-    it("in C, is told of and left to itself", function()
+    it("in C, is told of and left to itself #process", function()
       support.child_ok [[
         local thread = async.thread
         local reported
@@ -191,7 +191,7 @@ describe("thread.spawn", function()
     end)
   end)
 
-  it("does files, sockets, processes and signals there", function()
+  it("does files, sockets, processes and signals there #process", function()
     run(function()
       local t = thread.spawn(body [[
         local l <close> = assert(async.net.listen("127.0.0.1", 0))
@@ -210,7 +210,7 @@ describe("thread.spawn", function()
     end)
   end)
 
-  it("stands in the dump, with its tasks, also while it computes", function()
+  it("stands in the dump, with its tasks, also while it computes #interrupt", function()
     run(function()
       local n = thread.shared(0)
       local t = thread.spawn(body [[
@@ -243,7 +243,7 @@ describe("thread.spawn", function()
     end)
   end)
 
-  it("reports a deadlock between threads, when all wait for one another", function()
+  it("reports a deadlock between threads, when all wait for one another #process", function()
     support.child_ok [[
       local thread = async.thread
       local ok, e = pcall(async.run, function()
@@ -259,7 +259,7 @@ describe("thread.spawn", function()
     ]]
   end)
 
-  it("takes no deadlock for what a collection ends, in whatever thread the garbage is", function()
+  it("takes no deadlock for what a collection ends, in whatever thread the garbage is #process", function()
     support.child_ok [[
       local thread = async.thread
       async.run(function()
@@ -272,7 +272,7 @@ describe("thread.spawn", function()
     ]]
   end)
 
-  it("may call os.exit", function()
+  it("may call os.exit #process", function()
     local _, code = support.child [[
       async.run(function()
         async.thread.spawn(function() os.exit(7) end)
@@ -293,7 +293,7 @@ describe("thread.spawn", function()
     assert.equal(8, code)
   end)
 
-  it("may be alive when the Lua state closes in the middle of a run", function()
+  it("may be alive when the Lua state closes in the middle of a run #process", function()
     local text, code = support.child [[
       async.run(function()
         for i = 1, 4 do
@@ -308,13 +308,14 @@ describe("thread.spawn", function()
 
   it("leaves nothing behind, a thousand times", function()
     run(function() thread.spawn(body ""):await() end)
-    local fds = support.fds()
+    local fds, n = support.fds(), threads.count()
     run(function()
       for i = 1, 1000 do
         assert.equal(i, thread.spawn(body "async.yield() return ...", i):await())
       end
     end)
     assert.equal(fds, support.fds())
+    assert.equal(n, threads.count())
   end)
 
   it("that cannot be had fails with why #process", function()
@@ -326,6 +327,6 @@ describe("thread.spawn", function()
         assert(not ok and e.code == "EAGAIN", tostring(e))
       end)
       print "ok"
-    ]], { under = "strace -f -o /dev/null -e trace=clone,clone3 -e inject=clone,clone3:error=EAGAIN" })
+    ]], { before = "ASAN_OPTIONS=detect_leaks=0:$ASAN_OPTIONS", under = "strace -f -o /dev/null -e trace=clone,clone3 -e inject=clone,clone3:error=EAGAIN" })
   end)
 end)

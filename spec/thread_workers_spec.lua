@@ -63,7 +63,7 @@ describe("thread.workers", function()
     end)
   end)
 
-  it("waits longer and longer between failures", function()
+  it("waits longer and longer between failures #process", function()
     support.child_ok [[
       async.run(function()
         local at = {}
@@ -102,7 +102,7 @@ describe("thread.workers", function()
       end)
     end]]
 
-  it("serve one port together, and at SIGTERM close their listeners and drain", function()
+  it("serve one port together, and at SIGTERM close their listeners and drain #process", function()
     support.child_ok(([[
       local thread, net = async.thread, async.net
       local server = assert(load(%q))
