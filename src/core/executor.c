@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <stdlib.h>
 
+#include "core/alarm.h"
 #include "core/circle.h"
 #include "core/tls.h"
 
@@ -27,6 +28,7 @@ la_executor *la_executor_new(la_parker parker) {
   ex->parker = parker;
   la_timer_queue_init(&ex->timers, la_executor_now(ex));
   la_list_init(&ex->live);
+  la_list_init(&ex->alarms);
   ex->number = 1 + atomic_fetch_add_explicit(&made, 1, memory_order_relaxed);
   ex->random.state = la_executor_real_time(ex) ^ (uint64_t)(uintptr_t)ex;
   la_circle_join(ex);
@@ -247,6 +249,7 @@ static void shuffle(la_executor *ex) {
 bool la_executor_turn(la_executor *ex) {
   uint64_t start = la_executor_real_time(ex);
   la_timer_queue_advance(&ex->timers, la_clock_time(&ex->clock, start));
+  if (!la_list_empty(&ex->alarms)) la_alarms_fire(ex, start);
   take_foreign(ex);
   if (ex->shuffled) shuffle(ex);
   la_mpsc_node **generation = ex->ready_tail;
@@ -269,8 +272,12 @@ bool la_executor_is_woken(la_executor *ex) {
   return atomic_load_explicit(&ex->foreign.top, memory_order_acquire) != NULL;
 }
 
+static bool is_timed(la_executor *ex) {
+  return la_timer_queue_next(&ex->timers) != LA_TIMER_NEVER || !la_list_empty(&ex->alarms);
+}
+
 static bool deadlocked(la_executor *ex) {
-  if (la_timer_queue_next(&ex->timers) != LA_TIMER_NEVER) return false;
+  if (is_timed(ex)) return false;
   if (ex->parker.vt->alive(ex->parker.self)) return false;
   /* In this order: a wake is queued before its waker stops to count. */
   return atomic_load_explicit(&ex->external, memory_order_acquire) == 0 &&
@@ -279,7 +286,7 @@ static bool deadlocked(la_executor *ex) {
 
 /* As deadlocked, but for wakes that only other executors may send. */
 static bool waits_for_peers(la_executor *ex) {
-  if (la_timer_queue_next(&ex->timers) != LA_TIMER_NEVER) return false;
+  if (is_timed(ex)) return false;
   long peers = atomic_load_explicit(&ex->peers, memory_order_acquire);
   if (peers == 0 || ex->parker.vt->alive(ex->parker.self)) return false;
   return atomic_load_explicit(&ex->external, memory_order_acquire) == peers &&
@@ -294,15 +301,16 @@ static bool outside_works(const la_executor *ex) {
 ** nothing is at work there, time passes. */
 static void wait(la_executor *ex) {
   const la_parker *p = &ex->parker;
-  uint64_t next = la_timer_queue_next(&ex->timers);
+  uint64_t next = la_timer_queue_next(&ex->timers), alarm = la_alarms_next(ex);
   if (!ex->clock.paused || next == LA_TIMER_NEVER) {
-    p->vt->park(p->self, la_clock_real(&ex->clock, next));
+    uint64_t real = la_clock_real(&ex->clock, next);
+    p->vt->park(p->self, real < alarm ? real : alarm);
     return;
   }
   p->vt->park(p->self, 0);
   if (!none_ready(ex) || la_executor_is_woken(ex)) return;
   if (outside_works(ex))
-    p->vt->park(p->self, LA_TIMER_NEVER);
+    p->vt->park(p->self, alarm);
   else
     la_clock_jump(&ex->clock, next);
 }
@@ -343,10 +351,17 @@ void la_executor_step(la_executor *ex) {
 
 uint64_t la_executor_patience(la_executor *ex) {
   if (!nothing_ready(ex)) return 0;
-  uint64_t next = la_timer_queue_next(&ex->timers);
+  uint64_t next = la_timer_queue_next(&ex->timers), alarm = la_alarms_next(ex);
+  bool waits = ex->clock.paused && outside_works(ex);
+  if (ex->clock.paused && next != LA_TIMER_NEVER && !waits) return 0;
+  if (waits || next == LA_TIMER_NEVER)
+    next = alarm;
+  else if (la_clock_real(&ex->clock, next) > alarm)
+    next = alarm;
+  else
+    next = la_clock_real(&ex->clock, next);
   if (next == LA_TIMER_NEVER) return LA_TIMER_NEVER;
-  if (ex->clock.paused) return outside_works(ex) ? LA_TIMER_NEVER : 0;
-  uint64_t now = la_executor_now(ex);
+  uint64_t now = la_executor_real_time(ex);
   return next > now ? next - now : 0;
 }
 

@@ -64,6 +64,7 @@ struct la_executor {
   la_mpsc foreign;
   la_parker parker;
   la_timer_queue timers;
+  la_list alarms; /* see alarm.h */
   la_clock clock;
   la_random random;
   bool shuffled; /* each turn polls what was ready in a random order */

@@ -2,8 +2,8 @@
 #include <stdlib.h>
 
 #include "bridge/task_object.h"
+#include "core/alarm.h"
 #include "core/circle.h"
-#include "core/sleep.h"
 #include "driver/threads.h"
 #include "lib/kick.h"
 #include "lib/l_thread.h"
@@ -23,7 +23,7 @@ typedef struct blocking {
   bool failed; /* `out` is an error */
   la_kick kick;
   bool interrupted, left; /* it was asked to end; it did not */
-  la_sleep grace;
+  la_alarm grace;
 } blocking;
 
 static blocking *of(la_future *f) { return la_container(f, blocking, op.base); }
@@ -74,7 +74,7 @@ static la_cancel blocking_cancel(la_future *f) {
   if (place != LA_JOB_RUNNING) return place == LA_JOB_FINISHED ? LA_CANCEL_FINISH : LA_CANCEL_DROP;
   b->interrupted = true;
   la_executor *ex = b->op.reactor->ex;
-  la_sleep_init(&b->grace, ex, la_executor_now(ex) + GRACE);
+  la_alarm_init(&b->grace, ex, GRACE);
   la_kick_want(&b->kick);
   la_job_kick(&b->job);
   return LA_CANCEL_UNWIND;

@@ -189,7 +189,7 @@ static void press(la_thread_future *f, la_context *cx) {
     } else {
       f->stage = LA_THREAD_KICKED;
       la_future_drop(&f->grace.base);
-      la_sleep_init(&f->grace, ex, la_executor_now(ex) + GRACE);
+      la_alarm_init(&f->grace, ex, GRACE);
       la_kick_want(&f->run->kick);
       pthread_kill(f->thread, LA_JOB_SIGNAL);
     }
@@ -217,7 +217,7 @@ static la_cancel future_cancel(la_future *base) {
   if (f->stage == LA_THREAD_RUNS) {
     la_executor *ex = f->rt->ex;
     f->stage = LA_THREAD_ORDERED;
-    la_sleep_init(&f->grace, ex, la_executor_now(ex) + GRACE);
+    la_alarm_init(&f->grace, ex, GRACE);
     la_thread_run_cancel(f->run);
   }
   return LA_CANCEL_UNWIND;
@@ -229,6 +229,7 @@ static void future_drop(la_future *base) {
   la_waker parent;
   if (f->stage != LA_THREAD_RUNS) la_future_drop(&f->grace.base);
   la_node_unlink(&f->node);
+  ((la_reactor *)f->rt->reactor)->threads--;
   pthread_mutex_lock(&r->mutex);
   bool ended = r->ended;
   r->orphan = true;
@@ -280,6 +281,7 @@ int la_thread_future_new(la_runtime *rt, la_plan *plan, la_parcel *in, la_thread
     return error;
   }
   la_list_push(running_list(), &f->node);
+  ((la_reactor *)rt->reactor)->threads++;
   *out = f;
   return 0;
 }

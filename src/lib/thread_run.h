@@ -18,7 +18,7 @@
 
 #include "bridge/parcel.h"
 #include "bridge/runtime.h"
-#include "core/sleep.h"
+#include "core/alarm.h"
 #include "lib/kick.h"
 #include "lib/thread_state.h"
 
@@ -73,7 +73,7 @@ typedef struct la_thread_future {
     LA_THREAD_HEARD,
     LA_THREAD_LEFT
   } stage;
-  la_sleep grace; /* from LA_THREAD_ORDERED on */
+  la_alarm grace; /* from LA_THREAD_ORDERED on */
 } la_thread_future;
 
 /* Starts the thread. Plan and parcel are its own from here on, also when it fails: a negative
