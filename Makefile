@@ -38,7 +38,7 @@ EXAMPLES := $(basename $(notdir $(wildcard examples/c/*.c)))
 # The specs that are short enough to collect at every step.
 GC_SPECS := $(addprefix spec/,run_spec.lua cancel_spec.lua future_spec.lua coroutine_spec.lua regress)
 
-# What no order of tasks may change: the specs of tasks, and at every fourth seed those of I/O.
+# What no order of tasks may change: the specs of tasks, and at every tenth seed those of I/O.
 SEEDS       ?= 100
 SEED_SPECS  := $(filter-out $(wildcard spec/cancel_each*_spec.lua) $(addprefix spec/,$(addsuffix _spec.lua,examples guide \
                descriptors file_sequence fs_faults faults limits loss model names \
@@ -126,7 +126,7 @@ faults: all ## system calls that fail, one after another, by strace (some minute
 
 seeds: all ## the specs of tasks under SEEDS (100) orders of those that are ready
 	@sh spec/support/build
-	@seq $(SEEDS) | xargs -P 2 -n 1 sh -c 'io=; [ $$(($$0 % 4)) -ne 0 ] || io="$(SEED_IO)"; \
+	@seq $(SEEDS) | xargs -P 2 -n 1 sh -c 'io=; [ $$(($$0 % 10)) -ne 0 ] || io="$(SEED_IO)"; \
 	  LUA_ASYNC_SEED=$$0 sh tools/busted release --exclude-tags=process,large $(filter-out $(SEED_IO),$(SEED_SPECS)) $$io \
 	  >build/seed.$$0.log 2>&1 || { cat build/seed.$$0.log; echo "LUA_ASYNC_SEED=$$0"; exit 255; }'
 	@grep -h ' successes' build/seed.$(SEEDS).log | sed 's/:.*/: under each of $(SEEDS) seeds/'; rm -f build/seed.*.log

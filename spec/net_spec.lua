@@ -158,6 +158,7 @@ describe("net.listen and net.connect", function()
       end
       fill()
       async.sleep(0.01)
+      for _, t in ipairs(held) do while t:status() == "ready" do async.yield() end end
       local stuck = 0
       for _, t in ipairs(held) do
         if t:cancel() then

@@ -189,6 +189,7 @@ describe("who waits for an arm", function()
 
   it("is nobody once that has ended", function()
     async.run(function()
+      async.time.pause()
       local current = "unasked"
       local f = async.future(function()
         async.join(function()
@@ -206,6 +207,7 @@ describe("who waits for an arm", function()
 
   it("may be an arm that waits for it in turn", function()
     async.run(function()
+      async.time.pause()
       local x, y, current, dump = nil, nil, "unasked", nil
       x = async.future(function() async.join(function() y:await() end) end)
       y = async.future(function()
