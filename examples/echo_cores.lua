@@ -10,7 +10,6 @@ local async = require "lua_async"
 io.stdout:setvbuf("line")
 
 local function serve(host, port)
-  local async = require "lua_async"
   local listener <close> = assert(async.net.listen(host, port, { reuseport = true }))
   for accepted in listener:incoming() do
     async.spawn(function()

@@ -12,7 +12,6 @@ local thread = async.thread
 
 -- Pieces of the files, each of whole lines.
 local function reader(paths, pieces)
-  local async = require "lua_async"
   for _, path in ipairs(paths) do
     local file <close> = assert(async.fs.open(path))
     local rest = ""

@@ -1,7 +1,7 @@
 -- supervisor: threads that depend on one another, kept running. lua5.4 supervisor.lua
 --
--- As in Erlang: a child that fails is started again, with those that were started after it ("rest for one"), as
--- they may hold what it had. Too many failures in a short time are the supervisor's own failure.
+-- As in Erlang: a child that fails is started again, with those that were started after it ("rest for one"),
+-- as they may hold what it had. Too many failures in a short time are the supervisor's own failure.
 local build = arg[0]:gsub("[^/]*$", "") .. "../build/"
 package.cpath = ("%s;%s?.so"):format(package.cpath, build)
 
@@ -15,8 +15,8 @@ local function stop(task)
   pcall(task.await, task)
 end
 
--- Runs children = { { name, function, argument... } ... } until all have returned. Their failures are counted:
--- more than `limit` of them in `seconds` are an error.
+-- Runs children = { { name, function, argument... } ... } until all have returned. Their failures are
+-- counted: more than `limit` of them in `seconds` are an error.
 local function supervise(children, limit, seconds)
   local running, failures = {}, {}
   local _ <close> = setmetatable({}, { __close = function() -- whatever happens: none is left behind
@@ -63,7 +63,6 @@ end
 
 -- A child that counts, and fails before it comes to three, as long as there is an attempt left.
 local function flaky(attempts, ticks)
-  local async = require "lua_async"
   for n = 1, 3 do
     async.sleep(0.001)
     if n == 2 and attempts:add(-1) >= 0 then error("lost count", 0) end
@@ -73,7 +72,6 @@ end
 
 -- One that depends on it: it ends when the other has come to its end.
 local function follower(ticks)
-  local async = require "lua_async"
   while ticks:get() == 0 do async.sleep(0.001) end
 end
 

@@ -71,7 +71,8 @@ describe("thread.spawn_blocking", function()
       local t = thread.spawn_blocking(body "error({ code = 7 })")
       local ok, e = pcall(t.await, t)
       assert.same({ false, 7 }, { ok, e.code })
-      t = thread.spawn_blocking(body "error(setmetatable({ coroutine.create(print) }, { __tostring = function() return 'told' end }))")
+      t = thread.spawn_blocking(body [[
+        error(setmetatable({ coroutine.create(print) }, { __tostring = function() return "told" end }))]])
       ok, e = pcall(t.await, t)
       assert.same({ false, "told" }, { ok, e })
       t = thread.spawn_blocking(body "error(nil)")
@@ -102,7 +103,8 @@ describe("thread.spawn_blocking", function()
 
   it("may run a runtime of its own in there", function()
     run(function()
-      local t = thread.spawn_blocking(body "return async.run(function() async.sleep(0.001) return async.fs.stat('/').type end)")
+      local t = thread.spawn_blocking(body [[
+        return async.run(function() async.sleep(0.001) return async.fs.stat("/").type end)]])
       assert.equal("directory", t:await())
     end)
   end)
@@ -142,7 +144,7 @@ describe("thread.spawn_blocking", function()
         for _, text in ipairs {
           "coroutine.wrap(function() while true do end end)()",
           "while true do pcall(function() while true do end end) end",
-          "local co = coroutine.create(function() while true do coroutine.yield() end end) while true do coroutine.resume(co) end",
+          "local co = coroutine.wrap(function() while true do coroutine.yield() end end) while true do co() end",
           "while true do table.sort({ 3, 2, 1 }, function(a, b) return a < b end) end",
         } do
           local began = thread.shared(false)

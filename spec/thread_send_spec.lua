@@ -58,7 +58,8 @@ describe("a connection", function()
       return assert(net.listen_unix(path)), function() return assert(net.connect_unix(path)) end
     end,
   } do
-    it("of " .. name .. (name == "TCP" and "" or " #process") .. " that one thread has accepted is served by another, from where it was read", function()
+    it("of " .. name .. (name == "TCP" and "" or " #process")
+      .. " that one thread has accepted is served by another, from where it was read", function()
       run(function()
         local listener <close>, connect = kind()
         local tx, rx = thread.channel(1)

@@ -327,6 +327,7 @@ describe("thread.spawn", function()
         assert(not ok and e.code == "EAGAIN", tostring(e))
       end)
       print "ok"
-    ]], { before = "export ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0;", under = "strace -f -o /dev/null -e trace=clone,clone3 -e inject=clone,clone3:error=EAGAIN" })
+    ]], { before = "export ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0;",
+      under = "strace -f -o /dev/null -e trace=clone,clone3 -e inject=clone,clone3:error=EAGAIN" })
   end)
 end)

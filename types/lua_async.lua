@@ -1485,7 +1485,8 @@ function async.thread.spawn(f, ...) end
 ---@field restarts? integer failures in a row; 5
 ---@field delay? number seconds of the first pause after a failure; 0.1
 
----Waits while so many threads run a function; those that fail are started again, SIGTERM stops them gracefully.
+---Waits while so many threads run a function; those that fail are started again, SIGTERM stops them
+---gracefully.
 ---@param n? integer | lua_async.WorkersOptions
 ---@param f fun(...): ...
 ---@param ... any copied

@@ -30,9 +30,8 @@ enum { LA_THREADS_MAX = 64 };
 /* Used by few, and ignored where nobody has a handler for it. */
 #define LA_JOB_SIGNAL SIGURG
 
-/* A thread of its own, in which all signals are blocked but LA_JOB_SIGNAL. To be joined or
-*detached.
-** 0, or UV_EAGAIN: none can be made. */
+/* A thread of its own, in which all signals are blocked but LA_JOB_SIGNAL; to be joined or
+** detached. 0, or UV_EAGAIN: none can be made. */
 int la_thread_start(pthread_t *thread, void *(*body)(void *), void *arg);
 
 typedef enum la_pool_of { LA_POOL_NAMES, LA_POOL_WORK, LA_POOLS } la_pool_of;

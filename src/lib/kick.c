@@ -37,7 +37,8 @@ static void interrupt(const la_kick *k) {
 
 static void on_signal(int signum) {
   (void)signum;
-  if (la_kick_wanted()) interrupt(current);
+  const la_kick *k = current;
+  if (k != NULL && la_kick_wanted()) interrupt(k);
 }
 
 static void install(void) {

@@ -160,8 +160,9 @@ static bool look(la_thread_run *r, la_waker *kept, la_letter **reports) {
   pthread_mutex_lock(&r->mutex);
   la_waker old = r->parent;
   bool ended = r->ended;
-  r->parent = ended ? (la_waker){0} : *kept;
-  if (!ended) *kept = (la_waker){0};
+  r->parent = *kept;
+  *kept = (la_waker){0};
+  if (ended) *kept = la_waker_out(&r->parent);
   *reports = r->reports;
   r->reports = NULL;
   r->reports_last = &r->reports;
@@ -270,12 +271,12 @@ int la_thread_future_new(la_runtime *rt, la_plan *plan, la_parcel *in, la_thread
                           .rt = rt,
                           .task = t != NULL ? t->id : 0};
   la_kick_install();
-  atomic_fetch_add_explicit(&r->refs, 1, memory_order_relaxed);
+  atomic_store_explicit(&r->refs, 2, memory_order_relaxed); /* ours and the thread's */
   la_circle_working(1);
   int error = la_thread_start(&f->thread, thread_main, r);
   if (error != 0) {
     la_circle_working(-1);
-    la_thread_run_unref(r);
+    atomic_store_explicit(&r->refs, 1, memory_order_relaxed);
     la_thread_run_unref(r);
     free(f);
     return error;

@@ -29,12 +29,12 @@ static la_poll orders_poll(la_future *f, la_context *cx) {
   la_thread_run *r = o->run;
   la_waker kept = la_waker_clone(cx->waker); /* which is not "external": it excuses no deadlock */
   pthread_mutex_lock(&r->mutex);
-  la_waker old = r->child;
+  la_waker old = la_waker_out(&r->child);
   o->heard = has_orders(r);
-  r->child = o->heard ? (la_waker){0} : kept;
+  if (!o->heard) r->child = la_waker_out(&kept);
   pthread_mutex_unlock(&r->mutex);
   la_seat_forget(old);
-  if (o->heard) la_waker_drop(kept);
+  la_seat_forget(kept);
   return o->heard ? LA_READY : LA_PENDING;
 }
 

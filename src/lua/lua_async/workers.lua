@@ -47,7 +47,7 @@ local function check_options(options)
   for name, value in pairs(options) do
     if not known[name] then error(("unknown option '%s'"):format(name), 4) end
     if type(value) ~= "number" then error(("option '%s' must be a number"):format(name), 4) end
-    if not (value >= 0) then error(("option '%s' must not be negative"):format(name), 4) end
+    if value ~= value or value < 0 then error(("option '%s' must not be negative"):format(name), 4) end
   end
 end
 
@@ -56,7 +56,9 @@ function workers.supervise(options, f, ...)
   if type(options) ~= "table" then options = { count = options } end
   check_options(options)
   local count = options.count or async.thread.cores()
-  if math.type(count) ~= "integer" or count < 1 then error("the number of workers must be an integer from 1", 3) end
+  if math.type(count) ~= "integer" or count < 1 then 
+    error("the number of workers must be an integer from 1", 3)
+  end
   if type(f) ~= "function" then error("a function for the workers expected, got " .. type(f), 3) end
   local drain, restarts = options.drain or 10, options.restarts or 5
   local arguments = table.pack(...)
