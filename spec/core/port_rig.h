@@ -22,7 +22,7 @@ static inline la_port_result recv_result(la_port *p) {
 
 static inline la_port *port(uint32_t capacity) {
   la_port *p = la_port_new(capacity);
-  assert_non_null(p);
+  if (p == NULL) abort();
   return p;
 }
 

@@ -268,16 +268,16 @@ static void a_task_that_waits_is_no_deadlock_while_it_waits(void **state) {
   uint64_t refs = t->state / LA_TASK_REF;
   for (int i = 0; i < 3; i++) assert_int_equal(la_future_poll(&f.seat.base, &cx), LA_PENDING);
   assert_int_equal(t->state / LA_TASK_REF, refs); /* it has one */
-  assert_int_equal(ex->external, 1);
+  assert_int_equal(ex->outside, LA_KEEP_PEER);
   assert_false(la_executor_stuck(ex));
   assert_int_equal(la_port_try_send(p, note_new(0, 1)), LA_PORT_DONE);
   turns(ex);
   assert_int_equal(c.polls, 2);
-  assert_int_equal(ex->external, 0);
+  assert_int_equal(ex->outside, 0);
   drop(&f.seat);
   la_port_recv_init(&f, p);
   assert_int_equal(la_future_poll(&f.seat.base, &cx), LA_READY);
-  assert_int_equal(ex->external, 0);
+  assert_int_equal(ex->outside, 0);
   drop(&f.seat);
   la_port_unref(p);
   executor_close(state);
