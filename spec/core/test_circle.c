@@ -308,7 +308,10 @@ typedef struct keeper {
   la_port *port;
 } keeper;
 
-static void keeper_drop(la_future *f) { la_port_close_sender(((keeper *)(void *)f)->port); }
+static void keeper_drop(la_future *f) {
+  assert_int_equal(unparks(), 0);
+  la_port_close_sender(((keeper *)(void *)f)->port);
+}
 
 /* Whose tasks, as they are dropped, wake others. */
 static void an_executor_that_closes_is_none(void **state) {

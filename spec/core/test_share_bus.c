@@ -167,12 +167,13 @@ static void without_budget_it_keeps_its_letter(void **state) {
 }
 
 static void both_ends_refuse_who_waits(void **state) {
-  la_bus_recv mine, others;
-  PROBES(2);
+  la_bus_recv mine, late, others;
+  PROBES(3);
   (void)state;
   la_bus *b = bus(1);
   la_bus_receiver *first = subscribe(b), *second = subscribe(b);
   la_bus_recv_init(&mine, first);
+  la_bus_recv_init(&late, first);
   la_bus_recv_init(&others, second);
   assert_pending(&mine.seat.base, &p[0]);
   assert_pending(&others.seat.base, &p[1]);
@@ -181,6 +182,9 @@ static void both_ends_refuse_who_waits(void **state) {
   assert_int_equal(p[1].wakes, 0);
   assert_ready(&mine.seat.base, &p[0]);
   assert_int_equal(mine.seat.state, LA_SEAT_REFUSED);
+  assert_ready(&late.seat.base, &p[2]);
+  assert_int_equal(late.seat.state, LA_SEAT_REFUSED);
+  drop(&late);
   la_bus_close_sender(b);
   assert_int_equal(p[1].wakes, 1);
   assert_ready(&others.seat.base, &p[1]);
@@ -221,6 +225,34 @@ static void what_is_given_back_comes_again(void **state) {
   (void)state;
   for (int who = 0; who < 3; who++) given_up(who, false, 3);
   for (int who = 0; who < 2; who++) given_up(who, true, -1); /* 2 is behind 3 */
+}
+
+/* 2 was given back behind 3, which was taken: that, too, a clone is told, and again. */
+static void what_was_given_back_in_vain_is_told_again(void **state) {
+  la_bus_recv f[3], told;
+  PROBES(4);
+  (void)state;
+  la_bus *b = bus(3);
+  la_bus_receiver *r = subscribe(b);
+  for (int i = 1; i <= 3; i++) send(b, i);
+  for (int i = 0; i < 3; i++) {
+    la_bus_recv_init(&f[i], r);
+    assert_ready(&f[i].seat.base, &p[i]);
+  }
+  assert_int_equal(taken(&f[2]), 3);
+  assert_int_equal(taken(&f[0]), 1);
+  for (int i = 0; i < 3; i++) drop(&f[i]);
+  la_bus_receiver *clone = la_bus_receiver_clone(r);
+  la_bus_recv_init(&told, r);
+  assert_ready(&told.seat.base, &p[3]);
+  assert_int_equal(told.missed, 1);
+  drop(&told);
+  assert_int_equal(next(r), -1);
+  assert_int_equal(nothing(r), LA_PORT_BUSY);
+  assert_int_equal(next(clone), -1);
+  assert_int_equal(nothing(clone), LA_PORT_BUSY);
+  la_bus_receiver_close(clone);
+  end(b, r);
 }
 
 static void what_was_missed_is_told_again(void **state) {
@@ -362,6 +394,7 @@ int main(void) {
       NOTES(both_ends_refuse_who_waits),
       NOTES(what_is_given_back_comes_again),
       NOTES(what_was_missed_is_told_again),
+      NOTES(what_was_given_back_in_vain_is_told_again),
       NOTES(each_is_received_or_told_to_be_missed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
