@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "core/circle.h"
 #include "core/executor.h"
 #include "probe.h"
 #include "share/letter.h"
@@ -75,6 +76,7 @@ static inline void *crew_main(void *arg) {
   la_parker parker = la_parker_thread_new();
   t->ex = la_executor_new(parker);
   t->spawn(t, t->what);
+  la_circle_working(-1);
   if (t->turns == 0 && la_executor_run(t->ex, NULL) != LA_RUN_DONE) abort(); /* a lost wake */
   for (int i = 0; i < t->turns && t->ex->live_count != 0; i++) {
     uint64_t soon = la_executor_real_time(t->ex) + 1000000;
@@ -85,15 +87,23 @@ static inline void *crew_main(void *arg) {
   return NULL;
 }
 
+/* Until crew_join the crew is not all there, or others still send: nothing is a deadlock. */
+static bool crew_forming;
+
 static inline void crew_start(crew_thread *t, void (*spawn)(crew_thread *, void *), void *what) {
   static uint32_t seed;
   t->spawn = spawn;
   t->what = what;
   t->seed = ++seed * 7919;
+  if (!crew_forming) la_circle_working(1);
+  crew_forming = true;
+  la_circle_working(1); /* until it has an executor that speaks for it */
   assert_int_equal(pthread_create(&t->thread, NULL, crew_main, t), 0);
 }
 
 static inline void crew_join(crew_thread *t, int n) {
+  la_circle_working(-1);
+  crew_forming = false;
   for (int i = 0; i < n; i++) pthread_join(t[i].thread, NULL);
 }
 

@@ -47,18 +47,6 @@ void la_circle_join(la_executor *ex) {
   pthread_mutex_unlock(&mutex);
 }
 
-void la_circle_leave(la_executor *ex) {
-  pthread_mutex_lock(&mutex);
-  if (la_node_linked(&ex->circle.node)) forget(ex);
-  pthread_mutex_unlock(&mutex);
-}
-
-void la_circle_working(int change) {
-  pthread_mutex_lock(&mutex);
-  circle.working += change;
-  pthread_mutex_unlock(&mutex);
-}
-
 static la_executor *first(void) {
   return la_container(circle.all.head.next, la_executor, circle.node);
 }
@@ -73,9 +61,9 @@ static la_executor *next(const la_executor *ex) {
   ex = next(ex)
 
 /* Who is to be told; NULL: it is no deadlock, or somebody was told and has not come back. */
-static la_executor *judge(void) {
+static la_executor *find(void) {
   la_executor *youngest = NULL;
-  if (circle.stuck != circle.count || circle.working != 0) return NULL;
+  if (circle.count == 0 || circle.stuck != circle.count || circle.working != 0) return NULL;
   for (EACH(ex))
     if (ex->circle.told || la_executor_is_woken(ex)) return NULL;
   for (EACH(ex)) {
@@ -85,29 +73,44 @@ static la_executor *judge(void) {
   return youngest;
 }
 
-static bool leave_park(la_executor *ex) {
-  bool told = ex->circle.told;
-  if (ex->circle.stuck) circle.stuck--;
-  ex->circle.stuck = ex->circle.told = false;
-  if (told) ex->circle.settled = ex->polls;
-  return told;
+/* After each change that may have made it a deadlock, on whatever thread. Who is told, is parked,
+** or about to: he comes by la_circle_unpark. */
+static void judge(void) {
+  la_executor *who = find();
+  if (who == NULL) return;
+  who->circle.told = true;
+  who->parker.vt->unpark(who->parker.self);
 }
 
-bool la_circle_park(la_executor *ex) {
+void la_circle_leave(la_executor *ex) {
+  pthread_mutex_lock(&mutex);
+  if (la_node_linked(&ex->circle.node)) forget(ex);
+  judge();
+  pthread_mutex_unlock(&mutex);
+}
+
+void la_circle_working(int change) {
+  pthread_once(&once, init_once);
+  pthread_mutex_lock(&mutex);
+  circle.working += change;
+  judge();
+  pthread_mutex_unlock(&mutex);
+}
+
+void la_circle_park(la_executor *ex) {
   pthread_mutex_lock(&mutex);
   ex->circle.stuck = true;
   circle.stuck++;
-  la_executor *who = judge();
-  if (who != NULL) who->circle.told = true;
-  if (who != NULL && who != ex) who->parker.vt->unpark(who->parker.self);
-  bool told = who == ex && leave_park(ex);
+  judge();
   pthread_mutex_unlock(&mutex);
-  return told;
 }
 
-bool la_circle_unpark(la_executor *ex) {
+bool la_circle_unpark(la_executor *ex, bool idle) {
   pthread_mutex_lock(&mutex);
-  bool told = leave_park(ex);
+  bool told = ex->circle.told && idle;
+  circle.stuck--;
+  ex->circle.stuck = ex->circle.told = false;
+  if (told) ex->circle.settled = ex->polls;
   pthread_mutex_unlock(&mutex);
   return told;
 }

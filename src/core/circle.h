@@ -20,9 +20,11 @@
 void la_circle_join(la_executor *ex);
 void la_circle_leave(la_executor *ex);
 
-/* Around the park of one that is stuck but for its peers. True: it is told of a deadlock. */
-bool la_circle_park(la_executor *ex);
-bool la_circle_unpark(la_executor *ex);
+/* Around the park of one that is stuck but for its peers. True: it was told of a deadlock, and
+** unparked for it. `idle`: nothing is ready; else the parker has seen something in between, as a
+** signal, and it is none. */
+void la_circle_park(la_executor *ex);
+bool la_circle_unpark(la_executor *ex, bool idle);
 
 /* +1, -1: a thread of ours without an executor is at work, and may wake tasks. Any thread. */
 void la_circle_working(int change);

@@ -99,20 +99,24 @@ void la_executor_schedule(la_executor *ex, la_task *t) {
   }
 }
 
-/* Once nothing may wake a task any more, a run that is parked has to see that it waits in
-** vain. */
-void la_executor_keep_alive(la_executor *ex, int change) {
-  long old = atomic_fetch_add_explicit(&ex->external, change, memory_order_acq_rel);
-  if (old + change != 0 || is_owner(ex)) return;
+static bool only_peers(uint64_t outside) { return outside % LA_KEEP_PEER == 0; }
+
+/* Once nothing may wake a task any more, or only peers, a run that is parked has to see that it
+** waits in vain, or has to say so to the circle. */
+static void keep(la_executor *ex, uint64_t change) {
+  uint64_t old = atomic_fetch_add_explicit(&ex->outside, change, memory_order_acq_rel);
+  uint64_t now = old + change;
+  if (!only_peers(now) || (now != 0 && only_peers(old)) || is_owner(ex)) return;
   if (enter(ex)) ex->parker.vt->unpark(ex->parker.self);
   leave(ex);
 }
 
-/* External is never the smaller of the two, for whoever reads `peers` first. */
+void la_executor_keep_alive(la_executor *ex, int change) {
+  keep(ex, (uint64_t)change * LA_KEEP_ALIVE);
+}
+
 void la_executor_keep_peer(la_executor *ex, int change) {
-  if (change > 0) la_executor_keep_alive(ex, change);
-  atomic_fetch_add_explicit(&ex->peers, change, memory_order_acq_rel);
-  if (change < 0) la_executor_keep_alive(ex, change);
+  keep(ex, (uint64_t)change * LA_KEEP_PEER);
 }
 
 /* ---- the memory of tasks ------------------------------------------------------*/
@@ -276,22 +280,19 @@ static bool is_timed(la_executor *ex) {
   return la_timer_queue_next(&ex->timers) != LA_TIMER_NEVER || !la_list_empty(&ex->alarms);
 }
 
-static bool deadlocked(la_executor *ex) {
+/* Only wakes that other executors may send are left; none at all, if not `peers`. */
+static bool waits(la_executor *ex, bool peers) {
   if (is_timed(ex)) return false;
   if (ex->parker.vt->alive(ex->parker.self)) return false;
   /* In this order: a wake is queued before its waker stops to count. */
-  return atomic_load_explicit(&ex->external, memory_order_acquire) == 0 &&
-         !la_executor_is_woken(ex);
+  uint64_t outside = atomic_load_explicit(&ex->outside, memory_order_acquire);
+  return only_peers(outside) && (outside != 0) == peers && !la_executor_is_woken(ex);
 }
 
-/* As deadlocked, but for wakes that only other executors may send. */
-static bool waits_for_peers(la_executor *ex) {
-  if (is_timed(ex)) return false;
-  long peers = atomic_load_explicit(&ex->peers, memory_order_acquire);
-  if (peers == 0 || ex->parker.vt->alive(ex->parker.self)) return false;
-  return atomic_load_explicit(&ex->external, memory_order_acquire) == peers &&
-         !la_executor_is_woken(ex);
-}
+static bool deadlocked(la_executor *ex) { return waits(ex, false); }
+static bool waits_for_peers(la_executor *ex) { return waits(ex, true); }
+
+static bool nothing_ready(la_executor *ex) { return none_ready(ex) && !la_executor_is_woken(ex); }
 
 static bool outside_works(const la_executor *ex) {
   return ex->parker.vt->working != NULL && ex->parker.vt->working(ex->parker.self);
@@ -324,18 +325,16 @@ la_run_end la_executor_run(la_executor *ex, la_task *task) {
       return LA_RUN_DONE;
     if (!busy && deadlocked(ex)) return LA_RUN_DEADLOCK;
     bool peers = !busy && waits_for_peers(ex);
-    if (peers && la_circle_park(ex)) return LA_RUN_DEADLOCK;
+    if (peers) la_circle_park(ex);
     if (busy)
       ex->parker.vt->park(ex->parker.self, 0);
     else
       wait(ex);
-    if (peers && la_circle_unpark(ex)) return LA_RUN_DEADLOCK;
+    if (peers && la_circle_unpark(ex, nothing_ready(ex))) return LA_RUN_DEADLOCK;
   }
 }
 
 /* ---- driven by others ---------------------------------------------------------*/
-
-static bool nothing_ready(la_executor *ex) { return none_ready(ex) && !la_executor_is_woken(ex); }
 
 bool la_executor_stuck(la_executor *ex) { return none_ready(ex) && deadlocked(ex); }
 
@@ -352,9 +351,9 @@ void la_executor_step(la_executor *ex) {
 uint64_t la_executor_patience(la_executor *ex) {
   if (!nothing_ready(ex)) return 0;
   uint64_t next = la_timer_queue_next(&ex->timers), alarm = la_alarms_next(ex);
-  bool waits = ex->clock.paused && outside_works(ex);
-  if (ex->clock.paused && next != LA_TIMER_NEVER && !waits) return 0;
-  if (waits || next == LA_TIMER_NEVER)
+  bool stands = ex->clock.paused && outside_works(ex);
+  if (ex->clock.paused && next != LA_TIMER_NEVER && !stands) return 0;
+  if (stands || next == LA_TIMER_NEVER)
     next = alarm;
   else if (la_clock_real(&ex->clock, next) > alarm)
     next = alarm;
@@ -368,10 +367,9 @@ uint64_t la_executor_patience(la_executor *ex) {
 /* ---- the end ------------------------------------------------------------------*/
 
 /* Once nobody pushes and all queues are empty, a task is in none of them: `complete` gives up the
- * executor's reference at once. */
+ * executor's reference at once. It leaves the circle last: the drops may wake others. */
 void la_executor_close(la_executor *ex) {
   ex->resting = false;
-  la_circle_leave(ex);
   atomic_store_explicit(&ex->closing, true, memory_order_seq_cst);
   while (atomic_load_explicit(&ex->inside, memory_order_acquire) != 0) sched_yield();
   take_foreign(ex);
@@ -388,5 +386,6 @@ void la_executor_close(la_executor *ex) {
       free(t);
     }
   }
+  la_circle_leave(ex);
   freed_late(ex, -(long)ex->tasks);
 }

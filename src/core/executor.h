@@ -75,8 +75,8 @@ struct la_executor {
   uint64_t number;           /* of this executor, which no other of the process has had */
   la_spare spare[LA_SPARES]; /* memory of ended tasks, by size */
   size_t tasks;              /* tasks whose memory is not freed (spare ones do not count) */
-  _Atomic long external;     /* what may wake a task unseen by the parker */
-  _Atomic long peers;        /* of these, what other executors of ours have: see circle.h */
+  _Atomic uint64_t outside;  /* what may wake a task unseen by the parker: LA_KEEP_ALIVE and
+                             ** LA_KEEP_PEER each, in one word, so that nobody sees half a change */
   _Atomic unsigned inside;   /* foreign threads that are using the executor */
   _Atomic bool closing;
   _Atomic long freed_late; /* tasks freed since `closing`; see executor.c */
@@ -86,6 +86,9 @@ struct la_executor {
     uint64_t settled; /* `polls` when it was told last */
   } circle;           /* of circle.c */
 };
+
+#define LA_KEEP_ALIVE UINT64_C(1)
+#define LA_KEEP_PEER (UINT64_C(1) << 32)
 
 /* The calling thread is the owner. NULL: no memory. */
 la_executor *la_executor_new(la_parker parker);
@@ -163,7 +166,8 @@ static inline void la_executor_advance(la_executor *ex, uint64_t t) {
 ** there is any, a run in which every task waits is no deadlock. Any thread. */
 void la_executor_keep_alive(la_executor *ex, int change);
 
-/* The same for what another executor of ours has: see circle.h. */
+/* The same for what another executor of ours has: only the circle sees such deadlocks (circle.h).
+ */
 void la_executor_keep_peer(la_executor *ex, int change);
 
 /* ---- for task.c ---------------------------------------------------------------*/

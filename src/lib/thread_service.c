@@ -17,7 +17,7 @@
 typedef struct orders { /* ready when there are some */
   la_future base;
   la_thread_run *run;
-  bool heard; /* it was ready */
+  bool heard; /* what it was ready with was done */
 } orders;
 
 static orders *orders_of(la_future *f) { return la_container(f, orders, base); }
@@ -30,12 +30,12 @@ static la_poll orders_poll(la_future *f, la_context *cx) {
   la_waker kept = la_waker_clone(cx->waker); /* which is not "external": it excuses no deadlock */
   pthread_mutex_lock(&r->mutex);
   la_waker old = la_waker_out(&r->child);
-  o->heard = has_orders(r);
-  if (!o->heard) r->child = la_waker_out(&kept);
+  bool ready = has_orders(r);
+  if (!ready) r->child = la_waker_out(&kept);
   pthread_mutex_unlock(&r->mutex);
   la_seat_forget(old);
   la_seat_forget(kept);
-  return o->heard ? LA_READY : LA_PENDING;
+  return ready ? LA_READY : LA_PENDING;
 }
 
 static void orders_drop(la_future *f) {
@@ -83,6 +83,7 @@ static void answer(lua_State *L, la_thread_run *r) {
 
 static int orders_finish(lua_State *L, la_future *f) {
   la_thread_run *r = orders_of(f)->run;
+  orders_of(f)->heard = true;
   pthread_mutex_lock(&r->mutex);
   bool dump = r->asked, cancel = r->cancel && !r->heard;
   r->heard = r->heard || cancel;
