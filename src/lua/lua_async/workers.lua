@@ -56,7 +56,7 @@ function workers.supervise(options, f, ...)
   if type(options) ~= "table" then options = { count = options } end
   check_options(options)
   local count = options.count or async.thread.cores()
-  if math.type(count) ~= "integer" or count < 1 then 
+  if math.type(count) ~= "integer" or count < 1 then
     error("the number of workers must be an integer from 1", 3)
   end
   if type(f) ~= "function" then error("a function for the workers expected, got " .. type(f), 3) end
