@@ -94,7 +94,7 @@ static int aux_resume(lua_State *L, lua_State *co, int n) {
   if (k != NULL) k->inner = co;
   int status = lua_resume(co, L, n, &results);
   if (k != NULL) k->inner = outer;
-  if (la_kick_wanted()) interrupt(k);
+  if (k != NULL && la_kick_wanted()) interrupt(k);
   bool failed = status != LUA_OK && status != LUA_YIELD;
   if (!failed && !lua_checkstack(L, results + 1)) {
     lua_pop(co, results);
