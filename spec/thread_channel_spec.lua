@@ -187,6 +187,36 @@ describe("thread.channel", function()
     end)
   end)
 
+  it("carries a million messages in each pattern", function()
+    local flavour = os.getenv("LUA_ASYNC_FLAVOUR") or "release"
+    local total = flavour == "release" and 1000000 or 30000
+    run(function()
+      for _, n in ipairs { { 1, 1 }, { 4, 1 }, { 1, 4 }, { 2, 2 } } do
+        local tx, rx = thread.channel(128)
+        local senders, receivers, each = {}, {}, total // n[1]
+        for i = 1, n[1] do
+          senders[i] = thread.spawn(body "local tx, each = ... for k = 1, each do assert(tx:send(k)) end", tx, each)
+        end
+        for i = 1, n[2] do
+          receivers[i] = thread.spawn(body [[
+            local count, sum = 0, 0
+            for v in ... do count, sum = count + 1, sum + v end
+            return count, sum]], rx)
+        end
+        tx:close()
+        rx:close()
+        local count, sum = 0, 0
+        for i = 1, n[2] do
+          local c, s = receivers[i]:await()
+          count, sum = count + c, sum + s
+        end
+        for i = 1, n[1] do senders[i]:await() end
+        assert.equal(each * n[1], count)
+        assert.equal(n[1] * (each * (each + 1) // 2), sum)
+      end
+    end)
+  end)
+
   it("loses nothing to receives and sends that are cancelled", function()
     run(function()
       local tx, rx = thread.channel(1)
