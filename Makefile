@@ -52,7 +52,7 @@ MODEL_SEEDS ?= 100000
 TSAN_SPECS := $(addprefix spec/,$(addsuffix _spec.lua,cancel connection dns examples file fs future loop luv net poll_fd run signal state stream \
               stream_write task time sync_channel thread_blocking thread_channel thread_copy thread_send thread_spawn thread_workers udp file_sequence fs_path fs_tree fs_watch)) $(wildcard spec/regress/*_spec.lua)
 
-.PHONY: all build examples run test core-test lua-test lint asan tsan valgrind torture faults seeds model bench install clean help
+.PHONY: all build examples run test core-test lua-test lint asan tsan valgrind torture faults seeds model models bench install clean help
 all: build examples
 
 help: ## this list
@@ -133,6 +133,10 @@ seeds: all ## the specs of tasks under SEEDS (100) orders of those that are read
 
 model: all ## MODEL_SEEDS (100,000) random programs against what has to hold of all
 	@MODEL_SEEDS=$(MODEL_SEEDS) sh tools/busted release spec/model_spec.lua
+
+models: ## every order in which threads may meet, of small models of what they share, by spin
+	@sh tools/install-deps models
+	@CC="$(CC)" sh spec/models/run.sh
 
 bench: build ## the project's own benchmarks, with the C floors beside them
 	@sh bench/run.sh

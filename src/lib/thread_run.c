@@ -155,6 +155,14 @@ static la_list *running_list(void) {
 
 static la_thread_future *future_of(la_future *f) { return la_container(f, la_thread_future, base); }
 
+/* Under the mutex. */
+static la_letter *take_reports(la_thread_run *r) {
+  la_letter *first = r->reports;
+  r->reports = NULL;
+  r->reports_last = &r->reports;
+  return first;
+}
+
 /* Takes what there is to report, and sits down to wait. True: it has ended. */
 static bool look(la_thread_run *r, la_waker *kept, la_letter **reports) {
   pthread_mutex_lock(&r->mutex);
@@ -163,9 +171,7 @@ static bool look(la_thread_run *r, la_waker *kept, la_letter **reports) {
   r->parent = *kept;
   *kept = (la_waker){0};
   if (ended) *kept = la_waker_out(&r->parent);
-  *reports = r->reports;
-  r->reports = NULL;
-  r->reports_last = &r->reports;
+  *reports = take_reports(r);
   pthread_mutex_unlock(&r->mutex);
   la_seat_forget(old);
   return ended;
@@ -235,8 +241,10 @@ static void future_drop(la_future *base) {
   bool ended = r->ended;
   r->orphan = true;
   parent = la_waker_out(&r->parent);
+  la_letter *reports = take_reports(r);
   pthread_mutex_unlock(&r->mutex);
   la_seat_forget(parent);
+  report_all(f->rt, reports);
   if (ended) {
     pthread_join(f->thread, NULL);
   } else {
