@@ -306,16 +306,37 @@ describe("thread.spawn", function()
     assert.same({ "", 3 }, { text, code })
   end)
 
-  it("leaves nothing behind, a thousand times", function()
+  it("leaves nothing behind, two thousand times", function()
+    local rounds = (os.getenv("LUA_ASYNC_FLAVOUR") or "release") == "release" and 2000 or 300
     run(function() thread.spawn(body ""):await() end)
     local fds, n = support.fds(), threads.count()
     run(function()
-      for i = 1, 1000 do
+      for i = 1, rounds do
         assert.equal(i, thread.spawn(body "async.yield() return ...", i):await())
       end
     end)
     assert.equal(fds, support.fds())
     assert.equal(n, threads.count())
+  end)
+
+  it("that runs out of memory fails with that, and others go on #process", function()
+    if os.getenv("LUA_ASYNC_FLAVOUR") == "asan" then return end -- which has terabytes of addresses
+    support.child_ok([[
+      local thread = async.thread
+      local function hoard()
+        local t = {}
+        while true do t[#t + 1] = ("x"):rep(1 << 20) .. #t end
+      end
+      async.run(function()
+        for _, how in ipairs { "spawn", "spawn_blocking" } do
+          local t = thread[how](hoard)
+          local ok, e = pcall(t.await, t)
+          assert(not ok and tostring(e):find("not enough memory"), tostring(e))
+          assert(thread[how](function() return 7 end):await() == 7)
+        end
+      end)
+      print "ok"
+    ]], { before = "ulimit -v 2000000;" })
   end)
 
   it("that cannot be had fails with why #process", function()
