@@ -23,7 +23,7 @@ static char holder_key; /* registry: the userdata that holds the plan, { what it
 
 typedef struct holder {
   la_plan *plan;
-  lua_Integer signature;
+  uint64_t signature;
 } holder;
 
 /* ---- plans ------------------------------------------------------------------------*/
@@ -63,13 +63,13 @@ static void push_package(lua_State *L, const char *field) {
   lua_pop(L, 1);
 }
 
-static lua_Integer mix(lua_Integer s, const void *p) {
-  return (lua_Integer)(((lua_Unsigned)s ^ (lua_Unsigned)(size_t)p) * UINT64_C(0x9E3779B97F4A7C15));
+static uint64_t mix(uint64_t s, const void *p) {
+  return (s ^ (uint64_t)(uintptr_t)p) * UINT64_C(0x9E3779B97F4A7C15);
 }
 
-/* Of all that the plan is made from. */
-static lua_Integer signature(lua_State *L) {
-  lua_Integer s = 0, preloads = 0;
+/* Of all that the plan is made from, by addresses: see keep. */
+static uint64_t signature(lua_State *L) {
+  uint64_t s = 0, preloads = 0;
   push_package(L, "path");
   push_package(L, "cpath");
   lua_rawgetp(L, LUA_REGISTRYINDEX, &init_key);
@@ -80,7 +80,29 @@ static lua_Integer signature(lua_State *L) {
     for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))
       preloads += mix(mix(1, lua_topointer(L, -2)), lua_topointer(L, -1));
   lua_pop(L, 1);
-  return mix(s, (void *)(size_t)preloads);
+  return (s ^ preloads) * UINT64_C(0x9E3779B97F4A7C15);
+}
+
+/* Keeps all that with the holder at index `at`, so that nothing else can have its address. */
+static void keep(lua_State *L, int at) {
+  lua_newtable(L);
+  int n = 0, list = lua_gettop(L);
+  push_package(L, "path");
+  lua_rawseti(L, list, ++n);
+  push_package(L, "cpath");
+  lua_rawseti(L, list, ++n);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &init_key);
+  lua_rawseti(L, list, ++n);
+  push_package(L, "preload");
+  if (lua_istable(L, -1)) {
+    for (lua_pushnil(L); lua_next(L, list + 1);) {
+      lua_rawseti(L, list, ++n);
+      lua_pushvalue(L, -1);
+      lua_rawseti(L, list, ++n);
+    }
+  }
+  lua_settop(L, list);
+  lua_setiuservalue(L, at, 1);
 }
 
 static bool has_upvalues(lua_State *L, int f) {
@@ -148,7 +170,7 @@ static la_plan *make_plan(lua_State *L) {
 static holder *push_holder(lua_State *L) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &holder_key) == LUA_TUSERDATA) return lua_touserdata(L, -1);
   lua_pop(L, 1);
-  holder *h = lua_newuserdatauv(L, sizeof *h, 0);
+  holder *h = lua_newuserdatauv(L, sizeof *h, 1);
   *h = (holder){0};
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, holder_gc);
@@ -163,8 +185,11 @@ la_plan *la_plan_of(lua_State *L) {
   luaL_checkstack(L, 16, NULL);
   int top = lua_gettop(L);
   holder *h = push_holder(L);
-  lua_Integer now = signature(L);
+  int at = lua_gettop(L);
+  uint64_t now = signature(L);
   if (h->plan == NULL || h->signature != now) {
+    h->signature = ~now; /* until all of it is done */
+    keep(L, at);
     la_plan *p = make_plan(L);
     if (h->plan != NULL) la_plan_unref(h->plan);
     h->plan = p;
