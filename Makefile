@@ -30,7 +30,7 @@ FLAGS_tsan     = -O1 -g -fsanitize=thread -fno-omit-frame-pointer
 FLAGS_torture  = -O1 -g
 
 MODULE   := lua_async.c $(wildcard src/*/*.c)
-CORE     := $(wildcard src/core/*.c src/sync/*.c)
+CORE     := $(wildcard src/core/*.c src/sync/*.c src/share/*.c)
 IO       := $(CORE) $(wildcard src/driver/*.c src/io/*.c)
 TESTS    := $(basename $(notdir $(wildcard spec/core/test_*.c)))
 EXAMPLES := $(basename $(notdir $(wildcard examples/c/*.c)))
@@ -44,15 +44,15 @@ SEED_SPECS  := $(filter-out $(wildcard spec/cancel_each*_spec.lua) $(addprefix s
                descriptors file_sequence fs_faults faults limits loss model names \
                peers seed state)),$(wildcard spec/*_spec.lua spec/regress/*_spec.lua))
 SEED_IO     := $(filter $(foreach n,connection copy dns file fs loop luasocket luv net poll_fd process signal standard \
-               stream udp unix,spec/$(n)_% spec/$(n)),$(SEED_SPECS))
+               stream thread udp unix,spec/$(n)_% spec/$(n)),$(SEED_SPECS))
 MODEL_SEEDS ?= 100000
 
 # Where threads meet. Each has a process of its own, since libtsan's shadow stack grows with
 # every coroutine that yields; limits_spec alone is more than it can follow.
 TSAN_SPECS := $(addprefix spec/,$(addsuffix _spec.lua,cancel connection dns examples file fs future loop luv net poll_fd run signal state stream \
-              stream_write task time sync_channel udp file_sequence fs_path fs_tree fs_watch)) $(wildcard spec/regress/*_spec.lua)
+              stream_write task time sync_channel thread_blocking thread_channel thread_copy thread_send thread_spawn thread_workers udp file_sequence fs_path fs_tree fs_watch)) $(wildcard spec/regress/*_spec.lua)
 
-.PHONY: all build examples run test core-test lua-test lint asan tsan valgrind torture faults seeds model bench install clean help
+.PHONY: all build examples run test core-test lua-test lint asan tsan valgrind torture faults seeds model models bench install clean help
 all: build examples
 
 help: ## this list
@@ -133,6 +133,10 @@ seeds: all ## the specs of tasks under SEEDS (100) orders of those that are read
 
 model: all ## MODEL_SEEDS (100,000) random programs against what has to hold of all
 	@MODEL_SEEDS=$(MODEL_SEEDS) sh tools/busted release spec/model_spec.lua
+
+models: ## every order in which threads may meet, of small models of what they share, by spin
+	@sh tools/install-deps models
+	@CC="$(CC)" sh spec/models/run.sh
 
 bench: build ## the project's own benchmarks, with the C floors beside them
 	@sh bench/run.sh

@@ -119,6 +119,33 @@ local rows = {
   row("start, run nothing, end", "ms", 1.3, startup("bench/startup.lua"), startup('-e ""')),
 }
 
+-- Threads: on all cores, as that is what they are for. Peers only where they are installed.
+local function threads(work, name)
+  return field(name or "per_op_ns", "lua5.4 bench/threads.lua lua_async " .. work)
+end
+local function work_floor(args)
+  return function() return tonumber(capture(out .. "/work " .. args)) end
+end
+local function cores(count)
+  local serve = "lua5.4 examples/echo_cores.lua 127.0.0.1 %d " .. count
+  return function()
+    local figure = server(serve, "echo %d 50 64 2")()
+    os.execute("sleep 0.5") -- it drains
+    return figure
+  end
+end
+for _, r in ipairs {
+  row("work in a thread: one, two", "ns", 1 / 1.9, threads("two 60000000", "wall_ns"),
+    threads("one 60000000", "wall_ns")),
+  row("spawn_blocking; uv_queue_work", "ns", 2, threads("blocking 20000"), work_floor("work 20000")),
+  row("the same, 64 at once", "ns", nil, threads("blocking64 64000"), work_floor("work64 64000")),
+  row("table to a thread; cqueues", "ns", 1, threads("message 300000"), threads("cqueues 300000")),
+  row("table to a thread; luv", "ns", 1, threads("message 300000"), threads("luv 300000")),
+  row("1 MiB to a thread; memcpy", "ns", 2.5, threads("string 3000"), work_floor("memcpy 3000")),
+  row("thread.spawn; a turn of work", "ns", nil, threads("spawn 2000"), work_floor("work 20000")),
+  row("echo by two workers; by one", "us", 1.05, cores(2), cores(1)),
+} do rows[#rows + 1] = r end
+
 -- Processes and files: wall time for one. Files on memory: one of SIZE (1024) MiB, a million lines.
 local shm = capture("mktemp -d /dev/shm/lua_async.XXXXXX"):match("%S+")
 local size = tonumber(os.getenv("SIZE") or "1024")

@@ -10,5 +10,8 @@ ${CC:-cc} -O2 -o $out/echo bench/c/echo.c
 ${CC:-cc} -O2 -o $out/udp bench/c/udp.c
 ${CC:-cc} -O2 -o $out/proxy bench/c/proxy.c
 ${CC:-cc} -O2 -o $out/load bench/c/load.c
-export LUA_CPATH="$PWD/build/?.so;;" LUA_PATH="$PWD/bench/?.lua;;"
+uv=$(pkg-config --cflags --libs libuv)
+# shellcheck disable=SC2086
+${CC:-cc} -O2 -o $out/work bench/c/work.c $uv
+export LUA_CPATH="$PWD/build/?.so;;" LUA_PATH="$PWD/bench/?.lua;$PWD/src/lua/?.lua;;"
 exec lua5.4 bench/run.lua "$@"

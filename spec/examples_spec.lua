@@ -217,6 +217,85 @@ a worker died of SIGKILL: it is replaced
     assert.is_truthy(out:find("\r\27[K" .. result, 1, true))
   end)
 
+  it("mandelbrot computes on all cores what one computes", function()
+    local path = os.tmpname()
+    local out, status = example("mandelbrot", path, 40, 30)
+    assert.equal(0, status)
+    assert.matches(": 40 x 30 points, on up to %d+ cores\n$", out)
+    local f <close> = assert(io.open(path, "rb"))
+    local picture = f:read("a")
+    os.remove(path)
+    assert.equal("P5\n40 30\n255\n", picture:sub(1, 13))
+    assert.equal(13 + 40 * 30, #picture)
+    local function at(x, y) return picture:byte(14 + y * 40 + x) end
+    assert.equal(0, at(20, 15)) -- in the set
+    assert.equal(254, at(0, 0)) -- far from it
+    for y = 1, 29 do -- symmetric about its middle row
+      for x = 0, 39 do assert.equal(at(x, y), at(x, 30 - y)) end
+    end
+  end)
+
+  it("pipeline counts words, in stages", function()
+    local path = os.tmpname()
+    local f = assert(io.open(path, "w"))
+    for _ = 1, 20000 do f:write("the cat saw the dog\nA dog, the end\n") end
+    f:close()
+    expect("pipeline", [[
+  60000 the
+  40000 dog
+  20000 a
+  20000 cat
+  20000 end
+  20000 saw
+]], path)
+    os.remove(path)
+  end)
+
+  it("echo_cores serves on all cores, and stops gracefully at SIGTERM", function()
+    local p, port = server("echo_cores", 2)
+    local conn
+    async.run(function()
+      repeat conn = async.net.connect("127.0.0.1", port) until conn or async.sleep(0.01) -- until they listen
+      conn:write("hello\n")
+      assert.equal("hello", conn:read("l"))
+      for pid in async.fs.dir("/proc") do -- not the shell and timeout around it
+        local line = pid:find("^%d+$") and async.fs.read_file("/proc/" .. pid .. "/cmdline")
+        if line and line:find("^lua5.4%zexamples/echo_cores.lua%z") then
+          assert(async.process.kill(tonumber(pid), "SIGTERM"))
+        end
+      end
+      conn:write("still there\n")
+      assert.equal("still there", conn:read("l"))
+      conn:close()
+    end)
+    assert.equal("stopped\n", ended(p))
+  end)
+
+  it("supervisor starts what fails again, and gives up in the end", function()
+    expect("supervisor", [[
+start flaky
+start follower
+failed flaky: lost count
+start flaky
+start follower
+failed flaky: lost count
+start flaky
+start follower
+done flaky
+done follower
+all done
+start hopeless
+failed hopeless: lost count
+start hopeless
+failed hopeless: lost count
+start hopeless
+failed hopeless: lost count
+start hopeless
+failed hopeless: lost count
+false	too many failures, the last of them: lost count
+]])
+  end)
+
   it("tour checks every byte, and says so in one line", function()
     local out, status = example("tour")
     assert.equal(0, status)

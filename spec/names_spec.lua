@@ -29,6 +29,20 @@ local function add_fields(set, class, object)
   for name in pairs(object) do set[class .. "." .. name] = true end
 end
 
+local function add_threads(set)
+  local thread = async.thread
+  local function ends(name, tx, rx)
+    add_methods(set, "Thread" .. name .. "Sender", tx)
+    if rx then add_methods(set, "Thread" .. name .. "Receiver", rx) end
+  end
+  ends("", thread.channel(1))
+  ends("Oneshot", (thread.oneshot()))
+  ends("Watch", thread.watch(1))
+  local tx = thread.broadcast(1)
+  ends("Broadcast", tx, tx:subscribe())
+  add_methods(set, "Shared", thread.shared(1))
+end
+
 local function add_sync(set)
   local sync = async.sync
   local function ends(name, tx, rx)
@@ -113,6 +127,7 @@ local function public_names()
     add_fields(set, "Error", select(2, file:write("x"))) -- not open for writing
     add_processes(set)
     add_sync(set)
+    add_threads(set)
   end)
   return set
 end
@@ -174,6 +189,9 @@ local receivers = {
   watch_tx = { "WatchSender" }, watch_rx = { "WatchReceiver" },
   mutex = { "Mutex" }, rwlock = { "RwLock" }, guard = { "Guard" }, semaphore = { "Semaphore" },
   child = { "Child" }, pipeline = { "Pipeline" }, signal_stream = { "SignalStream" },
+  thread_tx = { "ThreadSender" }, thread_rx = { "ThreadReceiver" }, thread_oneshot_tx = { "ThreadOneshotSender" },
+  thread_broadcast_tx = { "ThreadBroadcastSender" }, thread_broadcast_rx = { "ThreadBroadcastReceiver" },
+  thread_watch_tx = { "ThreadWatchSender" }, thread_watch_rx = { "ThreadWatchReceiver" }, shared = { "Shared" },
   permit = { "Permit" }, notify = { "Notify" }, barrier = { "Barrier" }, once = { "Once" },
 }
 
@@ -255,6 +273,7 @@ describe("an option", function()
     RemoveOptions = function(o) async.fs.remove("/no/such/file", o) end,
     CopyOptions = function(o) async.fs.copy("/no/such/file", "/no/such/file", o) end,
     WalkOptions = function(o) async.fs.walk("/no/such/file", o) end,
+    WorkersOptions = function(o) async.thread.workers(o, print) end,
     MkdirOptions = function(o) async.fs.mkdir("/no/such/file", o) end,
   }
 
@@ -273,7 +292,7 @@ describe("an option", function()
         end
       end
     end)
-    assert.equal(49, count)
+    assert.equal(53, count)
   end)
 
   it("that is unknown raises", function()

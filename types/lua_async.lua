@@ -1462,5 +1462,238 @@ function SignalStream:recv() end
 ---@return true
 function SignalStream:close() end
 
+---Work on other threads, each with a Lua state of its own.
+async.thread = {}
+
+---Calls a function on a pool of threads, for work that computes or blocks.
+---@param f fun(...): ...
+---@param ... any copied
+---@return lua_async.Task?
+---@return lua_async.Error?
+function async.thread.spawn_blocking(f, ...) end
+
+---A run of its own on a thread of its own.
+---@param f fun(...): ...
+---@param ... any copied
+---@return lua_async.Task?
+---@return lua_async.Error?
+function async.thread.spawn(f, ...) end
+
+---@class lua_async.WorkersOptions
+---@field count? integer threads; one for each core
+---@field drain? number seconds that connections have after SIGTERM; 10
+---@field restarts? integer failures in a row; 5
+---@field delay? number seconds of the first pause after a failure; 0.1
+
+---Waits while so many threads run a function; those that fail are started again, SIGTERM stops them
+---gracefully.
+---@param n? integer | lua_async.WorkersOptions
+---@param f fun(...): ...
+---@param ... any copied
+---@return true
+function async.thread.workers(n, f, ...) end
+
+---How many threads can run at once.
+---@return integer
+function async.thread.cores() end
+
+---What new states call first; nil: nothing.
+---@param f? fun()
+function async.thread.init(f) end
+
+---A channel between threads.
+---@param n integer | number how many values it holds, at least 1; math.huge: no limit
+---@return lua_async.ThreadSender tx
+---@return lua_async.ThreadReceiver rx
+function async.thread.channel(n) end
+
+---A channel for one value.
+---@return lua_async.ThreadOneshotSender tx
+---@return lua_async.ThreadReceiver rx
+function async.thread.oneshot() end
+
+---Every receiver gets every message; the newest `n` are kept.
+---@param n integer
+---@return lua_async.ThreadBroadcastSender tx
+function async.thread.broadcast(n) end
+
+---A value that changes.
+---@param v any not nil
+---@return lua_async.ThreadWatchSender tx
+---@return lua_async.ThreadWatchReceiver rx
+function async.thread.watch(v) end
+
+---A number or a flag that threads share.
+---@param v number | boolean
+---@return lua_async.Shared
+function async.thread.shared(v) end
+
+---@class lua_async.Shared
+local Shared = {}
+
+---@return number | boolean
+function Shared:get() end
+
+---@param v number | boolean
+---@return lua_async.Shared
+function Shared:set(v) end
+
+---@param n? number 1
+---@return number
+function Shared:add(n) end
+
+---@param v number | boolean
+---@return number | boolean before
+function Shared:swap(v) end
+
+---@param expected number | boolean
+---@param v number | boolean
+---@return boolean
+---@return (number | boolean)? now
+function Shared:compare_exchange(expected, v) end
+
+---@class lua_async.ThreadSender
+local ThreadSender = {}
+
+---Waits for room.
+---@param v any not nil
+---@return true?
+---@return lua_async.Error?
+function ThreadSender:send(v) end
+
+---@param v any not nil
+---@return true?
+---@return lua_async.Error?
+function ThreadSender:try_send(v) end
+
+---@return lua_async.ThreadSender?
+---@return lua_async.Error?
+function ThreadSender:clone() end
+
+---@return true
+function ThreadSender:close() end
+
+---@class lua_async.ThreadReceiver
+---@overload fun(): any?, lua_async.Error?
+local ThreadReceiver = {}
+
+---Waits for a value; nil at the end.
+---@return any?
+---@return lua_async.Error?
+function ThreadReceiver:recv() end
+
+---@return any?
+---@return lua_async.Error?
+function ThreadReceiver:try_recv() end
+
+---@return lua_async.ThreadReceiver?
+---@return lua_async.Error?
+function ThreadReceiver:clone() end
+
+---@return true
+function ThreadReceiver:close() end
+
+---@class lua_async.ThreadOneshotSender
+local ThreadOneshotSender = {}
+
+---@param v any not nil
+---@return true?
+---@return lua_async.Error?
+function ThreadOneshotSender:send(v) end
+
+---@return true
+function ThreadOneshotSender:close() end
+
+---@class lua_async.ThreadBroadcastSender
+local ThreadBroadcastSender = {}
+
+---@return lua_async.ThreadBroadcastSender?
+---@return lua_async.Error?
+function ThreadBroadcastSender:clone() end
+
+---@param v any not nil
+---@return integer? receivers that get it
+---@return lua_async.Error?
+function ThreadBroadcastSender:send(v) end
+
+---@return lua_async.ThreadBroadcastReceiver?
+---@return lua_async.Error?
+function ThreadBroadcastSender:subscribe() end
+
+---@return integer
+function ThreadBroadcastSender:receivers() end
+
+---@return true
+function ThreadBroadcastSender:close() end
+
+---@class lua_async.ThreadBroadcastReceiver
+---@overload fun(): any?, lua_async.Error?
+local ThreadBroadcastReceiver = {}
+
+---Waits for a message; nil at the end; "EOVERFLOW" and `lost` after a loss.
+---@return any?
+---@return lua_async.Error?
+function ThreadBroadcastReceiver:recv() end
+
+---@return any?
+---@return lua_async.Error?
+function ThreadBroadcastReceiver:try_recv() end
+
+---@return true
+function ThreadBroadcastReceiver:close() end
+
+---@class lua_async.ThreadWatchSender
+local ThreadWatchSender = {}
+
+---@return lua_async.ThreadWatchSender?
+---@return lua_async.Error?
+function ThreadWatchSender:clone() end
+
+---@param v any not nil
+---@return true?
+---@return lua_async.Error?
+function ThreadWatchSender:send(v) end
+
+---@return any
+function ThreadWatchSender:get() end
+
+---@return lua_async.ThreadWatchReceiver?
+---@return lua_async.Error?
+function ThreadWatchSender:subscribe() end
+
+---@return integer
+function ThreadWatchSender:receivers() end
+
+---@return true
+function ThreadWatchSender:close() end
+
+---@class lua_async.ThreadWatchReceiver
+---@overload fun(): any?, lua_async.Error?
+local ThreadWatchReceiver = {}
+
+---The value, which counts as seen.
+---@return any?
+---@return lua_async.Error?
+function ThreadWatchReceiver:get() end
+
+---@return boolean
+function ThreadWatchReceiver:has_changed() end
+
+---Waits for a value unseen; nil at the end.
+---@return true?
+---@return lua_async.Error?
+function ThreadWatchReceiver:changed() end
+
+---Waits for a value unseen, and returns it; nil at the end.
+---@return any?
+---@return lua_async.Error?
+function ThreadWatchReceiver:recv() end
+
+---@return lua_async.ThreadWatchReceiver?
+---@return lua_async.Error?
+function ThreadWatchReceiver:clone() end
+
+---@return true
+function ThreadWatchReceiver:close() end
 
 return async

@@ -98,7 +98,7 @@ static void an_external_waker_is_waited_for(void **state) {
   assert_int_equal(la_executor_run(EX, t), LA_RUN_DONE);
   pthread_join(thread, NULL);
   assert_int_equal(c.polls, 2);
-  assert_int_equal(EX->external, 0);
+  assert_int_equal(EX->outside, 0);
   executor_close(state);
 }
 

@@ -44,6 +44,15 @@ end
 local script = assert(loadfile(here .. "/scripts/" .. arg[1]))
 async.on_error(function() end)
 
+-- Arms the allocator in the thread of a script (thread_*.lua), which is another.
+local function there(path, n, span)
+  local inner_malloc = require "failing_malloc"
+  local body = assert(loadfile(path))
+  if n then inner_malloc.arm(n, span) end
+  local ok, e = pcall(body)
+  return n and inner_malloc.disarm() or 0, ok, tostring(e)
+end
+
 -- A script in a task; those of hosts (host_*.lua) have no runtime around them.
 local function run(limit)
   if arg[1]:find("^host_") then return script() end
@@ -51,6 +60,17 @@ local function run(limit)
 end
 
 local function run_failing(n, span)
+  if arg[1]:find("^thread_") then
+    local path, results = here .. "/scripts/" .. arg[1], nil
+    async.run(function()
+      results = table.pack(pcall(async.timeout, 5, function()
+        return async.thread.spawn(there, path, n, span):await()
+      end))
+    end)
+    if not results[1] then return malloc.disarm() end -- not even its results could be sent
+    if results[2] == 0 then assert(results[3], results[4]) end
+    return results[2]
+  end
   malloc.arm(n, span)
   local ok, e = pcall(run, 0.3)
   local failures = malloc.disarm()

@@ -2,7 +2,6 @@
 
 #include <lauxlib.h>
 
-static const char error_name[] = "lua_async.error";
 static char cancelled_key;
 
 static void set(lua_State *L, const char *field, const char *value) {
@@ -22,7 +21,7 @@ void la_push_error(lua_State *L, const la_error_info *info) {
     lua_pushinteger(L, info->number);
     lua_setfield(L, -2, "errno");
   }
-  luaL_setmetatable(L, error_name);
+  luaL_setmetatable(L, la_error_metatable);
 }
 
 /* Adds `before`, the field's string (a field that is not one is left out) and `after`. */
@@ -52,7 +51,7 @@ static int error_tostring(lua_State *L) {
 }
 
 void la_error_open(lua_State *L) {
-  luaL_newmetatable(L, error_name);
+  luaL_newmetatable(L, la_error_metatable);
   lua_pushcfunction(L, error_tostring);
   lua_setfield(L, -2, "__tostring");
   lua_pop(L, 1);
@@ -65,7 +64,7 @@ void la_error_open(lua_State *L) {
 
 bool la_is_error(lua_State *L, int i) {
   if (lua_type(L, i) != LUA_TTABLE || !lua_getmetatable(L, i)) return false;
-  luaL_getmetatable(L, error_name);
+  luaL_getmetatable(L, la_error_metatable);
   bool is = lua_rawequal(L, -1, -2);
   lua_pop(L, 2);
   return is;

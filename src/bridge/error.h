@@ -23,6 +23,9 @@ typedef struct la_error_info {
 /* Pushes a new error object; raises for want of memory. */
 void la_push_error(lua_State *L, const la_error_info *info);
 
+/* The name of their metatable. */
+#define la_error_metatable "lua_async.error"
+
 /* The value at i is such an object. */
 bool la_is_error(lua_State *L, int i);
 

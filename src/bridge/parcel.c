@@ -36,6 +36,7 @@ const la_sendable *la_sendable_of(lua_State *L) {
 }
 
 int la_parcel_seal(la_parcel *p) {
+  if (p->handles > 0 && p->handle[0].ud == NULL) return 0;
   int error = 0;
   uint32_t n = 0;
   for (; n < p->handles && error == 0; n++) {

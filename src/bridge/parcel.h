@@ -54,14 +54,13 @@ typedef struct la_parcel {
   char data[];
 } la_parcel;
 
-/* Packs the `n` values from index `first` on, which stay where they are. Raises, naming the place
- *of
- ** what cannot be sent: `what` is what they are ("argument"), counted when `n` is not 1. */
+/* Packs the `n` values from index `first` on, which stay where they are. Raises, naming the
+** place of what cannot be sent: `what` is what they are ("argument"), counted when `n` is not 1. */
 la_parcel *la_parcel_pack(lua_State *L, int first, int n, const char *what);
 
 /* Makes the handles in it the parcel's; those that are moved are over for the sender from here
 ** on. The values are still where they were packed from. 0, or a negative errno; then nothing
-** has changed. Nothing to do for a parcel of plain values. */
+** has changed. Nothing to do for a parcel of plain values, or one that was sealed before. */
 int la_parcel_seal(la_parcel *p);
 
 /* Pushes the values and returns how many. What is moved is taken out of it; all else

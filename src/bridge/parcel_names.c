@@ -2,7 +2,10 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "bridge/error.h"
 #include "bridge/parcel.h"
+
+#define CANCELLED "=cancelled" /* what a cancelled task fails with */
 
 static char names_key; /* registry: { value -> name, weak; [0] = the signature } */
 
@@ -21,6 +24,10 @@ static lua_Integer signature(lua_State *L, int loaded) {
 
 /* The value at the top, which goes, has the name below it, which stays, unless it has one. */
 static void name(lua_State *L, int names) {
+  if (lua_isnil(L, -1)) { /* something of ours, where the module has not been required yet */
+    lua_pop(L, 1);
+    return;
+  }
   lua_pushvalue(L, -1);
   if (lua_rawget(L, names) == LUA_TNIL) {
     lua_pushvalue(L, -2); /* the value */
@@ -43,6 +50,15 @@ static bool is_nameable(lua_State *L, int i, bool globals) {
   return type == LUA_TFUNCTION || type == LUA_TTABLE || type == LUA_TUSERDATA;
 }
 
+/* package.loaded and package.preload: what is in them is named, or sent, by itself. */
+static bool is_register(lua_State *L, int i) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  bool is = lua_rawequal(L, i, -1) || lua_rawequal(L, i, -2);
+  lua_pop(L, 2);
+  return is;
+}
+
 /* Names what stands in the table at the top, whose own name is below it; `levels` deep. */
 static void name_fields(lua_State *L, int names, bool globals, int levels) {
   int table = lua_gettop(L);
@@ -57,7 +73,8 @@ static void name_fields(lua_State *L, int names, bool globals, int levels) {
       lua_pushvalue(L, -1);
       bool is_new = lua_rawget(L, names) == LUA_TNIL;
       lua_pop(L, 1);
-      if (is_new && levels > 1 && lua_istable(L, -1)) name_fields(L, names, false, levels - 1);
+      if (is_new && levels > 1 && lua_istable(L, -1) && !is_register(L, lua_gettop(L)))
+        name_fields(L, names, false, levels - 1);
       name(L, names);
     }
     lua_settop(L, table + 1);
@@ -83,6 +100,14 @@ static void make_names(lua_State *L, int loaded) {
   lua_pushliteral(L, "k");
   lua_setfield(L, -2, "__mode");
   lua_setmetatable(L, names);
+  lua_pushfstring(L, "=%s", la_error_metatable);
+  luaL_getmetatable(L, la_error_metatable);
+  name(L, names);
+  lua_settop(L, names);
+  lua_pushliteral(L, CANCELLED);
+  la_push_cancelled(L);
+  name(L, names);
+  lua_settop(L, names);
   for (int fields = 0; fields <= 1; fields++) {
     lua_pushnil(L);
     while (lua_next(L, loaded)) {
@@ -121,6 +146,16 @@ bool la_parcel_push_names(lua_State *L, bool again) {
 void la_parcel_push_named(lua_State *L, const char *s, size_t len) {
   const char *end = s + len;
   size_t n = strnlen(s, len);
+  if (*s == '=') { /* something of ours, which is there once the module is */
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "lua_async");
+    lua_call(L, 1, 0);
+    if (len == sizeof CANCELLED - 1 && memcmp(s, CANCELLED, len) == 0)
+      la_push_cancelled(L);
+    else
+      luaL_getmetatable(L, la_error_metatable);
+    return;
+  }
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   lua_pushlstring(L, s, n);
   if (lua_rawget(L, -2) == LUA_TNIL) {

@@ -188,7 +188,8 @@ static bool put_handle(packer *k, const la_sendable *cls) {
   p->handle = bigger;
   bigger[p->handles] = (la_parcel_handle){cls, lua_touserdata(k->L, -1), NULL};
   p->moves = p->moves || cls->gone != NULL;
-  if (!put_tagged(k, LA_TAG_HANDLE, &p->handles, sizeof p->handles)) return false;
+  uint32_t number = p->handles; /* p may move */
+  if (!put_tagged(k, LA_TAG_HANDLE, &number, sizeof number)) return false;
   k->p->handles++;
   return true;
 }
@@ -367,6 +368,8 @@ static void place_key(packer *k, const frame *f, char *out, size_t size) {
     snprintf(out, size, ".%s", lua_tostring(L, key));
   else if (lua_isinteger(L, key))
     snprintf(out, size, "[%lld]", (long long)lua_tointeger(L, key));
+  else if (lua_isboolean(L, key))
+    snprintf(out, size, "[%s]", lua_toboolean(L, key) ? "true" : "false");
   else
     snprintf(out, size, "[%s]", luaL_typename(L, key));
 }

@@ -202,10 +202,16 @@ static bool settle(unpacker *k, bool whole) {
   return false;
 }
 
+#define MODULE "lua_async"
+
 int la_parcel_unpack(lua_State *L, la_parcel *p) {
   frame frames[FRAMES];
   unpacker k = {.L = L, .p = p, .at = p->data, .frames = frames, .room = FRAMES};
   luaL_checkstack(L, (int)p->values + 8, "too many values in a message");
+  if (p->handles > 0) { /* whose metatables are there once the module is */
+    la_parcel_push_named(L, MODULE, sizeof MODULE - 1);
+    lua_pop(L, 1);
+  }
   lua_pushnil(L);
   k.frames_at = lua_gettop(L);
   if (p->shared) {

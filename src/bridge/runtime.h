@@ -54,18 +54,20 @@ typedef struct la_runtime {
   lua_State *rest;
   lua_State *store; /* never runs; what is pushed on it is moved on at once */
   int store_ref;
-  lua_State *running; /* the Lua thread that runs now: L, a task's coroutine, or one of
-                         async.coroutine in it. A plain coroutine does not appear here,
-                         which is how an await in one is told. */
-  la_task *root;      /* the task of run itself: its failure is raised, not reported */
-  la_coro *current;   /* the coroutine being polled, NULL for none */
-  la_context *cx;     /* what it is polled with */
+  lua_State *running;     /* the Lua thread that runs now: L, a task's coroutine, or one of
+                             async.coroutine in it. A plain coroutine does not appear here,
+                             which is how an await in one is told. */
+  la_task *root;          /* the task of run itself: its failure is raised, not reported */
+  const la_task *service; /* one of our own, which no dump shows; NULL: none */
+  la_coro *current;       /* the coroutine being polled, NULL for none */
+  la_context *cx;         /* what it is polled with */
   la_slots anchors, *slots;
   la_spare_thread *spare;
   int spare_count, spare_size;
   la_places places;
   la_list futures;     /* Future objects that were started and are not over */
   const void *rethrow; /* the function that raises what has its traceback already; NULL: none */
+  la_waker task_ended; /* woken when a task has ended; vt NULL: by nobody */
   bool entered;        /* see la_runtime_enter */
   bool ending;         /* the root task is over: what is spawned from here on never begins */
   lua_State *closing;  /* the thread of ours that is being closed by ourselves; NULL: none */

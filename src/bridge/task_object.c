@@ -187,6 +187,7 @@ static void task_finished(la_task *t, bool dropped) {
     end(o, LA_OUTCOME_ONE);
   }
   la_owner_remove(rt, c->slot);
+  if (rt->task_ended.vt != NULL) la_waker_wake_by_ref(&rt->task_ended);
 }
 
 static const la_task_class task_class = {task_finished, true, sizeof(la_coro)};
@@ -252,14 +253,19 @@ int la_task_object_results(lua_State *L, int i) {
 }
 
 int la_task_object_return(lua_State *L, int i) {
-  const la_task_object *o = lua_touserdata(L, i);
-  if (o->outcome < LA_OUTCOME_FAILED) return la_task_object_results(L, i);
-  push_failure(L, i);
+  if (!la_task_object_push_failure(L, i)) return la_task_object_results(L, i);
   if (lua_type(L, -2) == LUA_TSTRING)
     la_push_report(L, -2, -1);
   else
     lua_pop(L, 1);
   return lua_error(L);
+}
+
+bool la_task_object_push_failure(lua_State *L, int i) {
+  const la_task_object *o = lua_touserdata(L, i);
+  if (o->outcome < LA_OUTCOME_FAILED) return false;
+  push_failure(L, i);
+  return true;
 }
 
 bool la_task_object_failed_with(lua_State *L, int task, int error) {

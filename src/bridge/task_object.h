@@ -70,6 +70,9 @@ int la_task_object_results(lua_State *L, int i);
  ** has the traceback appended, since nobody after us can. Other values stay as they are. */
 int la_task_object_return(lua_State *L, int i);
 
+/* Pushes the error of the Task at index i and its record or nil, if it failed. */
+bool la_task_object_push_failure(lua_State *L, int i);
+
 /* The Task at index `task` failed, with the very value at index `error`. */
 bool la_task_object_failed_with(lua_State *L, int task, int error);
 

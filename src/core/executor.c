@@ -3,6 +3,8 @@
 #include <sched.h>
 #include <stdlib.h>
 
+#include "core/alarm.h"
+#include "core/circle.h"
 #include "core/tls.h"
 
 /* Each thread's address of this is its name; a comparison costs less than asking
@@ -26,8 +28,10 @@ la_executor *la_executor_new(la_parker parker) {
   ex->parker = parker;
   la_timer_queue_init(&ex->timers, la_executor_now(ex));
   la_list_init(&ex->live);
+  la_list_init(&ex->alarms);
   ex->number = 1 + atomic_fetch_add_explicit(&made, 1, memory_order_relaxed);
   ex->random.state = la_executor_real_time(ex) ^ (uint64_t)(uintptr_t)ex;
+  la_circle_join(ex);
   return ex;
 }
 
@@ -95,13 +99,24 @@ void la_executor_schedule(la_executor *ex, la_task *t) {
   }
 }
 
-/* Once nothing may wake a task any more, a run that is parked has to see that it waits in
-** vain. */
-void la_executor_keep_alive(la_executor *ex, int change) {
-  long old = atomic_fetch_add_explicit(&ex->external, change, memory_order_acq_rel);
-  if (old + change != 0 || is_owner(ex)) return;
+static bool only_peers(uint64_t outside) { return outside % LA_KEEP_PEER == 0; }
+
+/* Once nothing may wake a task any more, or only peers, a run that is parked has to see that it
+** waits in vain, or has to say so to the circle. */
+static void keep(la_executor *ex, uint64_t change) {
+  uint64_t old = atomic_fetch_add_explicit(&ex->outside, change, memory_order_acq_rel);
+  uint64_t now = old + change;
+  if (!only_peers(now) || (now != 0 && only_peers(old)) || is_owner(ex)) return;
   if (enter(ex)) ex->parker.vt->unpark(ex->parker.self);
   leave(ex);
+}
+
+void la_executor_keep_alive(la_executor *ex, int change) {
+  keep(ex, (uint64_t)change * LA_KEEP_ALIVE);
+}
+
+void la_executor_keep_peer(la_executor *ex, int change) {
+  keep(ex, (uint64_t)change * LA_KEEP_PEER);
 }
 
 /* ---- the memory of tasks ------------------------------------------------------*/
@@ -238,6 +253,7 @@ static void shuffle(la_executor *ex) {
 bool la_executor_turn(la_executor *ex) {
   uint64_t start = la_executor_real_time(ex);
   la_timer_queue_advance(&ex->timers, la_clock_time(&ex->clock, start));
+  if (!la_list_empty(&ex->alarms)) la_alarms_fire(ex, start);
   take_foreign(ex);
   if (ex->shuffled) shuffle(ex);
   la_mpsc_node **generation = ex->ready_tail;
@@ -256,16 +272,27 @@ bool la_executor_turn(la_executor *ex) {
   return !none_ready(ex);
 }
 
-static bool foreign_waiting(la_executor *ex) {
+bool la_executor_is_woken(la_executor *ex) {
   return atomic_load_explicit(&ex->foreign.top, memory_order_acquire) != NULL;
 }
 
-static bool deadlocked(la_executor *ex) {
-  if (la_timer_queue_next(&ex->timers) != LA_TIMER_NEVER) return false;
+static bool is_timed(la_executor *ex) {
+  return la_timer_queue_next(&ex->timers) != LA_TIMER_NEVER || !la_list_empty(&ex->alarms);
+}
+
+/* Only wakes that other executors may send are left; none at all, if not `peers`. */
+static bool waits(la_executor *ex, bool peers) {
+  if (is_timed(ex)) return false;
   if (ex->parker.vt->alive(ex->parker.self)) return false;
   /* In this order: a wake is queued before its waker stops to count. */
-  return atomic_load_explicit(&ex->external, memory_order_acquire) == 0 && !foreign_waiting(ex);
+  uint64_t outside = atomic_load_explicit(&ex->outside, memory_order_acquire);
+  return only_peers(outside) && (outside != 0) == peers && !la_executor_is_woken(ex);
 }
+
+static bool deadlocked(la_executor *ex) { return waits(ex, false); }
+static bool waits_for_peers(la_executor *ex) { return waits(ex, true); }
+
+static bool nothing_ready(la_executor *ex) { return none_ready(ex) && !la_executor_is_woken(ex); }
 
 static bool outside_works(const la_executor *ex) {
   return ex->parker.vt->working != NULL && ex->parker.vt->working(ex->parker.self);
@@ -275,15 +302,16 @@ static bool outside_works(const la_executor *ex) {
 ** nothing is at work there, time passes. */
 static void wait(la_executor *ex) {
   const la_parker *p = &ex->parker;
-  uint64_t next = la_timer_queue_next(&ex->timers);
+  uint64_t next = la_timer_queue_next(&ex->timers), alarm = la_alarms_next(ex);
   if (!ex->clock.paused || next == LA_TIMER_NEVER) {
-    p->vt->park(p->self, la_clock_real(&ex->clock, next));
+    uint64_t real = la_clock_real(&ex->clock, next);
+    p->vt->park(p->self, real < alarm ? real : alarm);
     return;
   }
   p->vt->park(p->self, 0);
-  if (!none_ready(ex) || foreign_waiting(ex)) return;
+  if (!none_ready(ex) || la_executor_is_woken(ex)) return;
   if (outside_works(ex))
-    p->vt->park(p->self, LA_TIMER_NEVER);
+    p->vt->park(p->self, alarm);
   else
     la_clock_jump(&ex->clock, next);
 }
@@ -296,16 +324,17 @@ la_run_end la_executor_run(la_executor *ex, la_task *task) {
     if (task != NULL ? la_task_has(task, LA_TASK_COMPLETE) : ex->live_count == 0)
       return LA_RUN_DONE;
     if (!busy && deadlocked(ex)) return LA_RUN_DEADLOCK;
+    bool peers = !busy && waits_for_peers(ex);
+    if (peers) la_circle_park(ex);
     if (busy)
       ex->parker.vt->park(ex->parker.self, 0);
     else
       wait(ex);
+    if (peers && la_circle_unpark(ex, nothing_ready(ex))) return LA_RUN_DEADLOCK;
   }
 }
 
 /* ---- driven by others ---------------------------------------------------------*/
-
-static bool nothing_ready(la_executor *ex) { return none_ready(ex) && !foreign_waiting(ex); }
 
 bool la_executor_stuck(la_executor *ex) { return none_ready(ex) && deadlocked(ex); }
 
@@ -321,17 +350,24 @@ void la_executor_step(la_executor *ex) {
 
 uint64_t la_executor_patience(la_executor *ex) {
   if (!nothing_ready(ex)) return 0;
-  uint64_t next = la_timer_queue_next(&ex->timers);
+  uint64_t next = la_timer_queue_next(&ex->timers), alarm = la_alarms_next(ex);
+  bool stands = ex->clock.paused && outside_works(ex);
+  if (ex->clock.paused && next != LA_TIMER_NEVER && !stands) return 0;
+  if (stands || next == LA_TIMER_NEVER)
+    next = alarm;
+  else if (la_clock_real(&ex->clock, next) > alarm)
+    next = alarm;
+  else
+    next = la_clock_real(&ex->clock, next);
   if (next == LA_TIMER_NEVER) return LA_TIMER_NEVER;
-  if (ex->clock.paused) return outside_works(ex) ? LA_TIMER_NEVER : 0;
-  uint64_t now = la_executor_now(ex);
+  uint64_t now = la_executor_real_time(ex);
   return next > now ? next - now : 0;
 }
 
 /* ---- the end ------------------------------------------------------------------*/
 
 /* Once nobody pushes and all queues are empty, a task is in none of them: `complete` gives up the
- * executor's reference at once. */
+ * executor's reference at once. It leaves the circle last: the drops may wake others. */
 void la_executor_close(la_executor *ex) {
   ex->resting = false;
   atomic_store_explicit(&ex->closing, true, memory_order_seq_cst);
@@ -350,5 +386,6 @@ void la_executor_close(la_executor *ex) {
       free(t);
     }
   }
+  la_circle_leave(ex);
   freed_late(ex, -(long)ex->tasks);
 }

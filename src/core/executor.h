@@ -64,6 +64,7 @@ struct la_executor {
   la_mpsc foreign;
   la_parker parker;
   la_timer_queue timers;
+  la_list alarms; /* see alarm.h */
   la_clock clock;
   la_random random;
   bool shuffled; /* each turn polls what was ready in a random order */
@@ -74,11 +75,20 @@ struct la_executor {
   uint64_t number;           /* of this executor, which no other of the process has had */
   la_spare spare[LA_SPARES]; /* memory of ended tasks, by size */
   size_t tasks;              /* tasks whose memory is not freed (spare ones do not count) */
-  _Atomic long external;     /* what may wake a task unseen by the parker */
+  _Atomic uint64_t outside;  /* what may wake a task unseen by the parker: LA_KEEP_ALIVE and
+                             ** LA_KEEP_PEER each, in one word, so that nobody sees half a change */
   _Atomic unsigned inside;   /* foreign threads that are using the executor */
   _Atomic bool closing;
   _Atomic long freed_late; /* tasks freed since `closing`; see executor.c */
+  struct {
+    la_node node;
+    bool stuck, told;
+    uint64_t settled; /* `polls` when it was told last */
+  } circle;           /* of circle.c */
 };
+
+#define LA_KEEP_ALIVE UINT64_C(1)
+#define LA_KEEP_PEER (UINT64_C(1) << 32)
 
 /* The calling thread is the owner. NULL: no memory. */
 la_executor *la_executor_new(la_parker parker);
@@ -109,6 +119,9 @@ uint64_t la_executor_patience(la_executor *ex);
 
 /* Every task waits, and nothing that we know of can wake one. */
 bool la_executor_stuck(la_executor *ex);
+
+/* Another thread has woken a task, and the owner has not seen it yet. Any thread. */
+bool la_executor_is_woken(la_executor *ex);
 
 /* The calling thread is the one that made it. */
 bool la_executor_is_here(const la_executor *ex);
@@ -152,6 +165,10 @@ static inline void la_executor_advance(la_executor *ex, uint64_t t) {
 /* Counts (+1, -1) what may wake a task from outside unseen by the parker: while
 ** there is any, a run in which every task waits is no deadlock. Any thread. */
 void la_executor_keep_alive(la_executor *ex, int change);
+
+/* The same for what another executor of ours has: only the circle sees such deadlocks (circle.h).
+ */
+void la_executor_keep_peer(la_executor *ex, int change);
 
 /* ---- for task.c ---------------------------------------------------------------*/
 

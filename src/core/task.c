@@ -93,6 +93,27 @@ la_waker la_task_clone_external(la_task *t) {
   return (la_waker){t, &la_task_external_waker};
 }
 
+static la_waker peer_clone(void *data) { return la_task_clone_peer(data); }
+
+static void peer_drop(void *data) {
+  la_task *t = data;
+  la_executor_keep_peer(t->ex, -1);
+  la_task_unref(t);
+}
+
+static void peer_wake(void *data) {
+  wake_by_ref(data);
+  peer_drop(data);
+}
+
+const la_waker_vtable la_task_peer_waker = {peer_clone, peer_wake, wake_by_ref, peer_drop};
+
+la_waker la_task_clone_peer(la_task *t) {
+  la_task_ref(t);
+  la_executor_keep_peer(t->ex, 1);
+  return (la_waker){t, &la_task_peer_waker};
+}
+
 /* ---- join ---------------------------------------------------------------------*/
 
 static la_poll join_poll(la_future *f, la_context *cx) {

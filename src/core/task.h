@@ -116,9 +116,15 @@ static inline la_waker la_task_borrow_waker(la_task *t) {
 extern const la_waker_vtable la_task_external_waker;
 la_waker la_task_clone_external(la_task *t);
 
+/* The same for another executor of ours: when all of them wait for one another, that is a
+** deadlock (circle.h). Owner thread. */
+extern const la_waker_vtable la_task_peer_waker;
+la_waker la_task_clone_peer(la_task *t);
+
 /* The task that a waker wakes, NULL for one that is not a task's. */
 static inline la_task *la_waker_task(const la_waker *w) {
-  bool is = w->vt == &la_task_waker || w->vt == &la_task_external_waker;
+  bool is =
+      w->vt == &la_task_waker || w->vt == &la_task_external_waker || w->vt == &la_task_peer_waker;
   return is ? (la_task *)w->data : NULL;
 }
 

@@ -46,7 +46,10 @@ void la_reactor_unpark(void *self) { uv_async_send(&((la_reactor *)self)->async)
 
 bool la_reactor_alive(void *self) { return ((la_reactor *)self)->waiting > 0; }
 
-bool la_reactor_working(void *self) { return ((la_reactor *)self)->pool > 0; }
+bool la_reactor_working(void *self) {
+  const la_reactor *r = self;
+  return r->pool > 0 || r->threads > 0;
+}
 
 uint64_t la_reactor_now(void *self) {
   (void)self;

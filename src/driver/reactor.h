@@ -55,6 +55,7 @@ typedef struct la_reactor {
   la_list handles;  /* every la_handle that is not closed */
   la_executor *ex;  /* NULL once closed */
   unsigned waiting; /* wakers held by la_waiters */
+  unsigned threads; /* that runs of this one have, and that a paused clock waits for */
   unsigned pool;    /* requests that libuv's pool has, and jobs of our threads */
   unsigned bare;    /* libuv handles that are not closed and have no la_handle */
   la_mpsc finished; /* jobs that our threads have finished; see threads.h */

@@ -6,17 +6,23 @@
 #define IDLE_NS UINT64_C(5000000000)
 
 /* All of it under the mutex. */
-static struct {
+typedef struct pool {
   la_list queue;
-  unsigned queued, threads, idle, running, reactors;
-  unsigned leaving; /* last reactors that wait for threads to end, and will join them */
-  unsigned generation;
+  unsigned queued, threads, idle, running;
+  uv_cond_t work_came;
   pthread_t ended[LA_THREADS_MAX]; /* to be joined */
   unsigned ended_count;
 } pool;
 
+static struct {
+  pool of[LA_POOLS];
+  unsigned reactors;
+  unsigned leaving; /* last reactors that wait for threads to end, and will join them */
+  unsigned generation;
+} all;
+
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static uv_cond_t work_came, thread_ended;
+static uv_cond_t thread_ended;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int once_error;
 
@@ -25,26 +31,36 @@ static const la_job_class *class_of(const la_job *job) {
   return la_container(job->op.cls, const la_job_class, op);
 }
 
+static pool *pool_of(const la_job *job) { return &all.of[class_of(job)->pool]; }
+
 /* ---- fork -------------------------------------------------------------------------*/
 
 static void before_fork(void) { pthread_mutex_lock(&mutex); }
 static void after_fork(void) { pthread_mutex_unlock(&mutex); }
 
+static void empty_pools(void) {
+  for (pool *p = all.of; p < all.of + LA_POOLS; p++) {
+    *p = (pool){0};
+    la_list_init(&p->queue);
+  }
+}
+
 static int init_conditions(void) {
-  int err = uv_cond_init(&work_came);
-  return err != 0 ? err : uv_cond_init(&thread_ended);
+  int err = uv_cond_init(&thread_ended);
+  for (pool *p = all.of; p < all.of + LA_POOLS && err == 0; p++) err = uv_cond_init(&p->work_came);
+  return err;
 }
 
 static void in_child(void) {
   mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+  empty_pools();
   init_conditions();
-  la_list_init(&pool.queue);
-  pool.queued = pool.threads = pool.idle = pool.running = pool.leaving = pool.ended_count = 0;
-  pool.generation++;
+  all.leaving = 0;
+  all.generation++;
 }
 
 static void init_once(void) {
-  la_list_init(&pool.queue);
+  empty_pools();
   once_error = init_conditions();
   if (once_error == 0 && pthread_atfork(before_fork, after_fork, in_child) != 0)
     once_error = UV_ENOMEM;
@@ -59,9 +75,10 @@ static void tell(la_job *job) {
   if (la_mpsc_push(&r->finished, &job->finished)) uv_async_send(&r->async);
 }
 
-static void run(la_job *job) {
+static void run(pool *p, la_job *job) {
   job->place = LA_JOB_RUNNING;
-  pool.running++;
+  job->thread = pthread_self();
+  p->running++;
   pthread_mutex_unlock(&mutex);
   job->ran = class_of(job)->run(job);
   pthread_mutex_lock(&mutex);
@@ -72,56 +89,62 @@ static void run(la_job *job) {
     job->op.cls->release(&job->op);
     pthread_mutex_lock(&mutex);
   }
-  pool.running--;
+  p->running--;
 }
 
-static la_job *next_job(void) {
-  la_node *n = la_list_pop(&pool.queue);
+static la_job *next_job(pool *p) {
+  la_node *n = la_list_pop(&p->queue);
   if (n == NULL) return NULL;
-  pool.queued--;
+  p->queued--;
   return la_container(n, la_job, node);
 }
 
 /* False: there is no work, and the thread ends. */
-static bool wait_for_work(void) {
-  if (pool.reactors == 0) return false;
-  pool.idle++;
-  int err = uv_cond_timedwait(&work_came, &mutex, IDLE_NS);
-  pool.idle--;
-  return pool.queued > 0 || (err == 0 && pool.reactors > 0);
+static bool wait_for_work(pool *p) {
+  if (all.reactors == 0) return false;
+  p->idle++;
+  int err = uv_cond_timedwait(&p->work_came, &mutex, IDLE_NS);
+  p->idle--;
+  return p->queued > 0 || (err == 0 && all.reactors > 0);
 }
 
 /* It is joined by who waits for that, or by nobody. */
-static void end_thread(void) {
-  pool.threads--;
-  if (pool.leaving == 0 || pool.ended_count == LA_THREADS_MAX) {
+static void end_thread(pool *p) {
+  p->threads--;
+  if (all.leaving == 0 || p->ended_count == LA_THREADS_MAX) {
     pthread_detach(pthread_self());
   } else {
-    pool.ended[pool.ended_count++] = pthread_self();
+    p->ended[p->ended_count++] = pthread_self();
     uv_cond_broadcast(&thread_ended);
   }
 }
 
-static void *thread_main(void *unused) {
-  (void)unused;
+static void *thread_main(void *arg) {
+  pool *p = arg;
   pthread_mutex_lock(&mutex);
   do
-    for (la_job *job; (job = next_job()) != NULL;) run(job);
-  while (wait_for_work());
-  end_thread();
+    for (la_job *job; (job = next_job(p)) != NULL;) run(p, job);
+  while (wait_for_work(p));
+  end_thread(p);
   pthread_mutex_unlock(&mutex);
   return NULL;
 }
 
-static int start_thread(void) {
-  sigset_t all, old;
-  pthread_t thread;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &old);
-  int err = pthread_create(&thread, NULL, thread_main, NULL);
+int la_thread_start(pthread_t *thread, void *(*body)(void *), void *arg) {
+  sigset_t every, old;
+  sigfillset(&every);
+  sigdelset(&every, LA_JOB_SIGNAL);
+  pthread_sigmask(SIG_SETMASK, &every, &old);
+  int err = pthread_create(thread, NULL, body, arg);
   pthread_sigmask(SIG_SETMASK, &old, NULL);
-  if (err == 0) pool.threads++;
   return uv_translate_sys_error(err);
+}
+
+static int start_thread(pool *p) {
+  pthread_t thread;
+  int err = la_thread_start(&thread, thread_main, p);
+  if (err == 0) p->threads++;
+  return err;
 }
 
 /* ---- jobs, on the thread of their reactor -----------------------------------------*/
@@ -133,18 +156,19 @@ void la_job_init(la_job *job, const la_job_class *cls, la_reactor *r) {
 
 /* A job for which no thread could be made waits for one that there is. */
 static int enqueue(la_job *job) {
+  pool *p = pool_of(job);
   int err = 0;
-  job->generation = pool.generation;
+  job->generation = all.generation;
   job->place = LA_JOB_QUEUED;
-  la_list_push(&pool.queue, &job->node);
-  pool.queued++;
-  if (pool.queued <= pool.idle)
-    uv_cond_signal(&work_came);
-  else if (pool.threads < LA_THREADS_MAX)
-    err = start_thread();
-  if (err == 0 || pool.threads > 0) return 0;
+  la_list_push(&p->queue, &job->node);
+  p->queued++;
+  if (p->queued <= p->idle)
+    uv_cond_signal(&p->work_came);
+  else if (p->threads < LA_THREADS_MAX)
+    err = start_thread(p);
+  if (err == 0 || p->threads > 0) return 0;
   la_node_unlink(&job->node);
-  pool.queued--;
+  p->queued--;
   return err;
 }
 
@@ -162,11 +186,11 @@ int la_job_op_submit(la_op *op) {
 
 /* Takes the job off the pool. True: it is the caller's alone. */
 static bool withdraw(la_job *job) {
-  if (job->generation != pool.generation) return true;
+  if (job->generation != all.generation) return true;
   switch (job->place) {
   case LA_JOB_QUEUED:
     la_node_unlink(&job->node);
-    pool.queued--;
+    pool_of(job)->queued--;
     return true;
   case LA_JOB_RUNNING: job->place = LA_JOB_ABANDONED; return false;
   default: return false;
@@ -189,6 +213,20 @@ void la_job_drop(la_future *f) {
   if (mine) job->op.cls->release(&job->op);
 }
 
+la_job_place la_job_where(const la_job *job) {
+  pthread_mutex_lock(&mutex);
+  la_job_place place = job->place;
+  pthread_mutex_unlock(&mutex);
+  return place;
+}
+
+void la_job_kick(la_job *job) {
+  pthread_mutex_lock(&mutex);
+  if (job->generation == all.generation && job->place == LA_JOB_RUNNING)
+    pthread_kill(job->thread, LA_JOB_SIGNAL);
+  pthread_mutex_unlock(&mutex);
+}
+
 /* ---- reactors ---------------------------------------------------------------------*/
 
 void la_threads_collect(la_reactor *r) {
@@ -202,23 +240,30 @@ void la_threads_collect(la_reactor *r) {
 
 void la_threads_enter(void) {
   pthread_mutex_lock(&mutex);
-  pool.reactors++;
+  all.reactors++;
   pthread_mutex_unlock(&mutex);
 }
 
-/* Every thread but those with an abandoned job ends soon, once it sees that nobody is there. */
+/* Every thread of it but those with an abandoned job ends soon, once it sees that nobody is there;
+** returns how many wait to be joined. */
+static unsigned leave(pool *p, pthread_t *ended) {
+  unsigned n = 0;
+  if (p->threads == 0) return 0;
+  uv_cond_broadcast(&p->work_came);
+  all.leaving++;
+  while (p->threads > p->running && all.reactors == 0) uv_cond_wait(&thread_ended, &mutex);
+  all.leaving--;
+  while (p->ended_count > 0) ended[n++] = p->ended[--p->ended_count];
+  return n;
+}
+
 void la_threads_leave(la_reactor *r) {
-  pthread_t ended[LA_THREADS_MAX];
+  pthread_t ended[LA_POOLS * LA_THREADS_MAX];
   unsigned n = 0;
   la_threads_collect(r);
   pthread_mutex_lock(&mutex);
-  if (--pool.reactors == 0 && pool.threads > 0) {
-    uv_cond_broadcast(&work_came);
-    pool.leaving++;
-    while (pool.threads > pool.running && pool.reactors == 0) uv_cond_wait(&thread_ended, &mutex);
-    pool.leaving--;
-    while (pool.ended_count > 0) ended[n++] = pool.ended[--pool.ended_count];
-  }
+  all.reactors--;
+  for (pool *p = all.of; p < all.of + LA_POOLS && all.reactors == 0; p++) n += leave(p, ended + n);
   pthread_mutex_unlock(&mutex);
   while (n > 0) pthread_join(ended[--n], NULL);
 }

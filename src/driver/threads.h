@@ -2,9 +2,10 @@
 ** threads.h - blocking code that may take long, on threads of our own, as a future.
 **
 ** Name lookups wait for somebody else, up to minutes; on libuv's pool of four threads they
-** would hold up files, and one another. These threads are a pool of the whole process: made
-** when work comes and none is idle, up to LA_THREADS_MAX, gone after some idle seconds, and
-** at once when the last reactor has. All signals are blocked in them.
+** would hold up files, and one another. So would the work of spawn_blocking. Each kind has a
+** pool of the whole process: threads made when work comes and none is idle, up to
+** LA_THREADS_MAX, gone after some idle seconds, and at once when the last reactor has. All
+** signals are blocked in them, but the one that la_job_kick sends.
 **
 ** A job is a struct that begins with la_job. `run` is executed once on a thread; it sees the
 ** job's own plain memory and nothing else: no Lua, no reactor, no waker. A job that is dropped
@@ -19,15 +20,28 @@
 #ifndef LA_DRIVER_THREADS_H
 #define LA_DRIVER_THREADS_H
 
+#include <pthread.h>
+#include <signal.h>
+
 #include "driver/op.h"
 
 enum { LA_THREADS_MAX = 64 };
+
+/* Used by few, and ignored where nobody has a handler for it. */
+#define LA_JOB_SIGNAL SIGURG
+
+/* A thread of its own, in which all signals are blocked but LA_JOB_SIGNAL; to be joined or
+** detached. 0, or UV_EAGAIN: none can be made. */
+int la_thread_start(pthread_t *thread, void *(*body)(void *), void *arg);
+
+typedef enum la_pool_of { LA_POOL_NAMES, LA_POOL_WORK, LA_POOLS } la_pool_of;
 
 typedef struct la_job la_job;
 
 typedef struct la_job_class {
   la_op_class op;              /* LA_JOB_OP("name", release) */
   ssize_t (*run)(la_job *job); /* its return value becomes op.result */
+  la_pool_of pool;
 } la_job_class;
 
 /* Where a job in flight is; under the mutex of the pool. */
@@ -44,6 +58,7 @@ struct la_job {
   unsigned generation; /* of the process: how many forks lay behind it */
   la_node node;        /* in the queue */
   la_mpsc_node finished;
+  pthread_t thread; /* that runs it */
   ssize_t ran;
 };
 
@@ -52,6 +67,12 @@ void la_job_init(la_job *job, const la_job_class *cls, la_reactor *r);
 /* UV_EAGAIN: there is no thread, and none can be made. */
 int la_job_op_submit(la_op *op);
 void la_job_drop(la_future *f);
+
+/* Where a job in flight stands. */
+la_job_place la_job_where(const la_job *job);
+
+/* Sends LA_JOB_SIGNAL to the thread that runs the job, if one does. */
+void la_job_kick(la_job *job);
 #define LA_JOB_OP(NAME, RELEASE)                                                                   \
   { {la_op_poll, la_job_drop, NAME, NULL}, la_job_op_submit, RELEASE, NULL }
 

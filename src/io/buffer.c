@@ -68,3 +68,16 @@ void la_rbuf_clear(la_rbuf *b, la_reactor *r) {
   b->start = b->end = 0;
   release(b, r);
 }
+
+int la_rbuf_append(la_rbuf *b, la_reactor *r, const char *bytes, size_t len) {
+  while (len > 0) {
+    int error = la_rbuf_grow(b, r, len);
+    if (error != 0) return error;
+    size_t n = la_rbuf_room(b) < len ? la_rbuf_room(b) : len;
+    memcpy(b->data + b->end, bytes, n);
+    la_rbuf_added(b, n);
+    bytes += n;
+    len -= n;
+  }
+  return 0;
+}

@@ -31,6 +31,9 @@ int la_rbuf_grow(la_rbuf *b, la_reactor *r, size_t want);
 /* n bytes have been written at data[end]. */
 static inline void la_rbuf_added(la_rbuf *b, size_t n) { b->end += n; }
 
+/* Adds these. UV_ENOMEM: some of them, from the first on, are there. */
+int la_rbuf_append(la_rbuf *b, la_reactor *r, const char *bytes, size_t n);
+
 /* Takes n bytes off the start; memory is kept until la_rbuf_settle. */
 static inline void la_rbuf_taken(la_rbuf *b, size_t n) { b->start += n; }
 

@@ -79,13 +79,7 @@ static la_reader *reader_of(const la_standard *s) {
 }
 
 static void add(la_reader *rd, const char *bytes, size_t len) {
-  while (len > 0 && la_rbuf_grow(&rd->buf, rd->reactor, len) == 0) {
-    size_t n = la_rbuf_room(&rd->buf) < len ? la_rbuf_room(&rd->buf) : len;
-    memcpy(rd->buf.data + rd->buf.end, bytes, n);
-    la_rbuf_added(&rd->buf, n);
-    bytes += n;
-    len -= n;
-  }
+  la_rbuf_append(&rd->buf, rd->reactor, bytes, len);
 }
 
 void la_standard_inherit(la_standard *s, const la_standard *old) {

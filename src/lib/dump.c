@@ -121,6 +121,7 @@ static int push_all(lua_State *L) {
   luaL_buffinit(L, &b);
   for (la_node *n = rt->ex->live.head.next; n != &rt->ex->live.head; n = n->next) {
     la_task *t = la_container(n, la_task, live);
+    if (t == rt->service) continue;
     if (la_task_is_member(t))
       push_arm(L, rt, t);
     else

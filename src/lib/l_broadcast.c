@@ -100,25 +100,16 @@ static int sender_subscribe(lua_State *L) {
 
 /* ---- receivers -----------------------------------------------------------------------*/
 
-static int fail_lost(lua_State *L, uint64_t lost) {
-  int n = la_sync_fail(L, UV_EOVERFLOW, "recv", NULL);
-  lua_pushfstring(L, "%I lost: they came faster than they were received", (lua_Integer)lost);
-  lua_setfield(L, -2, "message");
-  lua_pushinteger(L, (lua_Integer)lost);
-  lua_setfield(L, -2, "lost");
-  return n;
-}
-
 /* Pushes message `at`, or that it is lost, with those after it that are. */
 static int push_message(lua_State *L, la_broadcast_rx *rx, uint64_t at) {
   uint64_t lost = la_broadcast_lost(rx->b, at);
   if (lost != 0) {
-    int n = fail_lost(L, lost);
+    int n = la_sync_fail_lost(L, lost);
     if (rx->next < at + lost) rx->next = at + lost;
     return n;
   }
   if (rx->skipped != 0 && rx->next == at) {
-    int n = fail_lost(L, rx->skipped);
+    int n = la_sync_fail_lost(L, rx->skipped);
     rx->skipped = 0;
     return n;
   }

@@ -4,18 +4,25 @@
 #include "io/dns.h"
 #include "lib/l_net.h"
 
-#define LISTENER_NAME "lua_async.Listener"
-
 static la_listener_object *check_listener(lua_State *L) {
-  la_listener_object *o = luaL_checkudata(L, 1, LISTENER_NAME);
+  la_listener_object *o = luaL_checkudata(L, 1, LA_LISTENER_NAME);
   luaL_argcheck(L, o->listener != NULL, 1, "this listener was collected already");
   return o;
 }
 
+static char listeners_key; /* registry: the table of all, with weak keys */
+
+void la_listeners_push(lua_State *L) { lua_rawgetp(L, LUA_REGISTRYINDEX, &listeners_key); }
+
 la_listener_object *la_listener_push(lua_State *L) {
   la_listener_object *o = lua_newuserdatauv(L, sizeof *o, 0);
   *o = (la_listener_object){0};
-  luaL_setmetatable(L, LISTENER_NAME);
+  luaL_setmetatable(L, LA_LISTENER_NAME);
+  la_listeners_push(L);
+  lua_pushvalue(L, -2);
+  lua_pushboolean(L, 1);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
   return o;
 }
 
@@ -96,14 +103,14 @@ static int listener_incoming(lua_State *L) {
 }
 
 static int listener_close(lua_State *L) {
-  la_listener_object *o = luaL_checkudata(L, 1, LISTENER_NAME);
+  la_listener_object *o = luaL_checkudata(L, 1, LA_LISTENER_NAME);
   if (o->listener != NULL) la_listener_close(o->listener);
   lua_pushboolean(L, 1);
   return 1;
 }
 
 static int listener_gc(lua_State *L) {
-  la_listener_object *o = luaL_checkudata(L, 1, LISTENER_NAME);
+  la_listener_object *o = luaL_checkudata(L, 1, LA_LISTENER_NAME);
   la_listener *l = o->listener;
   o->listener = NULL;
   if (l == NULL) return 0;
@@ -155,7 +162,13 @@ void la_open_listener(lua_State *L) {
                                                   {listener_accept, &accept_operation},
                                                   {NULL, NULL}};
   _Static_assert(sizeof(la_accept) <= LA_SLOT_SIZE, "an accept needs no memory");
-  la_new_class(L, LISTENER_NAME, meta, methods);
+  la_new_class(L, LA_LISTENER_NAME, meta, methods);
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "k");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &listeners_key);
   la_operations_add(L, operations);
   lua_pushcfunction(L, net_listen);
   lua_setfield(L, -2, "listen");

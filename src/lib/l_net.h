@@ -26,11 +26,20 @@ void la_unix_connection_push(lua_State *L, la_stream **s);
 int la_push_address(lua_State *L, int error, const la_address *a, const char *op);
 int la_push_path(lua_State *L, int error, const la_unix_address *a, const char *op);
 
+#define LA_LISTENER_NAME "lua_async.Listener"
+
 typedef struct la_listener_object {
   la_listener *listener;
   la_socket_options options; /* of what it accepts */
   bool local;                /* a Unix socket */
 } la_listener_object;
+
+/* Pushes the object for a descriptor from elsewhere, which is the object's then: a connection, a
+** listener, a Pipe. 0, or a negative errno; UV_ENOTSUP: it is of no such kind. */
+int la_net_adopt(lua_State *L, la_reactor *r, int fd);
+
+/* Pushes the table whose keys are the listeners of this Lua state. */
+void la_listeners_push(lua_State *L);
 
 /* Pushes a Listener without its listener, to be filled in. */
 la_listener_object *la_listener_push(lua_State *L);

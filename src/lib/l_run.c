@@ -6,6 +6,7 @@
 #include "lib/l_future.h"
 #include "lib/lib.h"
 #include "lib/life.h"
+#include "lib/thread_call.h"
 
 #define RUN_NAME "lua_async.run"
 
@@ -67,7 +68,7 @@ static int run_gc(lua_State *L) {
   return 0;
 }
 
-static int run(lua_State *L) {
+static int run_to_end(lua_State *L, void (*ending)(void)) {
   static const char *const names[] = {"seed", "sigint", NULL};
   run_state begin = {0};
   bool options = la_is_plain_table(L, 1); /* a plain table before the function */
@@ -88,11 +89,24 @@ static int run(lua_State *L) {
   lua_pushvalue(L, 2);
   lua_insert(L, 1); /* the state, run_tasks, the state, function, arguments */
   int status = lua_pcall(L, n + 1, 2, 0);
+  if (ending != NULL) ending();
   la_life_end(L, &s->life);
   if (status != LUA_OK) return lua_error(L);
   if (!lua_isnil(L, 3)) return raise_deadlock(L, 3);
   lua_settop(L, 2);
+  return 1;
+}
+
+static int run(lua_State *L) {
+  run_to_end(L, NULL);
   return la_task_object_return(L, 2);
+}
+
+int la_run_joined(lua_State *L, void (*ending)(void)) {
+  run_to_end(L, ending);
+  if (!la_task_object_push_failure(L, 2)) return la_task_object_results(L, 2);
+  la_thread_join_error(L);
+  return lua_error(L);
 }
 
 void la_open_run(lua_State *L) {

@@ -104,6 +104,15 @@ int la_sync_fail_pipe(lua_State *L, const char *op) {
   return la_sync_fail(L, UV_EPIPE, op, "nobody is left to receive it");
 }
 
+int la_sync_fail_lost(lua_State *L, uint64_t lost) {
+  int n = la_sync_fail(L, UV_EOVERFLOW, "recv", NULL);
+  lua_pushfstring(L, "%I lost: they came faster than they were received", (lua_Integer)lost);
+  lua_setfield(L, -2, "message");
+  lua_pushinteger(L, (lua_Integer)lost);
+  lua_setfield(L, -2, "lost");
+  return n;
+}
+
 /* ---- arguments -----------------------------------------------------------------------*/
 
 uint32_t la_sync_check_count(lua_State *L, int arg, lua_Integer min) {

@@ -76,6 +76,7 @@ int la_sync_fail_closed(lua_State *L, const char *op);
 int la_sync_fail_meanwhile(lua_State *L, const char *op);
 int la_sync_fail_again(lua_State *L, const char *op);
 int la_sync_fail_pipe(lua_State *L, const char *op);
+int la_sync_fail_lost(lua_State *L, uint64_t lost); /* EOVERFLOW: so many messages were missed */
 
 /* A count from 1 (or `min`) to LA_SEMAPHORE_MAX. */
 uint32_t la_sync_check_count(lua_State *L, int arg, lua_Integer min);

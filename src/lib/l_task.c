@@ -8,6 +8,7 @@
 #include "lib/dump.h"
 #include "lib/l_future.h"
 #include "lib/lib.h"
+#include "lib/thread_run.h"
 
 /* ---- await -------------------------------------------------------------------------*/
 
@@ -135,7 +136,10 @@ static int on_error(lua_State *L) {
 }
 
 static int dump(lua_State *L) {
-  la_push_dump(L, la_runtime_check(L, "async.dump"));
+  la_runtime *rt = la_runtime_check(L, "async.dump");
+  la_push_dump(L, rt);
+  la_thread_push_dumps(L, rt);
+  lua_concat(L, 2);
   return 1;
 }
 

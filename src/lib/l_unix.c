@@ -250,8 +250,7 @@ static int adopt_stream(lua_State *L, la_reactor *r, int fd, const la_stream_kin
   return 0;
 }
 
-/* UV_ENOTSUP: not of a kind that is known here. */
-static int adopt(lua_State *L, la_reactor *r, int fd) {
+int la_net_adopt(lua_State *L, la_reactor *r, int fd) {
   struct stat st;
   if (fstat(fd, &st) != 0) return uv_translate_sys_error(errno);
   if (S_ISFIFO(st.st_mode) || (S_ISCHR(st.st_mode) && isatty(fd)))
@@ -267,7 +266,7 @@ static int adopt(lua_State *L, la_reactor *r, int fd) {
 static int net_from_fd(lua_State *L) {
   lua_Integer fd = luaL_checkinteger(L, 1);
   luaL_argcheck(L, fd >= 0 && fd <= INT32_MAX, 1, "not a descriptor");
-  int error = adopt(L, la_check_reactor(L, "net.from_fd"), (int)fd);
+  int error = la_net_adopt(L, la_check_reactor(L, "net.from_fd"), (int)fd);
   if (error == 0) fcntl((int)fd, F_SETFD, FD_CLOEXEC);
   return error == 0 ? 1 : la_fail(L, error, "from_fd");
 }

@@ -28,6 +28,10 @@ void la_open_process(lua_State *L);
 void la_open_signal(lua_State *L);
 void la_open_loop(lua_State *L);
 void la_open_poll_fd(lua_State *L);
+void la_open_thread(lua_State *L);
+
+/* The module itself; see lua_async.c. */
+int luaopen_lua_async(lua_State *L);
 
 /* Makes the metatable `name` with these metamethods and, as __index, these methods. */
 void la_new_class(lua_State *L, const char *name, const luaL_Reg *meta, const luaL_Reg *methods);

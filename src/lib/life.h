@@ -13,6 +13,10 @@ typedef struct la_life {
   bool begun;
 } la_life;
 
+/* async.run as a thread of our own calls it: it raises what la_thread_join_error makes; `ending` is
+** called when all tasks are over, before the executor goes. */
+int la_run_joined(lua_State *L, void (*ending)(void));
+
 /* The option `seed` of the table at `arg`, or of LUA_ASYNC_SEED in the environment; false:
 ** neither. Misuse raises. */
 bool la_life_find_seed(lua_State *L, int arg, uint64_t *seed);

@@ -9,6 +9,7 @@
 #define LA_SHARE_LETTER_H
 
 #include <stdatomic.h>
+#include <stddef.h>
 
 typedef struct la_letter la_letter;
 struct la_letter {

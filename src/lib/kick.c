@@ -1,0 +1,151 @@
+#include "lib/kick.h"
+
+#include <lauxlib.h>
+#include <pthread.h>
+
+#include "bridge/compat.h"
+#include "bridge/runtime.h"
+#include "driver/threads.h"
+
+enum { AGAIN = 1000000 };
+
+static LA_THREAD_LOCAL la_kick *current;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void hook(lua_State *L, lua_Debug *ar) {
+  (void)ar;
+  if (!la_kick_wanted()) {
+    lua_sethook(L, NULL, 0, 0);
+    return;
+  }
+  lua_sethook(L, hook, LUA_MASKCOUNT, current->raised ? 1 : AGAIN);
+  current->raised = true;
+  luaL_error(L, "cancelled: nobody waits for this work any more");
+}
+
+static void set_hook(lua_State *L) {
+  lua_sethook(L, hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
+}
+
+/* lua_sethook may be called from a signal handler of the thread that runs the state. */
+static void interrupt(const la_kick *k) {
+  if (k->inner != NULL)
+    set_hook(k->inner);
+  else
+    set_hook(la_rt != NULL && la_rt->running != NULL ? la_rt->running : k->L);
+}
+
+static void on_signal(int signum) {
+  (void)signum;
+  const la_kick *k = current;
+  if (k != NULL && la_kick_wanted()) interrupt(k);
+}
+
+static void install(void) {
+  struct sigaction old, ours = {.sa_handler = on_signal};
+  if (sigaction(LA_JOB_SIGNAL, NULL, &old) != 0) return;
+  bool free =
+      (old.sa_flags & SA_SIGINFO) == 0 && (old.sa_handler == SIG_DFL || old.sa_handler == SIG_IGN);
+  sigemptyset(&ours.sa_mask);
+  if (free) sigaction(LA_JOB_SIGNAL, &ours, NULL);
+}
+
+void la_kick_install(void) { pthread_once(&once, install); }
+
+bool la_kick_wanted(void) {
+  return current != NULL && atomic_load_explicit(&current->wanted, memory_order_acquire);
+}
+
+void la_kick_init(la_kick *k) {
+  k->L = NULL;
+  k->inner = NULL;
+  k->raised = false;
+  atomic_init(&k->wanted, false);
+}
+
+void la_kick_begin(la_kick *k, lua_State *L) {
+  k->L = L;
+  current = k;
+  atomic_signal_fence(memory_order_seq_cst);
+  if (la_kick_wanted()) set_hook(L);
+}
+
+void la_kick_end(la_kick *k) {
+  current = NULL;
+  atomic_signal_fence(memory_order_seq_cst);
+  lua_sethook(k->L, NULL, 0, 0);
+}
+
+void la_kick_want(la_kick *k) { atomic_store_explicit(&k->wanted, true, memory_order_release); }
+
+/* ---- coroutines -------------------------------------------------------------------*/
+
+/* As lcorolib.c's auxresume: the arguments are on top of L, and so are the results, of which it
+** returns how many; -1: the error is there. */
+static int aux_resume(lua_State *L, lua_State *co, int n) {
+  la_kick *k = current;
+  lua_State *outer = k != NULL ? k->inner : NULL;
+  int results;
+  if (!lua_checkstack(co, n)) {
+    lua_pushliteral(L, "too many arguments to resume");
+    return -1;
+  }
+  lua_xmove(L, co, n);
+  if (k != NULL) k->inner = co;
+  int status = lua_resume(co, L, n, &results);
+  if (k != NULL) k->inner = outer;
+  if (k != NULL && la_kick_wanted()) interrupt(k);
+  bool failed = status != LUA_OK && status != LUA_YIELD;
+  if (!failed && !lua_checkstack(L, results + 1)) {
+    lua_pop(co, results);
+    lua_pushliteral(L, "too many results to resume");
+    return -1;
+  }
+  lua_xmove(co, L, failed ? 1 : results);
+  return failed ? -1 : results;
+}
+
+static int resume(lua_State *L) {
+  lua_State *co = lua_tothread(L, 1);
+  luaL_argexpected(L, co, 1, "coroutine");
+  int n = aux_resume(L, co, lua_gettop(L) - 1);
+  lua_pushboolean(L, n >= 0);
+  lua_insert(L, n >= 0 ? -(n + 1) : -2);
+  return n >= 0 ? n + 1 : 2;
+}
+
+/* Upvalue: the coroutine. */
+static int wrapped(lua_State *L) {
+  lua_State *co = lua_tothread(L, lua_upvalueindex(1));
+  int n = aux_resume(L, co, lua_gettop(L));
+  if (n >= 0) return n;
+  int status = lua_status(co);
+  if (status != LUA_OK && status != LUA_YIELD) {
+    status = la_close_thread(co, L);
+    lua_xmove(co, L, 1);
+  }
+  if (status != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING) {
+    luaL_where(L, 1);
+    lua_insert(L, -2);
+    lua_concat(L, 2);
+  }
+  return lua_error(L);
+}
+
+static int wrap(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_State *co = lua_newthread(L);
+  lua_pushvalue(L, 1);
+  lua_xmove(L, co, 1);
+  lua_pushcclosure(L, wrapped, 1);
+  return 1;
+}
+
+void la_kick_open(lua_State *L) {
+  lua_getglobal(L, "coroutine");
+  lua_pushcfunction(L, wrap);
+  lua_setfield(L, -2, "wrap");
+  lua_pushcfunction(L, resume);
+  lua_setfield(L, -2, "resume");
+  lua_pop(L, 1);
+}

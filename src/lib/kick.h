@@ -1,0 +1,47 @@
+/*
+** kick.h - interrupts Lua code that another thread runs, at the next instruction that it counts.
+**
+** A signal (LA_JOB_SIGNAL) to that thread sets a hook there, as lua.c does for SIGINT; the hook
+** raises an error: time to close what is open. Code that runs on for a million instructions gets it
+** again, and from then on at each, so that none can catch it for ever. A function in C
+** is not interrupted, though a system call of its may be (EINTR). While the thread runs the code of
+** a la_kick the signal finds it through a thread-local pointer; at any other time it does nothing.
+**
+** Coroutines are Lua states of their own, each with a hook of its own: which one runs is told by
+** la_kick_open's versions of coroutine.resume and wrap, and for tasks by the runtime.
+*/
+#ifndef LA_LIB_KICK_H
+#define LA_LIB_KICK_H
+
+#include <lua.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+typedef struct la_kick {
+  lua_State *L;              /* the thread's */
+  lua_State *volatile inner; /* the plain coroutine that runs; NULL: none */
+  atomic_bool wanted;
+  bool raised; /* once, on its thread */
+} la_kick;
+
+void la_kick_init(la_kick *k);
+
+/* Around the code, on its thread. One that is wanted already is interrupted at once. */
+void la_kick_begin(la_kick *k, lua_State *L);
+void la_kick_end(la_kick *k);
+
+/* From here on the code is to be interrupted: send LA_JOB_SIGNAL to its thread after it. Any
+** thread. */
+void la_kick_want(la_kick *k);
+
+/* Any code of this thread that has a la_kick is to be interrupted. */
+bool la_kick_wanted(void);
+
+/* Sees to it that the signal has our handler, unless the program has one for it. Any thread. */
+void la_kick_install(void);
+
+/* The functions of coroutine in the globals of L keep account of who runs. Raises for want of
+** memory. */
+void la_kick_open(lua_State *L);
+
+#endif

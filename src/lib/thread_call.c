@@ -1,0 +1,117 @@
+#include "lib/thread_call.h"
+
+#include <lauxlib.h>
+
+#include "bridge/traceback.h"
+#include "lib/lib.h"
+
+/* { error, traceback, [key] = true } */
+static char raised_key;
+
+void la_thread_join_error(lua_State *L) {
+  lua_createtable(L, 2, 1);
+  lua_insert(L, -3);
+  lua_rawseti(L, -3, 2);
+  lua_rawseti(L, -2, 1);
+  lua_pushboolean(L, 1);
+  lua_rawsetp(L, -2, &raised_key);
+}
+
+static bool is_joined(lua_State *L, int i) {
+  if (!lua_istable(L, i)) return false;
+  bool is = lua_rawgetp(L, i, &raised_key) != LUA_TNIL;
+  lua_pop(L, 1);
+  return is;
+}
+
+static int handler(lua_State *L) {
+  lua_settop(L, 1);
+  if (is_joined(L, 1)) return 1;
+  luaL_traceback(L, L, NULL, 1);
+  la_thread_join_error(L);
+  return 1;
+}
+
+int la_thread_apply(lua_State *L) {
+  la_parcel *in = lua_touserdata(L, 1);
+  lua_settop(L, 0);
+  lua_call(L, la_parcel_unpack(L, in) - 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
+/* (&parcel, what, values…) */
+static int pack(lua_State *L) {
+  la_parcel **out = lua_touserdata(L, 1);
+  la_parcel *p = la_parcel_pack(L, 3, lua_gettop(L) - 2, lua_touserdata(L, 2));
+  int error = la_parcel_seal(p);
+  if (error == 0) {
+    *out = p;
+    return 0;
+  }
+  la_parcel_drop(p);
+  la_fail(L, error, "send");
+  return lua_error(L);
+}
+
+/* Packs the values from `first` on, which go. A Lua status, with its error in their place. */
+static int try_pack(lua_State *L, int first, const char *what, la_parcel **out) {
+  *out = NULL;
+  if (!lua_checkstack(L, 4)) return LUA_ERRMEM;
+  lua_pushcfunction(L, pack);
+  lua_pushlightuserdata(L, out);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)what);
+  lua_rotate(L, first, 3);
+  return lua_pcall(L, lua_gettop(L) - first, 0, 0);
+}
+
+static int to_text(lua_State *L) {
+  luaL_tolstring(L, 1, NULL);
+  return 1;
+}
+
+la_parcel *la_thread_pack_error(lua_State *L) {
+  la_parcel *p;
+  int at = lua_gettop(L);
+  if (!lua_checkstack(L, 8)) return NULL;
+  bool made = is_joined(L, at);
+  for (int i = 1; made && i <= 2; i++) lua_rawgeti(L, at, i);
+  if (made)
+    lua_remove(L, at);
+  else
+    lua_pushnil(L);
+  lua_pushvalue(L, at); /* for one that cannot be sent: its text */
+  lua_pushvalue(L, at + 1);
+  if (try_pack(L, at + 2, "error", &p) == LUA_OK) {
+    lua_settop(L, at - 1);
+    return p;
+  }
+  lua_settop(L, at + 1);
+  lua_pushcfunction(L, to_text);
+  lua_pushvalue(L, at);
+  if (lua_pcall(L, 1, 1, 0) == LUA_OK) lua_replace(L, at);
+  lua_settop(L, at + 1);
+  try_pack(L, at, "error", &p);
+  lua_settop(L, at - 1);
+  return p;
+}
+
+bool la_thread_call(lua_State *L, lua_CFunction f, void *arg, la_parcel **out) {
+  int base = lua_gettop(L);
+  lua_pushcfunction(L, handler);
+  lua_pushcfunction(L, f);
+  lua_pushlightuserdata(L, arg);
+  int status = lua_pcall(L, 1, LUA_MULTRET, base + 1);
+  if (status == LUA_OK) status = try_pack(L, base + 2, "result", out);
+  if (status != LUA_OK) *out = la_thread_pack_error(L);
+  lua_settop(L, base);
+  return status == LUA_OK;
+}
+
+int la_thread_raise(lua_State *L, la_parcel *p) {
+  la_parcel_unpack(L, p);
+  if (lua_type(L, -1) == LUA_TSTRING) {
+    lua_pushliteral(L, "\n\tin another thread");
+    lua_concat(L, 2);
+  }
+  return la_raise_from(L);
+}

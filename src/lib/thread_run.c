@@ -1,0 +1,362 @@
+#include "lib/thread_run.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "bridge/error.h"
+#include "bridge/task_object.h"
+#include "core/circle.h"
+#include "driver/threads.h"
+#include "lib/lib.h"
+#include "lib/thread_call.h"
+#include "share/seat.h"
+
+/* How long a thread may take to hear an order, and to answer a question. */
+#define GRACE UINT64_C(1000000000)
+#define PATIENCE_NS 250000000L
+
+/* ---- what both threads hold -------------------------------------------------------*/
+
+static la_thread_run *run_new(la_plan *plan, la_parcel *in) {
+  la_thread_run *r = calloc(1, sizeof *r);
+  if (r == NULL) return NULL;
+  pthread_mutex_init(&r->mutex, NULL);
+  pthread_cond_init(&r->answered, NULL);
+  atomic_init(&r->refs, 1);
+  la_kick_init(&r->kick);
+  r->plan = plan;
+  r->in = in;
+  r->reports_last = &r->reports;
+  return r;
+}
+
+static void drop_letters(la_letter *l) {
+  while (l != NULL) {
+    la_letter *next = l->next;
+    la_letter_unref(l);
+    l = next;
+  }
+}
+
+void la_thread_run_unref(la_thread_run *r) {
+  if (atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) != 1) return;
+  drop_letters(r->reports);
+  la_parcel_drop(r->in);
+  la_parcel_drop(r->out);
+  la_plan_unref(r->plan);
+  free(r->dump);
+  pthread_cond_destroy(&r->answered);
+  pthread_mutex_destroy(&r->mutex);
+  free(r);
+}
+
+void la_thread_run_cancel(la_thread_run *r) {
+  la_waker child;
+  pthread_mutex_lock(&r->mutex);
+  r->cancel = true;
+  child = la_waker_out(&r->child);
+  pthread_mutex_unlock(&r->mutex);
+  la_seat_wake(child);
+}
+
+/* ---- the thread -------------------------------------------------------------------*/
+
+/* The state is closed before its end is told: then nothing of it is left. */
+static void *thread_main(void *arg) {
+  la_thread_run *r = arg;
+  int error;
+  la_parcel *out = NULL;
+  la_waker parent = {0};
+  bool ok = false;
+  lua_State *L = la_state_new(r->plan, &error);
+  if (L != NULL) {
+    la_kick_begin(&r->kick, L);
+    if (error == LUA_OK)
+      ok = la_thread_call(L, la_thread_run_enter, r, &out);
+    else
+      out = la_thread_pack_error(L);
+    la_kick_end(&r->kick);
+    lua_close(L);
+  }
+  pthread_mutex_lock(&r->mutex);
+  r->out = out;
+  r->failed = !ok;
+  r->ended = r->heard = true;
+  r->asked = false;
+  pthread_cond_broadcast(&r->answered);
+  parent = la_waker_out(&r->parent);
+  pthread_mutex_unlock(&r->mutex);
+  la_seat_wake(parent);
+  la_circle_working(-1);
+  la_thread_run_unref(r);
+  return NULL;
+}
+
+/* ---- reports ----------------------------------------------------------------------*/
+
+/* (la_letter, la_runtime): reports an error that is in a parcel. */
+static int report(lua_State *L) {
+  la_runtime *rt = lua_touserdata(L, 2);
+  la_parcel_unpack(L, la_parcel_of(lua_touserdata(L, 1)));
+  if (lua_type(L, -1) == LUA_TSTRING) {
+    lua_pushliteral(L, "\n\tin another thread");
+    lua_concat(L, 2);
+  }
+  la_task *t = la_task_current(rt);
+  if (t != NULL)
+    la_task_object_push(L, rt, t);
+  else
+    lua_pushnil(L);
+  la_report_failure(L);
+  return 0;
+}
+
+static void report_all(la_runtime *rt, la_letter *first) {
+  lua_State *L = rt->running;
+  for (la_letter *l = first; l != NULL && lua_checkstack(L, LUA_MINSTACK); l = l->next) {
+    lua_pushcfunction(L, report);
+    lua_pushlightuserdata(L, l);
+    lua_pushlightuserdata(L, rt);
+    if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
+  }
+  drop_letters(first);
+}
+
+static int push_left(lua_State *L) {
+  la_push_error(L,
+                &(la_error_info){
+                    .code = "EBUSY",
+                    .op = "thread.spawn",
+                    .message =
+                        "its task was cancelled, but the thread is in code in C, which cannot be "
+                        "interrupted: it runs on, and what it returns is lost"});
+  return 1;
+}
+
+static void report_left(la_runtime *rt) {
+  lua_State *L = rt->running;
+  if (!lua_checkstack(L, LUA_MINSTACK)) return;
+  lua_pushcfunction(L, push_left);
+  lua_pcall(L, 0, 1, 0);
+  lua_pushnil(L);
+  lua_pushnil(L);
+  la_report_failure(L);
+}
+
+/* ---- the future -------------------------------------------------------------------*/
+
+static LA_THREAD_LOCAL la_list running; /* of this thread: those that wait for others */
+
+static la_list *running_list(void) {
+  if (running.head.next == NULL) la_list_init(&running);
+  return &running;
+}
+
+static la_thread_future *future_of(la_future *f) { return la_container(f, la_thread_future, base); }
+
+/* Under the mutex. */
+static la_letter *take_reports(la_thread_run *r) {
+  la_letter *first = r->reports;
+  r->reports = NULL;
+  r->reports_last = &r->reports;
+  return first;
+}
+
+/* Takes what there is to report, and sits down to wait. True: it has ended. */
+static bool look(la_thread_run *r, la_waker *kept, la_letter **reports) {
+  pthread_mutex_lock(&r->mutex);
+  la_waker old = r->parent;
+  bool ended = r->ended;
+  r->parent = *kept;
+  *kept = (la_waker){0};
+  if (ended) *kept = la_waker_out(&r->parent);
+  *reports = take_reports(r);
+  pthread_mutex_unlock(&r->mutex);
+  la_seat_forget(old);
+  return ended;
+}
+
+static bool has_heard(la_thread_run *r) {
+  pthread_mutex_lock(&r->mutex);
+  bool heard = r->heard;
+  pthread_mutex_unlock(&r->mutex);
+  return heard;
+}
+
+/* One that was ordered to end, and did not by now. */
+static void press(la_thread_future *f, la_context *cx) {
+  while ((f->stage == LA_THREAD_ORDERED || f->stage == LA_THREAD_KICKED) &&
+         la_future_poll(&f->grace.base, cx) == LA_READY) {
+    la_executor *ex = f->rt->ex;
+    if (has_heard(f->run)) {
+      f->stage = LA_THREAD_HEARD;
+    } else if (f->stage == LA_THREAD_KICKED) {
+      f->stage = LA_THREAD_LEFT;
+    } else {
+      f->stage = LA_THREAD_KICKED;
+      la_future_drop(&f->grace.base);
+      la_alarm_init(&f->grace, ex, GRACE);
+      la_kick_want(&f->run->kick);
+      pthread_kill(f->thread, LA_JOB_SIGNAL);
+    }
+  }
+}
+
+static la_poll future_poll(la_future *base, la_context *cx) {
+  la_thread_future *f = future_of(base);
+  la_letter *reports;
+  la_waker kept = la_seat_keep(cx->waker);
+  bool ended = look(f->run, &kept, &reports);
+  la_seat_forget(kept);
+  report_all(f->rt, reports);
+  if (ended) return LA_READY;
+  press(f, cx);
+  return f->stage == LA_THREAD_LEFT ? LA_READY : LA_PENDING;
+}
+
+static la_cancel future_cancel(la_future *base) {
+  la_thread_future *f = future_of(base);
+  pthread_mutex_lock(&f->run->mutex);
+  bool ended = f->run->ended;
+  pthread_mutex_unlock(&f->run->mutex);
+  if (ended) return LA_CANCEL_FINISH;
+  if (f->stage == LA_THREAD_RUNS) {
+    la_executor *ex = f->rt->ex;
+    f->stage = LA_THREAD_ORDERED;
+    la_alarm_init(&f->grace, ex, GRACE);
+    la_thread_run_cancel(f->run);
+  }
+  return LA_CANCEL_UNWIND;
+}
+
+static void future_drop(la_future *base) {
+  la_thread_future *f = future_of(base);
+  la_thread_run *r = f->run;
+  la_waker parent;
+  if (f->stage != LA_THREAD_RUNS) la_future_drop(&f->grace.base);
+  la_node_unlink(&f->node);
+  ((la_reactor *)f->rt->reactor)->threads--;
+  pthread_mutex_lock(&r->mutex);
+  bool ended = r->ended;
+  r->orphan = true;
+  parent = la_waker_out(&r->parent);
+  la_letter *reports = take_reports(r);
+  pthread_mutex_unlock(&r->mutex);
+  la_seat_forget(parent);
+  report_all(f->rt, reports);
+  if (ended) {
+    pthread_join(f->thread, NULL);
+  } else {
+    pthread_detach(f->thread);
+    if (f->stage == LA_THREAD_LEFT)
+      report_left(f->rt);
+    else
+      la_thread_run_cancel(r);
+  }
+  la_thread_run_unref(r);
+  free(f);
+}
+
+static const la_future_vtable future_vtable = {future_poll, future_drop, "thread.spawn",
+                                               future_cancel};
+
+int la_thread_future_new(la_runtime *rt, la_plan *plan, la_parcel *in, la_thread_future **out) {
+  la_thread_future *f = malloc(sizeof *f);
+  la_thread_run *r = run_new(plan, in);
+  if (r == NULL) {
+    la_parcel_drop(in);
+    la_plan_unref(plan);
+  }
+  if (f == NULL || r == NULL) {
+    free(f);
+    if (r != NULL) la_thread_run_unref(r);
+    return UV_ENOMEM;
+  }
+  const la_task *t = la_task_current(rt);
+  *f = (la_thread_future){.base = {&future_vtable},
+                          .run = r,
+                          .rt = rt,
+                          .task = t != NULL ? t->id : 0};
+  la_kick_install();
+  atomic_store_explicit(&r->refs, 2, memory_order_relaxed); /* ours and the thread's */
+  la_circle_working(1);
+  int error = la_thread_start(&f->thread, thread_main, r);
+  if (error != 0) {
+    la_circle_working(-1);
+    atomic_store_explicit(&r->refs, 1, memory_order_relaxed);
+    la_thread_run_unref(r);
+    free(f);
+    return error;
+  }
+  la_list_push(running_list(), &f->node);
+  ((la_reactor *)rt->reactor)->threads++;
+  *out = f;
+  return 0;
+}
+
+int la_thread_future_results(lua_State *L, la_thread_future *f) {
+  la_thread_run *r = f->run;
+  if (r->out == NULL) return la_no_memory(L);
+  return r->failed ? la_thread_raise(L, r->out) : la_parcel_unpack(L, r->out);
+}
+
+/* ---- dumps ------------------------------------------------------------------------*/
+
+/* The dump of the thread, the caller's; NULL: no answer. */
+static char *ask(la_thread_run *r) {
+  struct timespec until;
+  la_waker child = {0};
+  clock_gettime(CLOCK_REALTIME, &until);
+  until.tv_nsec += PATIENCE_NS;
+  until.tv_sec += until.tv_nsec / 1000000000L;
+  until.tv_nsec %= 1000000000L;
+  pthread_mutex_lock(&r->mutex);
+  free(r->dump);
+  r->dump = NULL;
+  r->asked = !r->ended;
+  if (r->asked) child = la_waker_out(&r->child);
+  pthread_mutex_unlock(&r->mutex);
+  la_seat_wake(child);
+  pthread_mutex_lock(&r->mutex);
+  for (int err = 0; r->asked && err == 0;)
+    err = pthread_cond_timedwait(&r->answered, &r->mutex, &until);
+  char *text = r->dump;
+  r->dump = NULL;
+  r->asked = false;
+  pthread_mutex_unlock(&r->mutex);
+  return text;
+}
+
+/* (text) -> with each line indented. */
+static int push_indented(lua_State *L) {
+  const char *text = luaL_gsub(L, lua_touserdata(L, 1), "\n", "\n\t");
+  size_t len = strlen(text);
+  lua_pushlstring(L, text, len - (len > 0 && text[len - 1] == '\t'));
+  return 1;
+}
+
+static void push_dump(lua_State *L, la_thread_future *f) {
+  char *text = ask(f->run);
+  if (text == NULL) {
+    lua_pushliteral(L, "(it does not answer: it computes, or is about to end)\n");
+    return;
+  }
+  lua_pushcfunction(L, push_indented);
+  lua_pushlightuserdata(L, text);
+  int status = lua_pcall(L, 1, 1, 0);
+  free(text);
+  if (status != LUA_OK) lua_error(L);
+}
+
+void la_thread_push_dumps(lua_State *L, la_runtime *rt) {
+  la_list *all = running_list();
+  lua_pushliteral(L, "");
+  for (la_node *node = all->head.next; node != &all->head; node = node->next) {
+    la_thread_future *f = la_container(node, la_thread_future, node);
+    if (f->rt != rt) continue;
+    lua_pushfstring(L, "the thread of task %I:\n\t", (lua_Integer)f->task);
+    push_dump(L, f);
+    lua_concat(L, 3);
+  }
+}

@@ -1,0 +1,200 @@
+/* What a thread of thread_run.h does in its own run. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "bridge/error.h"
+#include "bridge/task_object.h"
+#include "core/circle.h"
+#include "lib/dump.h"
+#include "lib/lib.h"
+#include "lib/life.h"
+#include "lib/thread_call.h"
+#include "lib/thread_run.h"
+#include "share/seat.h"
+
+/* ---- orders -----------------------------------------------------------------------*/
+
+typedef struct orders { /* ready when there are some */
+  la_future base;
+  la_thread_run *run;
+  bool heard; /* what it was ready with was done */
+} orders;
+
+static orders *orders_of(la_future *f) { return la_container(f, orders, base); }
+
+static bool has_orders(const la_thread_run *r) { return r->asked || (r->cancel && !r->heard); }
+
+static la_poll orders_poll(la_future *f, la_context *cx) {
+  orders *o = orders_of(f);
+  la_thread_run *r = o->run;
+  la_waker kept = la_waker_clone(cx->waker); /* which is not "external": it excuses no deadlock */
+  pthread_mutex_lock(&r->mutex);
+  la_waker old = la_waker_out(&r->child);
+  bool ready = has_orders(r);
+  if (!ready) r->child = la_waker_out(&kept);
+  pthread_mutex_unlock(&r->mutex);
+  la_seat_forget(old);
+  la_seat_forget(kept);
+  return ready ? LA_READY : LA_PENDING;
+}
+
+static void orders_drop(la_future *f) {
+  orders *o = orders_of(f);
+  la_thread_run *r = o->run;
+  pthread_mutex_lock(&r->mutex);
+  la_waker old = la_waker_out(&r->child);
+  if (!o->heard) { /* the run is over */
+    r->heard = true;
+    r->asked = false;
+    pthread_cond_broadcast(&r->answered);
+  }
+  pthread_mutex_unlock(&r->mutex);
+  la_seat_forget(old);
+}
+
+static const la_future_vtable orders_vtable = {orders_poll, orders_drop, "orders", NULL};
+
+static int orders_begin(lua_State *L, void *room, la_future **f) {
+  orders *o = room;
+  *o = (orders){{&orders_vtable}, lua_touserdata(L, 1), false};
+  *f = &o->base;
+  return 0;
+}
+
+static int push_own_dump(lua_State *L) {
+  la_push_dump(L, la_rt);
+  la_thread_push_dumps(L, la_rt);
+  lua_concat(L, 2);
+  return 1;
+}
+
+static void answer(lua_State *L, la_thread_run *r) {
+  lua_pushcfunction(L, push_own_dump);
+  char *text = lua_pcall(L, 0, 1, 0) == LUA_OK ? strdup(lua_tostring(L, -1)) : NULL;
+  lua_pop(L, 1);
+  pthread_mutex_lock(&r->mutex);
+  char *old = r->dump;
+  r->dump = text;
+  r->asked = false;
+  pthread_cond_broadcast(&r->answered);
+  pthread_mutex_unlock(&r->mutex);
+  free(old);
+}
+
+static int orders_finish(lua_State *L, la_future *f) {
+  la_thread_run *r = orders_of(f)->run;
+  orders_of(f)->heard = true;
+  pthread_mutex_lock(&r->mutex);
+  bool dump = r->asked, cancel = r->cancel && !r->heard;
+  r->heard = r->heard || cancel;
+  pthread_mutex_unlock(&r->mutex);
+  if (dump) answer(L, r);
+  if (cancel) la_task_cancel(la_rt->root);
+  return 0;
+}
+
+static const la_operation orders_operation = {"orders", orders_begin, orders_finish};
+static int hear(lua_State *L) { return la_operate(L, &orders_operation); }
+
+/* The body of the service: it ends when the run does. */
+static int serve_on(lua_State *L, int status, lua_KContext k) {
+  (void)status;
+  while (lua_gettop(L) == 1) { /* always */
+    lua_pushcfunction(L, hear);
+    lua_pushvalue(L, 1);
+    lua_callk(L, 1, 0, k, serve_on);
+  }
+  return 0;
+}
+static int serve(lua_State *L) { return serve_on(L, LUA_OK, 0); }
+
+/* ---- reports ----------------------------------------------------------------------*/
+
+/* (error, traceback, Task): what fails here with nobody awaiting it is told where the thread
+** comes from. Upvalue: the la_thread_run. */
+static int forward(lua_State *L) {
+  la_thread_run *r = lua_touserdata(L, lua_upvalueindex(1));
+  lua_settop(L, 3);
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, 2);
+  la_thread_join_error(L);
+  la_parcel *p = la_thread_pack_error(L);
+  if (p == NULL) return la_no_memory(L);
+  la_waker parent = {0};
+  pthread_mutex_lock(&r->mutex);
+  bool orphan = r->orphan;
+  if (!orphan) {
+    *r->reports_last = &p->letter;
+    r->reports_last = &p->letter.next;
+    parent = la_waker_out(&r->parent);
+  }
+  pthread_mutex_unlock(&r->mutex);
+  la_seat_wake(parent);
+  if (!orphan) return 0;
+  la_parcel_drop(p);
+  lua_pushnil(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &la_error_handler_key);
+  la_report_failure(L);
+  return 0;
+}
+
+/* ---- the run ----------------------------------------------------------------------*/
+
+static LA_THREAD_LOCAL bool spoken_for;
+
+/* The executor is about to go. */
+static void ending(void) {
+  if (spoken_for) la_circle_working(1);
+  spoken_for = false;
+}
+
+static int run_root(lua_State *L) { return la_run_joined(L, ending); }
+
+static int root_returned(lua_State *L, int status, lua_KContext base) {
+  (void)status;
+  return lua_gettop(L) - (int)base;
+}
+
+/* The root task: (la_thread_run). */
+static int root(lua_State *L) {
+  la_runtime *rt = la_rt;
+  la_thread_run *r = lua_touserdata(L, 1);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &la_task_metatable_key);
+  la_owners_push(L);
+  lua_pushcfunction(L, serve);
+  lua_pushvalue(L, 1);
+  rt->service = la_task_object_spawn(L, rt, 1, 1, 3, 2, NULL)->task;
+  lua_settop(L, 1);
+  la_circle_working(-1); /* from here on its executor speaks for the thread */
+  spoken_for = true;
+  pthread_mutex_lock(&r->mutex);
+  bool cancelled = r->cancel;
+  pthread_mutex_unlock(&r->mutex);
+  if (cancelled) {
+    la_push_cancelled(L);
+    return lua_error(L);
+  }
+  int n = la_parcel_unpack(L, r->in);
+  la_parcel_drop(r->in);
+  r->in = NULL;
+  lua_callk(L, n - 1, LUA_MULTRET, 1, root_returned);
+  return root_returned(L, LUA_OK, 1);
+}
+
+int la_thread_run_enter(lua_State *L) {
+  la_thread_run *r = lua_touserdata(L, 1);
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "lua_async");
+  lua_call(L, 1, 0);
+  lua_pushlightuserdata(L, r);
+  lua_pushcclosure(L, forward, 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &la_error_handler_key);
+  lua_pushcfunction(L, run_root);
+  lua_createtable(L, 0, 1);
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "sigint");
+  lua_pushcfunction(L, root);
+  lua_pushlightuserdata(L, r);
+  lua_call(L, 3, LUA_MULTRET);
+  return lua_gettop(L) - 1;
+}
