@@ -201,6 +201,6 @@ describe("thread.spawn_blocking", function()
       end)
     end
     assert.equal(fds, support.fds())
-    assert.equal(n, threads.count())
+    assert.is_true(threads.count() <= n) -- of other tests, threads may have ended meanwhile
   end)
 end)

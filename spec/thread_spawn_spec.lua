@@ -316,7 +316,7 @@ describe("thread.spawn", function()
       end
     end)
     assert.equal(fds, support.fds())
-    assert.equal(n, threads.count())
+    assert.is_true(threads.count() <= n) -- of other tests, threads may have ended meanwhile
   end)
 
   it("that runs out of memory fails with that, and others go on #process", function()
@@ -336,10 +336,11 @@ describe("thread.spawn", function()
         end
       end)
       print "ok"
-    ]], { before = "ulimit -v 2000000;" })
+    ]], { before = "ulimit -v 700000;" })
   end)
 
   it("that cannot be had fails with why #process", function()
+    if not os.execute("env -u LD_PRELOAD strace -o /dev/null true 2>/dev/null") then return end
     support.child_ok([[
       local thread = async.thread
       async.run(function()
