@@ -325,7 +325,7 @@ describe("thread.spawn", function()
       local thread = async.thread
       local function hoard()
         local t = {}
-        while true do t[#t + 1] = ("x"):rep(1 << 20) .. #t end
+        while true do t[#t + 1] = ("x"):rep(1 << 25) .. #t end
       end
       async.run(function()
         for _, how in ipairs { "spawn", "spawn_blocking" } do
