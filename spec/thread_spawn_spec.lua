@@ -324,8 +324,8 @@ describe("thread.spawn", function()
     support.child_ok([[
       local thread = async.thread
       local function hoard()
-        local t = {}
-        while true do t[#t + 1] = ("x"):rep(1 << 25) .. #t end
+        local t, piece = {}, ("x"):rep(1 << 16)
+        while true do t[#t + 1] = piece:rep(512) .. #t end
       end
       async.run(function()
         for _, how in ipairs { "spawn", "spawn_blocking" } do
