@@ -44,7 +44,8 @@ SEED_SPECS  := $(filter-out $(wildcard spec/cancel_each*_spec.lua) $(addprefix s
                descriptors file_sequence fs_faults faults limits loss model names \
                peers seed state)),$(wildcard spec/*_spec.lua spec/regress/*_spec.lua))
 SEED_IO     := $(filter $(foreach n,connection copy dns file fs loop luasocket luv net poll_fd process signal standard \
-               stream thread udp unix,spec/$(n)_% spec/$(n)),$(SEED_SPECS))
+               stream thread udp unix,spec/$(n)_% spec/$(n)) $(addprefix spec/regress/,accept_% atomic_% closed_st% copy_% \
+               failing_% fifo_% file_% future_use_% net_% open_% read_%),$(SEED_SPECS))
 MODEL_SEEDS ?= 100000
 
 # Where threads meet. Each has a process of its own, since libtsan's shadow stack grows with
