@@ -128,6 +128,22 @@ describe("with 64 descriptors #process", function()
     ]])
   end)
 
+  it("the first name says so", function()
+    program([[
+      async.run(function()
+        local listener <close> = assert(net.listen("127.0.0.1", 0))
+        local _, port = listener:address()
+        for _, op in ipairs { function() return net.resolve("localhost") end,
+          function() return net.connect("localhost", port) end, function() return net.reverse("127.0.0.1") end } do
+          local give_back = leave(0)
+          local _, err = op()
+          give_back()
+          assert(err and err.code == "EMFILE", tostring(err))
+        end
+      end)
+    ]])
+  end)
+
   it("files and folders say so", function()
     program([[
       async.run(function()

@@ -213,6 +213,13 @@ describe("async.fs #process", function()
       end)
     end)
 
+    it("that cannot be written names what cannot", function()
+      run(function()
+        put(dir .. "/f", "text")
+        fails("ENOSPC", "copy", "/dev/full", fs.copy(dir .. "/f", "/dev/full"))
+      end)
+    end)
+
     it("that is cancelled in the middle stops, and removes what it made", function()
       if not os.execute("fallocate -l 1G " .. dir .. "/from 2>/dev/null") then return pending("no room") end
       run(function()

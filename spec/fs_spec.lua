@@ -216,6 +216,17 @@ describe("async.fs #process", function()
       end)
     end)
 
+    it("given up, reads no further in what has no end", function()
+      local bounded = (os.getenv("LUA_ASYNC_FLAVOUR") or "release") == "release" -- sanitizers reserve more
+      support.child_ok([[
+        async.run(function()
+          local text, err = async.timeout(0.05, async.fs.read_file, "/dev/zero")
+          assert(text == nil and err.code == "ETIMEDOUT")
+        end)
+        print "ok"
+      ]], { before = bounded and "ulimit -v 20000000;" or "", seconds = 10 })
+    end)
+
     it("on a full device says so, and how much was written", function()
       run(function()
         local err = fails("ENOSPC", "write_file", "/dev/full", fs.write_file("/dev/full", "lost"))

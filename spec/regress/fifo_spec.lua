@@ -29,6 +29,44 @@ describe("a FIFO #process", function()
     end
   end)
 
+  it("that is full holds up no run that gave up writing it", function()
+    for _, what in ipairs { "fs.write_file, path, big", "fs.copy, whole, path" } do
+      support.child_ok(([[
+        local path, fs = %q, async.fs
+        local big, whole = ("x"):rep(1 << 20), path .. ".whole"
+        async.run(function()
+          assert(fs.write_file(whole, big))
+          local reader <close> = assert(fs.open(path))
+          local writer = async.spawn(%s)
+          assert(reader:read(1) == "x") -- it is under way
+          writer:cancel()
+          assert(pcall(writer.await, writer) == false)
+          async.spawn(function() -- the thread is free, as all four are
+            for _ = 1, 4 do assert(not async.timeout(0.05, fs.write_file, path, big)) end
+            print "ok"
+          end):await()
+        end)
+      ]]):format(path, what), { seconds = 10 })
+    end
+  end)
+
+  it("does not hold up os.exit", function()
+    for _, what in ipairs {
+      "fs.read_file, path", "fs.open, path, 'w'", "function() return assert(fs.open(path)):read() end",
+      "function() return assert(fs.open(path, 'r+')):write(('x'):rep(1 << 20)):flush() end",
+    } do
+      local out, code = support.child(([[
+        local path, fs = %q, async.fs
+        async.run(function()
+          async.spawn(%s)
+          async.sleep(0.05)
+          os.exit(4)
+        end)
+      ]]):format(path, what), { seconds = 10 })
+      assert.same({ "", 4 }, { out, code })
+    end
+  end)
+
   it("opens to be read at once, and to be written when somebody reads", function()
     support.run(function()
       local opened = {}

@@ -1,5 +1,8 @@
 #include "driver/work.h"
 
+#include <pthread.h>
+#include <stdlib.h>
+
 #include "driver/guard.h"
 
 static la_work *from_req(uv_work_t *req) { return la_container(req, la_work, req); }
@@ -15,6 +18,23 @@ void la_work_init(la_work *work, const la_work_class *cls, la_reactor *r) {
   atomic_init(&work->unwanted, false);
 }
 
+/* ---- the end of the process -------------------------------------------------------*/
+
+static atomic_bool exits;
+static pthread_once_t exit_once = PTHREAD_ONCE_INIT;
+
+static void at_exit(void) { atomic_store(&exits, true); }
+
+/* Destructors of libraries, libuv's among them, run after what atexit knows. */
+static void expect_exit(void) { (void)atexit(at_exit); }
+
+bool la_work_is_unwanted(const la_work *work) {
+  return atomic_load_explicit(&work->unwanted, memory_order_relaxed) ||
+         atomic_load_explicit(&exits, memory_order_relaxed);
+}
+
+/* ---- in the pool ------------------------------------------------------------------*/
+
 /* On a thread of the pool. */
 static void run(uv_work_t *req) {
   la_work *work = from_req(req);
@@ -24,6 +44,7 @@ static void run(uv_work_t *req) {
 static int queue(la_work *work, uv_after_work_cb after) {
   la_reactor *r = work->op.reactor;
   if (r->closed) return UV_ECANCELED;
+  pthread_once(&exit_once, expect_exit);
   int err = la_guard_pool(r);
   if (err == 0) err = uv_queue_work(r->uv, &work->req, run, after);
   if (err == 0) r->pool++;

@@ -5,8 +5,8 @@
 ** the pool and may block; it sees the work's own plain memory and nothing else: no
 ** Lua, no reactor, no waker. A work that is dropped before a thread took it never
 ** runs; one dropped while it runs is released after it has run. A run that waits for
-** somebody else, for a time without end, looks at `unwanted` now and then, and returns
-** when it is set.
+** somebody else, or has no end of its own, looks at la_work_is_unwanted now and then, and
+** returns when it is true.
 */
 #ifndef LA_DRIVER_WORK_H
 #define LA_DRIVER_WORK_H
@@ -31,6 +31,10 @@ struct la_work {
 };
 
 void la_work_init(la_work *work, const la_work_class *cls, la_reactor *r);
+
+/* It goes on for nobody: `unwanted` is set, or the process is in exit(3), which waits for the
+** threads of libuv's pool. Any thread. */
+bool la_work_is_unwanted(const la_work *work);
 
 /* Submits without a future to wait for it: `done` (loop thread) runs when the work has
 ** ended, with its result, UV_ECANCELED when it never ran. For objects that own their

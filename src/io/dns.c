@@ -3,8 +3,12 @@
 #endif
 #include "io/dns.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "io/posix.h"
 
 static la_resolve *from_op(la_op *op) { return la_container(op, la_resolve, op); }
 
@@ -43,13 +47,21 @@ static int take_list(la_resolve *re, const struct addrinfo *list) {
   return re->count > 0 ? 0 : UV_EAI_NODATA;
 }
 
+/* Without a descriptor for its files and servers the system says that there is no such name. */
+static int doubt(int err) {
+  if (err != UV_EAI_NONAME && err != UV_EAI_AGAIN && err != UV_EAI_FAIL) return err;
+  int fd = la_posix_open("/dev/null", O_RDONLY, 0);
+  if (fd >= 0) close(fd);
+  return fd == UV_EMFILE || fd == UV_ENFILE ? fd : err;
+}
+
 static ssize_t resolve_run(la_job *job) {
   la_resolve *re = la_container(job, la_resolve, job);
   struct addrinfo hints = {.ai_family = re->family, .ai_socktype = SOCK_STREAM};
   nowhere at;
   memset(&at, 0, sizeof at);
   int err = uv_getaddrinfo(&at.loop, &at.info, NULL, re->host, NULL, &hints);
-  if (err != 0) return err;
+  if (err != 0) return doubt(err);
   err = take_list(re, at.info.addrinfo);
   uv_freeaddrinfo(at.info.addrinfo);
   return err;
@@ -61,7 +73,7 @@ static ssize_t reverse_run(la_job *job) {
   memset(&at, 0, sizeof at);
   int err = uv_getnameinfo(&at.loop, &at.name, NULL, &re->address.any, NI_NAMEREQD);
   if (err == 0) memcpy(re->name, at.name.host, sizeof re->name);
-  return err;
+  return doubt(err);
 }
 
 /* ---- on the loop's ----------------------------------------------------------------*/

@@ -11,7 +11,7 @@
 static ssize_t job_read(la_file_job *j) {
   char *to = j->block ? j->buf + LA_BLOCK_HEAD : j->buf;
   if (j->flags & LA_FILE_SEEKS) return la_posix_pread_all(j->fd, to, j->len, j->at);
-  int err = la_posix_wait_readable(j->fd, &j->work.unwanted);
+  int err = la_posix_wait_readable(j->fd, &j->work);
   return err != 0 ? err : la_posix_read(j->fd, j->buf, j->len);
 }
 
@@ -19,7 +19,7 @@ static ssize_t job_read(la_file_job *j) {
 static int job_write(la_file_job *j) {
   if ((j->flags & LA_FILE_SEEKS) == 0 || (j->flags & LA_FILE_APPENDS)) {
     struct stat st;
-    int err = la_posix_write_all(j->fd, j->buf, j->len, &j->done);
+    int err = la_posix_write_all(j->fd, j->buf, j->len, &j->done, &j->work);
     if (fstat(j->fd, &st) == 0) j->at = st.st_size;
     return err;
   }

@@ -49,7 +49,7 @@ static ssize_t run(la_work *work) {
   la_file_open *op = la_container(work, la_file_open, work);
   struct stat st;
   int fd = op->temporary ? open_temporary(op)
-                         : la_posix_open_patiently(op->path, op->flags, op->mode, &work->unwanted);
+                         : la_posix_open_patiently(op->path, op->flags, op->mode, work);
   if (fd < 0) return fd;
   int err = fstat(fd, &st) != 0 ? la_posix_errno() : S_ISDIR(st.st_mode) ? UV_EISDIR : 0;
   if (err != 0) {

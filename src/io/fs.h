@@ -134,7 +134,8 @@ la_fs_text *la_fs_mkdtemp_new(la_reactor *r, const char *path);
 typedef struct la_fs_copy {
   la_work work;
   bool exclusive;
-  bool about_to;  /* it is `to` that could not be opened, or must not be written */
+  bool about_to;  /* it is `to` that could not be opened or written, or must not be */
+  bool same;      /* it is the file to be copied */
   const char *to; /* the second path, behind the first */
   char path[];
 } la_fs_copy;

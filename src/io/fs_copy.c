@@ -24,7 +24,7 @@ typedef struct copy {
   int64_t at; /* in both */
   way way;
   char *buffer; /* BY_HAND; NULL until then */
-  const atomic_bool *unwanted;
+  la_fs_copy *op;
 } copy;
 
 /* ---- pieces -----------------------------------------------------------------------*/
@@ -36,7 +36,9 @@ static ssize_t by_hand(copy *c, size_t len) {
   size_t done = 0;
   if (n <= 0) return n;
   int err = la_posix_pwrite_all(c->to, c->buffer, (size_t)n, c->at, &done);
-  if (err == UV_ESPIPE) err = la_posix_write_all(c->to, c->buffer, (size_t)n, &done);
+  if (err == UV_ESPIPE)
+    err = la_posix_write_all(c->to, c->buffer, (size_t)n, &done, &c->op->work);
+  c->op->about_to = err != 0;
   return err != 0 ? err : n;
 }
 
@@ -53,6 +55,9 @@ static bool is_no_way(int e) {
   return e == EINVAL || e == ENOSYS || e == EXDEV || e == EOPNOTSUPP || e == EBADF || e == EPERM ||
          e == ESPIPE || e == ETXTBSY || e == EOVERFLOW;
 }
+
+/* Of one call for both files: no reading fails so. */
+static bool is_of_target(int e) { return e == ENOSPC || e == EDQUOT || e == EFBIG; }
 #endif
 
 /* Up to len bytes: how many, 0 at the end of the file. Some files (in /proc) say that they
@@ -64,7 +69,10 @@ static ssize_t piece(copy *c, size_t len) {
     if (n > 0) return n;
     if (n == 0) break;
     if (errno == EINTR) continue;
-    if (!is_no_way(errno)) return la_posix_errno();
+    if (!is_no_way(errno)) {
+      c->op->about_to = is_of_target(errno);
+      return la_posix_errno();
+    }
     c->way++;
   }
 #endif
@@ -74,7 +82,7 @@ static ssize_t piece(copy *c, size_t len) {
 /* What is from `at` up to `end`, or to the end of the file. */
 static int copy_up_to(copy *c, int64_t end) {
   while (c->at < end) {
-    if (atomic_load_explicit(c->unwanted, memory_order_relaxed)) return UV_ECANCELED;
+    if (la_work_is_unwanted(&c->op->work)) return UV_ECANCELED;
     int64_t rest = end - c->at;
     ssize_t n = piece(c, rest < LA_FS_COPY_PIECE ? (size_t)rest : LA_FS_COPY_PIECE);
     if (n < 0) return (int)n;
@@ -107,7 +115,11 @@ static int copy_parts(copy *c, int64_t size) {
     if (err != 0) return err;
     if (c->at < hole) break; /* it has become shorter */
   }
-  if (c->at == size) return la_posix_truncate(c->to, size);
+  if (c->at == size) {
+    int err = la_posix_truncate(c->to, size);
+    c->op->about_to = err != 0;
+    return err;
+  }
 #else
   (void)c;
   (void)size;
@@ -136,28 +148,33 @@ static void undo(const char *path, int fd, const struct stat *st) {
 }
 
 /* Before anything is changed: what speaks against it. */
-static int refuse(const struct stat *from, const struct stat *to) {
+static int refuse(la_fs_copy *op, const struct stat *from, const struct stat *to) {
   if (S_ISDIR(to->st_mode)) return UV_EISDIR;
-  return from->st_dev == to->st_dev && from->st_ino == to->st_ino ? UV_EINVAL : 0;
+  op->same = from->st_dev == to->st_dev && from->st_ino == to->st_ino;
+  return op->same ? UV_EINVAL : 0;
 }
 
 static int copy_to(la_fs_copy *op, int from, const struct stat *st) {
   int flags = O_WRONLY | O_CREAT | (op->exclusive ? O_EXCL : 0);
   mode_t mode = st->st_mode & 0777;
-  int to = la_posix_open_patiently(op->to, flags, (int)mode, &op->work.unwanted);
+  int to = la_posix_open_patiently(op->to, flags, (int)mode, &op->work);
   struct stat old;
-  int err = to < 0 ? to : fstat(to, &old) != 0 ? la_posix_errno() : refuse(st, &old);
+  int err = to < 0 ? to : fstat(to, &old) != 0 ? la_posix_errno() : refuse(op, st, &old);
   op->about_to = err != 0;
   if (to < 0) return to;
   if (err == 0) {
     bool regular = S_ISREG(old.st_mode);
-    copy c = {.from = from, .to = to, .unwanted = &op->work.unwanted};
+    copy c = {.from = from, .to = to, .op = op};
     if (regular) err = la_posix_truncate(to, 0);
     if (err == 0 && regular && fchmod(to, mode) != 0) err = la_posix_errno();
+    op->about_to = err != 0;
     if (err == 0) err = copy_content(&c, st, regular); /* nobody reads it who may not read `from` */
     if (err != 0 && regular) undo(op->to, to, &old);
     int closed = la_posix_close(to);
-    if (err == 0 && closed != 0 && regular) unlink(op->to);
+    if (err == 0 && closed != 0) {
+      op->about_to = true;
+      if (regular) unlink(op->to);
+    }
     return err != 0 ? err : closed;
   }
   close(to);
@@ -167,7 +184,7 @@ static int copy_to(la_fs_copy *op, int from, const struct stat *st) {
 static ssize_t run(la_work *work) {
   la_fs_copy *op = la_container(work, la_fs_copy, work);
   struct stat st;
-  int from = la_posix_open_patiently(op->path, O_RDONLY, 0, &work->unwanted);
+  int from = la_posix_open_patiently(op->path, O_RDONLY, 0, work);
   if (from < 0) return from;
   int err = fstat(from, &st) != 0 ? la_posix_errno() : 0;
   if (err == 0 && S_ISDIR(st.st_mode)) err = UV_EISDIR;
@@ -187,7 +204,7 @@ la_fs_copy *la_fs_copy_new(la_reactor *r, const char *from, const char *to, bool
   if (op == NULL) return NULL;
   la_work_init(&op->work, &copy_class, r);
   op->exclusive = exclusive;
-  op->about_to = false;
+  op->about_to = op->same = false;
   memcpy(op->path, from, len);
   op->to = memcpy(op->path + len, to, to_len);
   return op;

@@ -13,7 +13,7 @@
 
 /* ---- read_file --------------------------------------------------------------------*/
 
-enum { UNKNOWN_SIZE = 4096 };
+enum { UNKNOWN_SIZE = 4096, PIECE = 1 << 23 };
 
 static int grow_to(la_fs_read_file *op, size_t size) {
   char *data = realloc(op->data, size);
@@ -23,17 +23,19 @@ static int grow_to(la_fs_read_file *op, size_t size) {
 }
 
 /* Asks for one byte more than is expected, so that one read both gets all and sees, by
-** coming short of that byte, that it is all. Any other short read means nothing: the system
-** reads no more than 2 GiB at once. `regular`: `size` is what it is expected to have;
-** `waits`: a FIFO or the like, where the other end may take its time. */
+** coming short of that byte, that it is all. Any other short read means nothing: it goes by
+** pieces, between which is seen whether anybody wants it still. `regular`: `size` is what it
+** is expected to have; `waits`: a FIFO or the like, where the other end may take its time. */
 static int read_all(la_fs_read_file *op, int fd, size_t size, bool regular, bool waits) {
   for (;;) {
     int err = grow_to(op, size + 1);
     if (err != 0) return err;
     while (op->len < size + 1) {
-      err = waits ? la_posix_wait_readable(fd, &op->work.unwanted) : 0;
+      err = waits ? la_posix_wait_readable(fd, &op->work) : 0;
       if (err != 0) return err;
-      ssize_t n = la_posix_read(fd, op->data + op->len, size + 1 - op->len);
+      if (la_work_is_unwanted(&op->work)) return UV_ECANCELED;
+      size_t rest = size + 1 - op->len;
+      ssize_t n = la_posix_read(fd, op->data + op->len, rest < PIECE ? rest : PIECE);
       if (n < 0) return (int)n;
       op->len += (size_t)n;
       if (op->len > op->max) return UV_EFBIG;
@@ -47,7 +49,7 @@ static int read_all(la_fs_read_file *op, int fd, size_t size, bool regular, bool
 static ssize_t read_file(la_work *work) {
   la_fs_read_file *op = la_container(work, la_fs_read_file, work);
   struct stat st;
-  int fd = la_posix_open_patiently(op->path, O_RDONLY, 0, &work->unwanted);
+  int fd = la_posix_open_patiently(op->path, O_RDONLY, 0, work);
   if (fd < 0) return fd;
   int err = fstat(fd, &st) != 0 ? la_posix_errno() : 0;
   if (err == 0 && S_ISDIR(st.st_mode)) err = UV_EISDIR;
@@ -84,9 +86,9 @@ la_fs_read_file *la_fs_read_file_new(la_reactor *r, const char *path, size_t max
 
 static int write_plain(la_fs_write_file *op) {
   int flags = O_WRONLY | O_CREAT | (op->how == LA_FS_APPEND ? O_APPEND : O_TRUNC);
-  int fd = la_posix_open_patiently(op->path, flags, op->mode, &op->work.unwanted);
+  int fd = la_posix_open_patiently(op->path, flags, op->mode, &op->work);
   if (fd < 0) return fd;
-  int err = la_posix_write_all(fd, op->data, op->len, &op->done);
+  int err = la_posix_write_all(fd, op->data, op->len, &op->done, &op->work);
   int closed = la_posix_close(fd);
   return err != 0 ? err : closed;
 }
@@ -138,7 +140,7 @@ static int sync_folder(int fd) {
 }
 
 static int fill_temporary(la_fs_write_file *op, int fd, const struct stat *old) {
-  int err = la_posix_write_all(fd, op->data, op->len, &op->done);
+  int err = la_posix_write_all(fd, op->data, op->len, &op->done, &op->work);
   if (err == 0 && old != NULL && fchmod(fd, old->st_mode & 07777) != 0) err = la_posix_errno();
   if (err == 0) err = la_posix_sync(fd);
   int closed = la_posix_close(fd);

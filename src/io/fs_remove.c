@@ -75,7 +75,7 @@ static int remove_folder(removal *r) {
 static int step(removal *r, char **failed) {
   int err = 0;
   la_tree *t = &r->tree;
-  if (atomic_load_explicit(&r->op->work.unwanted, memory_order_relaxed)) return UV_ECANCELED;
+  if (la_work_is_unwanted(&r->op->work)) return UV_ECANCELED;
   const struct dirent *e = la_tree_read(t, &err);
   if (e != NULL) {
     err = remove_entry(r, e);

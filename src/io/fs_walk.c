@@ -110,8 +110,7 @@ static ssize_t run(la_work *work) {
   if (!w->begun) err = la_tree_begin(&w->tree, AT_FDCWD, w->root, w->root, true);
   w->begun = true;
   while (err == 0 && w->skip != NO_SKIP && w->tree.depth > w->skip) err = leave(w);
-  while (err == 0 && w->tree.depth > 0 && w->len < w->goal &&
-         !atomic_load_explicit(&work->unwanted, memory_order_relaxed))
+  while (err == 0 && w->tree.depth > 0 && w->len < w->goal && !la_work_is_unwanted(work))
     err = step(w);
   return err;
 }

@@ -53,12 +53,18 @@ static void add(la_fs_watch *w, la_watch_kind kind, const char *name) {
   append(w, e);
 }
 
+/* What befell the watched folder itself libuv tells by the end of its own path. */
+static bool is_itself(const uv_fs_event_t *uv, const char *name) {
+  const char *slash = strrchr(uv->path, '/');
+  return name == (slash == NULL ? uv->path : slash + 1);
+}
+
 static void on_event(uv_fs_event_t *uv, const char *name, int events, int status) {
   la_fs_watch *w = la_container(uv, la_fs_watch, uv);
   if (status < 0) {
     w->failed = status;
   } else {
-    if (name == NULL || !w->folder) name = "";
+    if (name == NULL || !w->folder || is_itself(uv, name)) name = "";
     if (events & UV_RENAME) add(w, LA_WATCH_RENAME, name);
     if (events & UV_CHANGE) add(w, LA_WATCH_CHANGE, name);
   }

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <sys/stat.h>
@@ -22,10 +23,6 @@ int la_posix_open(const char *path, int flags, int mode) {
   return fd >= 0 ? fd : la_posix_errno();
 }
 
-static bool is_unwanted(const atomic_bool *unwanted) {
-  return atomic_load_explicit(unwanted, memory_order_relaxed);
-}
-
 static bool is_fifo(const char *path) {
   struct stat st;
   return stat(path, &st) == 0 && S_ISFIFO(st.st_mode);
@@ -39,25 +36,28 @@ static int make_blocking(int fd) {
   return err;
 }
 
-int la_posix_open_patiently(const char *path, int flags, int mode, const atomic_bool *unwanted) {
+int la_posix_open_patiently(const char *path, int flags, int mode, const la_work *work) {
   for (int nap = 1;; nap = nap * 2 < LA_POSIX_LOOK_MS ? nap * 2 : LA_POSIX_LOOK_MS) {
     int fd = la_posix_open(path, flags | O_NONBLOCK, mode);
     if (fd >= 0) return make_blocking(fd);
     if (fd == UV_EAGAIN) return la_posix_open(path, flags, mode); /* a lease is being broken */
     if (fd != UV_ENXIO || !is_fifo(path)) return fd;
     poll(NULL, 0, nap);
-    if (is_unwanted(unwanted)) return UV_ECANCELED; /* a reader that came too late */
+    if (la_work_is_unwanted(work)) return UV_ECANCELED; /* a reader that came too late */
   }
 }
 
-int la_posix_wait_readable(int fd, const atomic_bool *unwanted) {
-  struct pollfd p = {.fd = fd, .events = POLLIN};
+/* What is the matter with fd the call tells that comes after. */
+static int wait_for(int fd, short events, const la_work *work) {
+  struct pollfd p = {.fd = fd, .events = events};
   for (;;) {
     int n = poll(&p, 1, LA_POSIX_LOOK_MS);
-    if (n > 0 || (n < 0 && errno != EINTR)) return 0; /* the read tells what there is */
-    if (is_unwanted(unwanted)) return UV_ECANCELED;
+    if (n > 0 || (n < 0 && errno != EINTR)) return 0;
+    if (la_work_is_unwanted(work)) return UV_ECANCELED;
   }
 }
+
+int la_posix_wait_readable(int fd, const la_work *work) { return wait_for(fd, POLLIN, work); }
 
 /* EINTR: on Linux the descriptor is closed none the less. */
 int la_posix_close(int fd) { return close(fd) == 0 || errno == EINTR ? 0 : la_posix_errno(); }
@@ -90,9 +90,15 @@ ssize_t la_posix_read(int fd, char *buf, size_t len) {
   return n >= 0 ? n : la_posix_errno();
 }
 
-int la_posix_write_all(int fd, const char *data, size_t len, size_t *done) {
+/* A FIFO that is writable takes PIPE_BUF bytes without waiting (pipe(7)). */
+int la_posix_write_all(int fd, const char *data, size_t len, size_t *done, const la_work *work) {
+  struct stat st;
+  bool fifo = fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
+  size_t most = fifo ? PIPE_BUF : CALL_MAX;
   while (*done < len) {
-    ssize_t n = write(fd, data + *done, clamp(len - *done));
+    int err = fifo ? wait_for(fd, POLLOUT, work) : 0;
+    if (err != 0) return err;
+    ssize_t n = write(fd, data + *done, len - *done < most ? len - *done : most);
     if (n >= 0)
       *done += (size_t)n;
     else if (errno != EINTR)

@@ -51,7 +51,7 @@ static int copy_finish(lua_State *L, la_future *f) {
   const la_fs_copy *c = (const la_fs_copy *)(const void *)f;
   if (la_work_result(f) >= 0 || !c->about_to) return la_finish_change(L, f, "copy");
   int n = finish_second(L, f, "copy");
-  if (la_work_result(f) == UV_EINVAL) {
+  if (c->same) {
     lua_pushliteral(L, "it is the file that is to be copied");
     lua_setfield(L, -2, "message");
   }
