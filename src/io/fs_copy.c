@@ -36,8 +36,7 @@ static ssize_t by_hand(copy *c, size_t len) {
   size_t done = 0;
   if (n <= 0) return n;
   int err = la_posix_pwrite_all(c->to, c->buffer, (size_t)n, c->at, &done);
-  if (err == UV_ESPIPE)
-    err = la_posix_write_all(c->to, c->buffer, (size_t)n, &done, &c->op->work);
+  if (err == UV_ESPIPE) err = la_posix_write_all(c->to, c->buffer, (size_t)n, &done, &c->op->work);
   c->op->about_to = err != 0;
   return err != 0 ? err : n;
 }
