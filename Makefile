@@ -90,7 +90,8 @@ run: ## install what is missing, build, and run the tour
 test: ## install what is missing, build, run the tests in C and in Lua
 	@sh tools/install-deps test
 	@$(MAKE) --no-print-directory all
-	@$(MAKE) --no-print-directory core-test lua-test
+	@$(MAKE) --no-print-directory core-test
+	@$(MAKE) --no-print-directory lua-test
 
 core-test: $(TESTS:%=build/release/tests/%)
 	@for t in $^; do echo "$$t"; timeout 300 $$t || exit 1; done
