@@ -7,6 +7,10 @@ static void drop(la_letter *l) {
   la_parcel *p = la_parcel_of(l);
   for (uint32_t i = 0; i < p->handles; i++)
     if (p->handle[i].object != NULL) p->handle[i].cls->drop(p->handle[i].object);
+  for (la_loan *loan = p->loans, *next; loan != NULL; loan = next) {
+    next = loan->next;
+    la_loan_return(loan);
+  }
   free(p->handle);
   free(p);
 }

@@ -7,7 +7,8 @@
 ** module, and what stands in it, to the second level) goes by its name, and is required where it
 ** arrives; so do the functions of the standard library. The globals are the globals of whoever
 ** receives. Objects of this module that can be sent say so with la_sendable. Coroutines, other
-** userdata, C functions that no module has, and tables with a finaliser cannot be sent.
+** userdata, C functions that no module has, and tables with a finaliser cannot be sent. Large
+** strings stay where they are, lent (lend.h), and are copied once, where they arrive.
 **
 ** A parcel is a letter: it belongs to one thread at a time.
 */
@@ -19,6 +20,7 @@
 #include <stdint.h>
 
 #include "share/letter.h"
+#include "share/loan.h"
 
 /* How the userdata of a class cross. The object is what stands between them: plain memory that
 ** any thread may hold. */
@@ -50,6 +52,7 @@ typedef struct la_parcel {
   bool shared; /* some object is met more than once */
   bool moves;  /* it takes something away from its sender, and can be received once */
   la_parcel_handle *handle;
+  la_loan *loans;
   size_t len, size;
   char data[];
 } la_parcel;
@@ -88,6 +91,7 @@ typedef enum la_parcel_tag {
   LA_TAG_POINTER, /* light userdata */
   LA_TAG_SHORT,   /* a string: its length in a byte, the string */
   LA_TAG_STRING,  /* its length as a size_t */
+  LA_TAG_LENT,    /* a string: the la_loan, a pointer */
   LA_TAG_TABLE,   /* how many in the list and how many else, uint32_t; the list's values; keys and
                      values; LA_TAG_END, or LA_TAG_META and the metatable */
   LA_TAG_END,

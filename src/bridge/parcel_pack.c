@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bridge/lend.h"
 #include "bridge/met.h"
 #include "bridge/parcel.h"
 
@@ -94,9 +95,21 @@ static inline bool put_tagged(packer *k, la_parcel_tag tag, const void *bytes, s
   return true;
 }
 
+/* Whether it is lent; *ok: whether there was memory for that it is. */
+static bool put_lent(packer *k, int i, bool *ok) {
+  la_loan *loan = lua_checkstack(k->L, 4) ? la_lend(k->L, i) : NULL;
+  if (loan == NULL) return false;
+  loan->next = k->p->loans;
+  k->p->loans = loan;
+  *ok = put_tagged(k, LA_TAG_LENT, &loan, sizeof loan);
+  return true;
+}
+
 static bool put_string(packer *k, int i) {
   size_t len;
   const char *s = lua_tolstring(k->L, i, &len);
+  bool ok;
+  if (len >= LA_LEND_MIN && put_lent(k, i, &ok)) return ok;
   unsigned char byte = (unsigned char)len;
   if (byte != len) return put_tagged(k, LA_TAG_STRING, &len, sizeof len) && put(k, s, len);
   return put_tagged(k, LA_TAG_SHORT, &byte, 1) && put(k, s, len);

@@ -2,6 +2,7 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "bridge/lend.h"
 #include "bridge/parcel.h"
 
 /* An object that is being filled, at `index` of the stack. */
@@ -108,6 +109,7 @@ static bool push_next(unpacker *k) {
   lua_Number x;
   void *pointer;
   const char *s;
+  la_loan *loan;
   size_t len;
   switch ((la_parcel_tag)get_byte(k)) {
   case LA_TAG_NIL: lua_pushnil(L); break;
@@ -135,6 +137,10 @@ static bool push_next(unpacker *k) {
     len = get_size(k);
     lua_pushlstring(L, k->at, len);
     k->at += len;
+    break;
+  case LA_TAG_LENT:
+    get(k, &loan, sizeof loan);
+    la_lend_push(L, loan);
     break;
   case LA_TAG_AGAIN: lua_rawgeti(L, k->objects, get_number(k)); break;
   case LA_TAG_GLOBALS: lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS); break;

@@ -2,10 +2,11 @@
 local async = require "lua_async"
 local thread = async.thread
 
-local function add(a, b) return a + b, { a, b, { text = ("x"):rep(300) } } end
+local function add(a, b, large) return a + b, { a, b, { text = ("x"):rep(300) } }, large .. "y" end
 
-local sum, list = thread.spawn_blocking(add, 1, 2):await()
-assert(sum == 3 and list[3].text == ("x"):rep(300))
+local large = ("z"):rep(40000) -- it is lent
+local sum, list, larger = thread.spawn_blocking(add, 1, 2, large):await()
+assert(sum == 3 and list[3].text == ("x"):rep(300) and larger == large .. "y")
 
 local tx, rx = thread.channel(2)
 local tx2, rx2 = thread.channel(2)
