@@ -25,6 +25,21 @@ describe("thread.spawn_blocking", function()
     end)
   end)
 
+  it("leaves little garbage in a state that waits for the next call", function()
+    run(function()
+      local count = body "return collectgarbage [[count]] / 1024" -- the state is the same
+      assert.equal(32 << 20, #thread.spawn_blocking(body "return ('x'):rep(32 << 20)"):await())
+      thread.spawn_blocking(body "local t = {} for i = 1, 1e5 do t[i] = { i } end"):await()
+      assert.is_true(thread.spawn_blocking(count):await() < 4)
+      local tx, rx = thread.channel(8)
+      thread.spawn_blocking(body "local tx = ... for i = 1, 8 do tx:try_send((i .. ' '):rep(4 << 20)) end", tx):await()
+      for _ = 1, 8 do rx:recv() end
+      assert.is_true(thread.spawn_blocking(count):await() < 4)
+      tx:close()
+      rx:close()
+    end)
+  end)
+
   it("runs several at once", function()
     run(function()
       local n = thread.shared(0) -- each waits until all are there

@@ -3,7 +3,8 @@
 #include <lauxlib.h>
 #include <stdlib.h>
 
-static char lending_key; /* registry: userdata, a lending; its user value: loan -> string */
+/* Registry: userdata, a lending, whose user value is loan -> string; false: it lends nothing. */
+static char lending_key;
 
 typedef struct lending {
   la_lender *lender; /* NULL: the state is closing */
@@ -33,6 +34,7 @@ static void set_finaliser(lua_State *L, lua_CFunction f) {
 static lending *push(lua_State *L) {
   lending *g = find(L);
   if (g != NULL) return g;
+  if (lua_isboolean(L, -1)) luaL_error(L, "nothing is lent");
   lua_pop(L, 1);
   g = lua_newuserdatauv(L, sizeof *g, 1);
   *g = (lending){NULL, false};
@@ -92,6 +94,11 @@ static int lend(lua_State *L) {
   lua_pushvalue(L, 1);
   lua_rawsetp(L, -2, *out);
   return 0;
+}
+
+void la_lend_never(lua_State *L) {
+  lua_pushboolean(L, 0);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &lending_key);
 }
 
 la_loan *la_lend(lua_State *L, int index) {

@@ -18,6 +18,10 @@ enum { LA_LEND_MIN = 1 << 15 };
 ** copied. Needs three slots of the stack, and raises nothing. */
 la_loan *la_lend(lua_State *L, int index);
 
+/* This state lends nothing: it rests for long, with what it lent and has not seen come back. Before
+** it has lent anything. Raises for want of memory. */
+void la_lend_never(lua_State *L);
+
 /* Pushes the string that was lent; where it came from, that one. Raises for want of memory. */
 void la_lend_push(lua_State *L, la_loan *loan);
 

@@ -61,6 +61,9 @@ typedef struct la_parcel {
 ** place of what cannot be sent: `what` is what they are ("argument"), counted when `n` is not 1. */
 la_parcel *la_parcel_pack(lua_State *L, int first, int n, const char *what);
 
+/* The same for a state that ends then, or rests: it lends nothing. */
+la_parcel *la_parcel_pack_whole(lua_State *L, int first, int n, const char *what);
+
 /* Makes the handles in it the parcel's; those that are moved are over for the sender from here
 ** on. The values are still where they were packed from. 0, or a negative errno; then nothing
 ** has changed. Nothing to do for a parcel of plain values, or one that was sealed before. */

@@ -30,6 +30,7 @@ typedef struct packer {
   la_parcel *p;
   int names;        /* index of the table of la_parcel_push_names; 0: not asked for yet */
   bool needs_names; /* it has to be, and all done again */
+  bool lends;
   const void *globals;
   la_met met;
   frame *frames;
@@ -38,8 +39,9 @@ typedef struct packer {
   frame own[FRAMES_INLINE];
 } packer;
 
-static void begin(packer *k, lua_State *L, int names) {
+static void begin(packer *k, lua_State *L, int names, bool lends) {
   k->L = L;
+  k->lends = lends;
   k->names = names;
   k->needs_names = false;
   k->depth = 0;
@@ -109,7 +111,7 @@ static bool put_string(packer *k, int i) {
   size_t len;
   const char *s = lua_tolstring(k->L, i, &len);
   bool ok;
-  if (len >= LA_LEND_MIN && put_lent(k, i, &ok)) return ok;
+  if (k->lends && len >= LA_LEND_MIN && put_lent(k, i, &ok)) return ok;
   unsigned char byte = (unsigned char)len;
   if (byte != len) return put_tagged(k, LA_TAG_STRING, &len, sizeof len) && put(k, s, len);
   return put_tagged(k, LA_TAG_SHORT, &byte, 1) && put(k, s, len);
@@ -428,19 +430,27 @@ static void refused(lua_State *L, const packer *k, const char *what, int which, 
     luaL_error(L, "%s %d%s: %s", what, which, k->place, k->reason);
 }
 
-la_parcel *la_parcel_pack(lua_State *L, int first, int n, const char *what) {
+static la_parcel *pack_all(lua_State *L, int first, int n, const char *what, bool lends) {
   packer k;
   int which;
   luaL_checkstack(L, 8, NULL);
-  begin(&k, L, 0);
+  begin(&k, L, 0, lends);
   la_parcel *p = try_pack(&k, first, n, &which);
   bool kept = k.needs_names;
   for (bool again = false; p == NULL && kept; again = true) {
     kept = la_parcel_push_names(L, again); /* what is refused may be new in a module */
-    begin(&k, L, lua_gettop(L));
+    begin(&k, L, lua_gettop(L), lends);
     p = try_pack(&k, first, n, &which);
     lua_pop(L, 1);
   }
   if (p == NULL) refused(L, &k, what, which, n);
   return p;
+}
+
+la_parcel *la_parcel_pack(lua_State *L, int first, int n, const char *what) {
+  return pack_all(L, first, n, what, true);
+}
+
+la_parcel *la_parcel_pack_whole(lua_State *L, int first, int n, const char *what) {
+  return pack_all(L, first, n, what, false);
 }

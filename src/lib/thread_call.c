@@ -42,7 +42,7 @@ int la_thread_apply(lua_State *L) {
 /* (&parcel, what, values…) */
 static int pack(lua_State *L) {
   la_parcel **out = lua_touserdata(L, 1);
-  la_parcel *p = la_parcel_pack(L, 3, lua_gettop(L) - 2, lua_touserdata(L, 2));
+  la_parcel *p = la_parcel_pack_whole(L, 3, lua_gettop(L) - 2, lua_touserdata(L, 2));
   int error = la_parcel_seal(p);
   if (error == 0) {
     *out = p;

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "bridge/lend.h"
 #include "bridge/parcel.h"
 #include "lib/kick.h"
 #include "lib/lib.h"
@@ -19,6 +20,7 @@ struct la_plan {
 };
 
 static char init_key;   /* registry: the function for new states */
+static char size_key;   /* registry: of a state, what it held when it had no garbage, KiB */
 static char holder_key; /* registry: the userdata that holds the plan, { what it was made from } */
 
 typedef struct holder {
@@ -113,7 +115,7 @@ static bool has_upvalues(lua_State *L, int f) {
 
 /* The function at the top can be sent; it stays. */
 static int try_to_send(lua_State *L) {
-  la_parcel_drop(la_parcel_pack(L, 1, 1, "preload"));
+  la_parcel_drop(la_parcel_pack_whole(L, 1, 1, "preload"));
   return 0;
 }
 static bool can_be_sent(lua_State *L) {
@@ -152,7 +154,7 @@ static la_plan *make_plan(lua_State *L) {
   push_package(L, "cpath");
   push_preloads(L);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &init_key);
-  la_parcel *setup = la_parcel_pack(L, top + 1, 5, "what new states are made from,");
+  la_parcel *setup = la_parcel_pack_whole(L, top + 1, 5, "what new states are made from,");
   lua_settop(L, top);
   la_plan *p = calloc(1, sizeof *p);
   if (p == NULL || la_parcel_seal(setup) != 0) {
@@ -201,7 +203,7 @@ la_plan *la_plan_of(lua_State *L) {
 }
 
 void la_plan_set_init(lua_State *L, int i) {
-  la_parcel *p = la_parcel_pack(L, i, 1, "the function");
+  la_parcel *p = la_parcel_pack_whole(L, i, 1, "the function");
   bool moves = p->moves;
   la_parcel_drop(p);
   if (moves) luaL_argerror(L, i, "it holds what only one thread can have");
@@ -211,9 +213,26 @@ void la_plan_set_init(lua_State *L, int i) {
 
 /* ---- states -----------------------------------------------------------------------*/
 
-/* The plan -> */
+static void note_size(lua_State *L) {
+  lua_pushinteger(L, lua_gc(L, LUA_GCCOUNT));
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &size_key);
+}
+
+/* A state that rests keeps little garbage: less than what it holds, or SOME. */
+static void tidy(lua_State *L) {
+  enum { SOME = 1024 };
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &size_key);
+  lua_Integer size = lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  if (lua_gc(L, LUA_GCCOUNT) <= 2 * size + SOME) return;
+  lua_gc(L, LUA_GCCOLLECT);
+  note_size(L); /* takes no memory: it is there */
+}
+
+/* The plan, whether it will rest between calls -> */
 static int set_up(lua_State *L) {
   la_plan *p = lua_touserdata(L, 1);
+  if (lua_toboolean(L, 2)) la_lend_never(L);
   lua_gc(L, LUA_GCGEN, 0, 0); /* as the standalone interpreter */
   luaL_openlibs(L);
   la_kick_open(L);
@@ -243,28 +262,33 @@ static int set_up(lua_State *L) {
   la_plan_set_init(L, 6);
   lua_pushvalue(L, 6);
   if (!lua_isnil(L, 6)) lua_call(L, 0, 0);
+  note_size(L);
   return 0;
 }
 
-lua_State *la_state_new(la_plan *p, int *error) {
+static lua_State *new_state(la_plan *p, bool rests, int *error) {
   lua_State *L = luaL_newstate();
   if (L == NULL) return NULL;
   lua_pushcfunction(L, set_up);
   lua_pushlightuserdata(L, p);
-  *error = lua_pcall(L, 1, 0, 0);
+  lua_pushboolean(L, rests);
+  *error = lua_pcall(L, 2, 0, 0);
   return L;
 }
+
+lua_State *la_state_new(la_plan *p, int *error) { return new_state(p, false, error); }
 
 lua_State *la_state_take(la_plan *p, int *error) {
   pthread_mutex_lock(&p->mutex);
   lua_State *L = p->count > 0 ? p->kept[--p->count] : NULL;
   pthread_mutex_unlock(&p->mutex);
   *error = LUA_OK;
-  return L != NULL ? L : la_state_new(p, error);
+  return L != NULL ? L : new_state(p, true, error);
 }
 
 void la_state_give(la_plan *p, lua_State *L, bool spoilt) {
   lua_settop(L, 0);
+  if (!spoilt) tidy(L);
   pthread_mutex_lock(&p->mutex);
   bool keep = !spoilt && p->count < KEPT;
   if (keep) p->kept[p->count++] = L;

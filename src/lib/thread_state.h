@@ -33,7 +33,8 @@ lua_State *la_state_take(la_plan *p, int *error);
 /* A new one, whatever is kept. */
 lua_State *la_state_new(la_plan *p, int *error);
 
-/* Keeps the state for the next, or closes it: enough are kept, or it is `spoilt`. */
+/* Keeps the state for the next, with little garbage, or closes it: enough are kept, or it is
+** `spoilt`. */
 void la_state_give(la_plan *p, lua_State *L, bool spoilt);
 
 #endif
