@@ -276,6 +276,30 @@ describe("the ends of a channel", function()
     end)
   end)
 
+  it("let go of what nobody can receive any more, while there are senders", function()
+    run(function()
+      for _, how in ipairs { "closed", "collected" } do
+        local seen = setmetatable({}, { __mode = "v" })
+        local tx, rx = channel(6)
+        local other = rx:clone()
+        for i = 1, 9 do -- around the end of the ring
+          seen[i] = { i }
+          tx:send(seen[i])
+          if i < 4 then rx:recv() end
+        end
+        other:close()
+        collectgarbage()
+        assert.is_table(seen[8])
+        if how == "closed" then rx:close() else rx = nil end
+        collectgarbage()
+        collectgarbage()
+        assert.is_nil(next(seen))
+        assert.equal(0, rx and #rx or 0)
+        assert.equal("EPIPE", select(2, tx:try_send(1)).code)
+      end
+    end)
+  end)
+
   it("end an operation that waits on the end that is closed with ECANCELED", function()
     run(function()
       local tx, rx = channel(1)

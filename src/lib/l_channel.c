@@ -34,9 +34,11 @@ static void receiver_close(void *object) {
   la_channel_close_receiver(((end_object *)object)->c, object);
 }
 
+static void let_go(lua_State *L);
+
 static const la_sync_class channel_class = {"lua_async.Channel", no_close, channel_end};
 static const la_sync_class sender_class = {"lua_async.Sender", sender_close, NULL};
-static const la_sync_class receiver_class = {"lua_async.Receiver", receiver_close, NULL};
+static const la_sync_class receiver_class = {"lua_async.Receiver", receiver_close, NULL, let_go};
 static const la_sync_class oneshot_sender_class = {"lua_async.OneshotSender", sender_close, NULL};
 
 /* ---- the ring ------------------------------------------------------------------------*/
@@ -85,6 +87,19 @@ static inline int take(lua_State *L, la_channel *c) {
     lua_rawseti(L, -3, slot);
   }
   return 1;
+}
+
+/* Once the last receiver has closed: the values that nobody can receive any more. */
+static void let_go(lua_State *L) {
+  la_channel *c = ((end_object *)lua_touserdata(L, 1))->c;
+  if (c->receivers != 0) return;
+  push_ring(L);
+  for (; c->count > 0; c->count--) {
+    lua_pushboolean(L, 0);
+    lua_rawseti(L, -2, c->head + 1);
+    c->head = c->head + 1 == c->size ? 0 : c->head + 1;
+  }
+  lua_pop(L, 1);
 }
 
 /* ---- send ----------------------------------------------------------------------------*/

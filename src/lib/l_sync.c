@@ -29,26 +29,27 @@ static la_sync_object *check_any(lua_State *L) {
   return o;
 }
 
-static void close_object(la_sync_object *o) {
+static void close_object(lua_State *L, la_sync_object *o) {
   if (o->closed) return;
   o->closed = true;
   o->cls->close(o);
+  if (o->cls->closed != NULL) o->cls->closed(L);
 }
 
 int la_sync_close(lua_State *L) {
-  close_object(check_any(L));
+  close_object(L, check_any(L));
   lua_pushboolean(L, 1);
   return 1;
 }
 
 static int close_variable(lua_State *L) {
-  close_object(check_any(L));
+  close_object(L, check_any(L));
   return 0;
 }
 
 static int collect(lua_State *L) {
   la_sync_object *o = check_any(L);
-  close_object(o);
+  close_object(L, o);
   if (o->cls->end != NULL) o->cls->end(o);
   return 0;
 }

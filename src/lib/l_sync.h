@@ -12,9 +12,10 @@
 #include "sync/lock.h"
 
 typedef struct la_sync_class {
-  const char *name;            /* of the metatable: "lua_async.Mutex" */
-  void (*close)(void *object); /* once, when it is closed or collected */
-  void (*end)(void *object);   /* or NULL: it is collected, after `close` */
+  const char *name;             /* of the metatable: "lua_async.Mutex" */
+  void (*close)(void *object);  /* once, when it is closed or collected */
+  void (*end)(void *object);    /* or NULL: it is collected, after `close` */
+  void (*closed)(lua_State *L); /* or NULL: after `close`, with the object at index 1 */
 } la_sync_class;
 
 typedef struct la_sync_object {
