@@ -194,13 +194,7 @@ static int try_acquire(lua_State *L) {
 static int add_permits(lua_State *L) {
   la_lock_object *o = check_semaphore(L);
   uint32_t n = la_sync_check_count(L, 2, 0);
-  uint64_t sum = (uint64_t)o->lock.s.permits + n;
-  for (const la_node *h = o->lock.holds.head.next; h != &o->lock.holds.head; h = h->next)
-    sum += la_container(h, la_hold, node)->permits;
-  for (const la_node *h = o->lock.s.granted.head.next; h != &o->lock.s.granted.head; h = h->next)
-    sum += la_container(h, la_queued, node)->count;
-  luaL_argcheck(L, sum <= LA_SEMAPHORE_MAX, 2, "too many permits");
-  la_semaphore_release(&o->lock.s, n);
+  luaL_argcheck(L, la_lock_add(&o->lock, n), 2, "too many permits");
   lua_settop(L, 1);
   return 1;
 }

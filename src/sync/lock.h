@@ -23,6 +23,7 @@ typedef struct la_holder {
 typedef struct la_lock {
   la_semaphore s;
   la_list holds;
+  uint32_t permits; /* all there are: free, granted and held */
 } la_lock;
 
 typedef struct la_hold {
@@ -33,6 +34,9 @@ typedef struct la_hold {
 } la_hold;
 
 void la_lock_init(la_lock *l, uint32_t permits);
+
+/* n permits more. False, and nothing: there would be more than LA_SEMAPHORE_MAX. */
+bool la_lock_add(la_lock *l, uint32_t n);
 
 /* True when `who` holds some of it. */
 bool la_lock_held_by(const la_lock *l, la_holder who);
