@@ -23,16 +23,18 @@ SHARED   := $(if $(filter Darwin,$(shell uname)),-bundle -undefined dynamic_look
 NODELETE := $(shell echo 'int x;' | $(CC) $(SHARED) -fPIC -Wl,-z,nodelete -o /dev/null -x c - 2>/dev/null && echo -Wl,-z,nodelete)
 
 # A flavour is a folder of build/ with flags of its own; `make build/asan/lua_async.so`.
-FLAVOURS      := release asan tsan torture
+FLAVOURS      := release asan tsan torture helgrind
 FLAGS_release  = $(CFLAGS) $(LTO)
 FLAGS_asan     = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 FLAGS_tsan     = -O1 -g -fsanitize=thread -fno-omit-frame-pointer
 FLAGS_torture  = -O1 -g
+FLAGS_helgrind = -O1 -g -fno-inline
 
 MODULE   := lua_async.c $(wildcard src/*/*.c)
 CORE     := $(wildcard src/core/*.c src/sync/*.c src/share/*.c)
 IO       := $(CORE) $(wildcard src/driver/*.c src/io/*.c)
 TESTS    := $(basename $(notdir $(wildcard spec/core/test_*.c)))
+THREADED := $(filter test_share_% test_threads test_circle test_executor,$(TESTS))
 EXAMPLES := $(basename $(notdir $(wildcard examples/c/*.c)))
 
 # The specs that are short enough to collect at every step.
@@ -53,7 +55,7 @@ MODEL_SEEDS ?= 100000
 TSAN_SPECS := $(addprefix spec/,$(addsuffix _spec.lua,cancel connection dns examples file fs future loop luv net poll_fd run signal state stream \
               stream_write task time sync_channel thread_blocking thread_channel thread_copy thread_lend thread_send thread_spawn thread_workers udp file_sequence fs_path fs_tree fs_watch)) $(wildcard spec/regress/*_spec.lua)
 
-.PHONY: all build examples run test core-test lua-test lint asan tsan valgrind torture faults seeds model models bench install clean help
+.PHONY: all build examples run test core-test lua-test lint asan tsan valgrind helgrind torture faults seeds model models bench install clean help
 all: build examples
 
 help: ## this list
@@ -116,6 +118,10 @@ valgrind: all core-test ## the tests under valgrind
 	@for t in $(filter-out %_memory,$(TESTS:%=build/release/tests/%)); do echo "$$t"; \
 	  LA_UNDER_VALGRIND=1 timeout 900 valgrind -q --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=9 $$t || exit 1; done
 	@sh tools/busted valgrind
+
+helgrind: $(THREADED:%=build/helgrind/tests/%) ## what threads share, under helgrind
+	@for t in $^; do echo "$$t"; LA_UNDER_VALGRIND=helgrind timeout 900 valgrind --tool=helgrind --fair-sched=yes -q \
+	  --suppressions=tools/helgrind.supp --error-exitcode=9 $$t || exit 1; done
 
 torture: build/torture/lua_async.so $(EXAMPLES:%=build/torture/examples/%.so) build/asan/lua_async.so $(EXAMPLES:%=build/asan/examples/%.so) ## every allocation failing in turn; a full GC at every step
 	@LUA_CPATH="build/torture/?.so;build/torture/examples/?.so;;" CC="$(CC)" $(LUA) spec/torture/run.lua

@@ -76,10 +76,19 @@ enum { ROUNDS = 300, READERS = 3, LOANS = 8 };
 
 /* One lender's loans, on their way to the readers; each is taken once from `way`. */
 static struct {
-  _Atomic(la_loan *) way[LOANS];
+  pthread_mutex_t mutex;
+  la_loan *way[LOANS];
   atomic_int left;
   atomic_bool over;
-} post;
+} post = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+static la_loan *exchange(int i, la_loan *loan) {
+  pthread_mutex_lock(&post.mutex);
+  la_loan *was = post.way[i];
+  post.way[i] = loan;
+  pthread_mutex_unlock(&post.mutex);
+  return was;
+}
 
 static void read_one(la_loan *loan) {
   const char *b = la_loan_begin(loan);
@@ -94,7 +103,7 @@ static void *reader(void *arg) {
   (void)arg;
   while (!atomic_load(&post.over)) {
     for (int i = 0; i < LOANS; i++) {
-      la_loan *loan = atomic_exchange(&post.way[i], NULL);
+      la_loan *loan = exchange(i, NULL);
       if (loan != NULL) read_one(loan);
     }
   }
@@ -111,7 +120,7 @@ static void round_of(int round) {
     memset(bytes[i], 'a' + i, LEN);
     la_loan *loan = la_lender_lend(l, bytes[i], LEN);
     assert_non_null(loan);
-    atomic_store(&post.way[i], loan);
+    exchange(i, loan);
     for (la_loan *back = round % 2 ? la_lender_fetch(l) : NULL, *next; back != NULL; back = next) {
       next = back->next;
       memset((char *)back->bytes, 0, LEN / 2);

@@ -375,9 +375,10 @@ static void place_key(packer *k, const frame *f, char *out, size_t size) {
     snprintf(out, size, "'s metatable");
   else if (f->at == LIST)
     snprintf(out, size, "[%lld]", (long long)f->i);
-  else if (f->at == UPVALUE)
+  else if (f->at == UPVALUE) {
     snprintf(out, size, "'s upvalue '%s'", lua_getupvalue(L, f->index, (int)f->i));
-  else if (f->at == NEXT)
+    lua_pop(L, 1);
+  } else if (f->at == NEXT)
     snprintf(out, size, ", a key");
   else if (lua_type(L, key) == LUA_TSTRING)
     snprintf(out, size, ".%s", lua_tostring(L, key));

@@ -10,6 +10,7 @@
 static void on_async(uv_async_t *a) {
   la_reactor *r = la_container(a, la_reactor, async);
   la_interrupt_look(r);
+  if (r->unwanted_root != NULL && r->unwanted()) la_task_cancel(r->unwanted_root);
   la_threads_collect(r);
 }
 

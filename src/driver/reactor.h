@@ -66,6 +66,8 @@ typedef struct la_reactor {
   bool closed;                  /* the loop is gone: only memory may be given back */
   bool interrupted;             /* a SIGINT has cancelled the root task: see interrupt.h */
   la_task *root;                /* whom it cancels; NULL: nobody */
+  bool (*unwanted)(void); /* asked whenever the async is woken: nobody wants this run; or NULL */
+  la_task *unwanted_root; /* whom that cancels; NULL: nobody */
   char *buffers[LA_BUFFERS_KEPT];
   char *kept[LA_BLOCKS_KEPT];
   uv_loop_t own;

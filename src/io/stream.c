@@ -244,8 +244,10 @@ static int end_carry(la_stream *s) {
   return result;
 }
 
+bool la_stream_is_settled(const la_stream *s) { return s->carry == NULL || s->carry->written; }
+
 static bool must_wait(la_stream *s, la_context *cx) {
-  if (s->carry == NULL || s->carry->written) return false;
+  if (la_stream_is_settled(s)) return false;
   la_waiter_set(&s->writing, reactor_of(s), cx);
   return true;
 }

@@ -101,6 +101,9 @@ size_t la_stream_forget_write(la_stream *s);
 ** la_stream_forget_write). */
 la_poll la_stream_poll_settled(la_stream *s, la_context *cx, int *status);
 
+/* Nothing is. */
+bool la_stream_is_settled(const la_stream *s);
+
 /* Shuts the sending half down, once a byte that is in libuv's hands is written; what is no
 ** socket has no halves, and is closed. *status: 0 or a negative errno. The pending one counts as a
 *write (one at a time, forgotten by

@@ -35,10 +35,16 @@ static void interrupt(const la_kick *k) {
     set_hook(la_rt != NULL && la_rt->running != NULL ? la_rt->running : k->L);
 }
 
-static void on_signal(int signum) {
-  (void)signum;
+void la_kick_go_on(void) {
   const la_kick *k = current;
   if (k != NULL && la_kick_wanted()) interrupt(k);
+}
+
+/* uv_async_send is in libuv's list of what a signal handler may call. */
+static void on_signal(int signum) {
+  (void)signum;
+  la_kick_go_on();
+  if (current != NULL && current->async != NULL) uv_async_send(current->async);
 }
 
 static void install(void) {
@@ -59,6 +65,7 @@ bool la_kick_wanted(void) {
 void la_kick_init(la_kick *k) {
   k->L = NULL;
   k->inner = NULL;
+  k->async = NULL;
   k->raised = false;
   atomic_init(&k->wanted, false);
 }
@@ -74,6 +81,18 @@ void la_kick_end(la_kick *k) {
   current = NULL;
   atomic_signal_fence(memory_order_seq_cst);
   lua_sethook(k->L, NULL, 0, 0);
+}
+
+void la_kick_begin_run(uv_async_t *async) {
+  if (current == NULL) return;
+  current->async = async;
+  atomic_signal_fence(memory_order_seq_cst);
+  if (la_kick_wanted()) uv_async_send(async);
+}
+
+void la_kick_end_run(const uv_async_t *async) {
+  if (current != NULL && current->async == async) current->async = NULL;
+  atomic_signal_fence(memory_order_seq_cst);
 }
 
 void la_kick_want(la_kick *k) { atomic_store_explicit(&k->wanted, true, memory_order_release); }
@@ -94,7 +113,7 @@ static int aux_resume(lua_State *L, lua_State *co, int n) {
   if (k != NULL) k->inner = co;
   int status = lua_resume(co, L, n, &results);
   if (k != NULL) k->inner = outer;
-  if (k != NULL && la_kick_wanted()) interrupt(k);
+  la_kick_go_on();
   bool failed = status != LUA_OK && status != LUA_YIELD;
   if (!failed && !lua_checkstack(L, results + 1)) {
     lua_pop(co, results);

@@ -2,7 +2,8 @@
 ** kick.h - interrupts Lua code that another thread runs, at the next instruction that it counts.
 **
 ** A signal (LA_JOB_SIGNAL) to that thread sets a hook there, as lua.c does for SIGINT; the hook
-** raises an error: time to close what is open. Code that runs on for a million instructions gets it
+** raises an error: time to close what is open. A run in there has its root task cancelled. Code
+*that runs on for a million instructions gets it
 ** again, and from then on at each, so that none can catch it for ever. A function in C
 ** is not interrupted, though a system call of its may be (EINTR). While the thread runs the code of
 ** a la_kick the signal finds it through a thread-local pointer; at any other time it does nothing.
@@ -16,12 +17,14 @@
 #include <lua.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <uv.h>
 
 typedef struct la_kick {
   lua_State *L;              /* the thread's */
   lua_State *volatile inner; /* the plain coroutine that runs; NULL: none */
   atomic_bool wanted;
-  bool raised; /* once, on its thread */
+  uv_async_t *volatile async; /* wakes the loop of the run in there; NULL: none */
+  bool raised;                /* once, on its thread */
 } la_kick;
 
 void la_kick_init(la_kick *k);
@@ -36,6 +39,14 @@ void la_kick_want(la_kick *k);
 
 /* Any code of this thread that has a la_kick is to be interrupted. */
 bool la_kick_wanted(void);
+
+/* The code has begun a run, whose loop the async wakes; that run ends. */
+void la_kick_begin_run(uv_async_t *async);
+void la_kick_end_run(const uv_async_t *async);
+
+/* What ran on this thread in another Lua thread, or in a run, has ended: if it was to be
+** interrupted, so is what goes on now. */
+void la_kick_go_on(void);
 
 /* Sees to it that the signal has our handler, unless the program has one for it. Any thread. */
 void la_kick_install(void);

@@ -33,17 +33,20 @@ static blocking *of(la_future *f) { return la_container(f, blocking, op.base); }
 static ssize_t run(la_job *job) {
   blocking *b = la_container(job, blocking, job);
   int error;
-  lua_State *L = la_state_take(b->plan, &error);
-  if (L == NULL) return UV_ENOMEM;
   la_circle_working(1); /* it may be left to itself, and run on */
-  la_kick_begin(&b->kick, L);
+  lua_State *L = la_state_take(b->plan, &b->kick, &error);
+  if (L == NULL) {
+    la_circle_working(-1);
+    return UV_ENOMEM;
+  }
   if (error == LUA_OK)
     b->failed = !la_thread_call(L, la_thread_apply, b->in, &b->out);
   else
     b->out = la_thread_pack_error(L);
   la_kick_end(&b->kick);
   b->failed = b->failed || error != LUA_OK;
-  la_state_give(b->plan, L, error != LUA_OK);
+  bool ends = b->in->handles > 0 || (b->out != NULL && b->out->handles > 0);
+  la_state_give(b->plan, L, ends, error != LUA_OK);
   la_circle_working(-1);
   return b->out != NULL ? 0 : UV_ENOMEM;
 }

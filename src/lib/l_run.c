@@ -3,6 +3,7 @@
 #include "bridge/task_object.h"
 #include "driver/interrupt.h"
 #include "lib/dump.h"
+#include "lib/kick.h"
 #include "lib/l_future.h"
 #include "lib/lib.h"
 #include "lib/life.h"
@@ -42,6 +43,9 @@ static int run_tasks(lua_State *L) {
   rt->root = la_task_object_spawn(L, rt, lua_gettop(L) - 4, 2, 3, 2, NULL)->task;
   la_task_ref(rt->root);
   if (s->sigint) la_interrupt_begin(s->life.reactor, rt->root);
+  s->life.reactor->unwanted = la_kick_wanted;
+  s->life.reactor->unwanted_root = rt->root;
+  la_kick_begin_run(&s->life.reactor->async);
   lua_pushnil(L);
   la_run_end end = la_executor_run(rt->ex, rt->root);
   uint64_t polls = rt->ex->polls - 1;
@@ -55,6 +59,7 @@ static int run_tasks(lua_State *L) {
     lua_replace(L, -2);
   }
   la_interrupt_pause(s->life.reactor);
+  s->life.reactor->unwanted_root = NULL;
   la_task_unref(rt->root);
   la_life_cancel(&s->life);
   la_life_unwind(&s->life);
@@ -91,6 +96,7 @@ static int run_to_end(lua_State *L, void (*ending)(void)) {
   int status = lua_pcall(L, n + 1, 2, 0);
   if (ending != NULL) ending();
   la_life_end(L, &s->life);
+  la_kick_go_on();
   if (status != LUA_OK) return lua_error(L);
   if (!lua_isnil(L, 3)) return raise_deadlock(L, 3);
   lua_settop(L, 2);

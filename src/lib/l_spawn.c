@@ -199,7 +199,7 @@ static la_stream *stream_at_top(lua_State *L, int arg, const char *name) {
     return NULL;
   }
   la_stream *s = o->self;
-  if (o->reading != NULL || o->writing != NULL || s->carry != NULL)
+  if (o->reading != NULL || o->writing != NULL || !la_stream_is_settled(s))
     bad_fd(L, arg, name, "another task reads from this stream or writes to it");
   if (la_reader_unread(&s->reader) > 0)
     bad_fd(L, arg, name,

@@ -138,7 +138,7 @@ static int on_error(lua_State *L) {
 static int dump(lua_State *L) {
   la_runtime *rt = la_runtime_check(L, "async.dump");
   la_push_dump(L, rt);
-  la_thread_push_dumps(L, rt);
+  la_thread_push_dumps(L, rt, LA_DUMP_PATIENCE);
   lua_concat(L, 2);
   return 1;
 }

@@ -1,6 +1,7 @@
 /* async.thread: work on other threads, each with a Lua state of its own. */
 #include "lib/l_thread.h"
 
+#include "bridge/error.h"
 #include "bridge/task_object.h"
 #include "lib/kick.h"
 
@@ -42,12 +43,18 @@ int la_thread_push_letter(lua_State *L, la_letter *letter) {
   return status == LUA_OK ? 1 : lua_error(L);
 }
 
+/* It failed for want of memory, of a descriptor, or of a runtime: not for good. */
+static bool may_succeed(lua_State *L, int status) {
+  return status == LUA_ERRMEM || la_is_error(L, -1) || la_rt == NULL;
+}
+
 int la_thread_push_kept(lua_State *L, la_letter *letter, la_letter **kept) {
-  *kept = letter;
-  if (try_unpack(L, letter) != LUA_OK) return lua_error(L);
+  *kept = letter; /* it stays in the meantime */
+  int status = try_unpack(L, letter);
+  if (status != LUA_OK && may_succeed(L, status)) return lua_error(L);
   *kept = NULL;
   la_letter_unref(letter);
-  return 1;
+  return status == LUA_OK ? 1 : lua_error(L);
 }
 
 /* ---- work for other threads --------------------------------------------------------------*/

@@ -18,7 +18,8 @@ int la_thread_pack_shared(lua_State *L, int arg, const char *op, la_parcel **out
 /* Pushes the value of a letter, whose reference goes; returns 1. */
 int la_thread_push_letter(lua_State *L, la_letter *letter);
 
-/* The same; when it raises, *kept has the letter, to be tried again. */
+/* The same; when it raises what may be over the next time, *kept has the letter, to be tried
+** again. */
 int la_thread_push_kept(lua_State *L, la_letter *letter, la_letter **kept);
 
 /* What the Task of work for another thread holds until it begins. */

@@ -106,7 +106,7 @@ static void *give_stream(void *ud, int *error) {
   *error = UV_EBADF;
   if (s == NULL || s->fd < 0) return NULL;
   *error = UV_EBUSY;
-  if (o->reading != NULL || o->writing != NULL || s->carry != NULL) return NULL;
+  if (o->reading != NULL || o->writing != NULL || !la_stream_is_settled(s)) return NULL;
   if (strcmp(o->cls->name, LA_UNIX_CONNECTION_NAME) == 0 && la_unix_arrived(s) > 0) return NULL;
   size_t len = la_reader_unread(&s->reader);
   travelling *t = pack_up(s->fd, len > 0 ? la_rbuf_bytes(&s->reader.buf) : "", len, error);

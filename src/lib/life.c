@@ -6,6 +6,7 @@
 #include "core/group.h"
 #include "driver/guest.h"
 #include "io/process.h"
+#include "lib/kick.h"
 #include "lib/lib.h"
 
 bool la_life_find_seed(lua_State *L, int arg, uint64_t *seed) {
@@ -52,6 +53,7 @@ void la_life_unwind(la_life *s) { la_executor_run(s->rt.ex, NULL); }
 void la_life_end(lua_State *L, la_life *s) {
   la_runtime *rt = &s->rt;
   la_reactor *r = s->reactor;
+  if (r != NULL) la_kick_end_run(&r->async);
   if (s->begun && !rt->entered) la_runtime_enter(L, rt);
   if (s->begun) la_future_objects_drop_all(rt);
   if (r != NULL && r->guest != NULL)

@@ -24,7 +24,7 @@ static bool is_joined(lua_State *L, int i) {
   return is;
 }
 
-static int handler(lua_State *L) {
+int la_thread_handle_error(lua_State *L) {
   lua_settop(L, 1);
   if (is_joined(L, 1)) return 1;
   luaL_traceback(L, L, NULL, 1);
@@ -69,6 +69,23 @@ static int to_text(lua_State *L) {
   return 1;
 }
 
+static int to_type(lua_State *L) {
+  lua_pushfstring(L, "an error that cannot be sent to another thread, a %s", luaL_typename(L, 1));
+  return 1;
+}
+
+/* The value at `at` becomes what f makes of it, unless that fails. */
+static bool replace(lua_State *L, int at, lua_CFunction f) {
+  lua_pushcfunction(L, f);
+  lua_pushvalue(L, at);
+  bool made = lua_pcall(L, 1, 1, 0) == LUA_OK;
+  if (made)
+    lua_replace(L, at);
+  else
+    lua_pop(L, 1);
+  return made;
+}
+
 la_parcel *la_thread_pack_error(lua_State *L) {
   la_parcel *p;
   int at = lua_gettop(L);
@@ -86,9 +103,7 @@ la_parcel *la_thread_pack_error(lua_State *L) {
     return p;
   }
   lua_settop(L, at + 1);
-  lua_pushcfunction(L, to_text);
-  lua_pushvalue(L, at);
-  if (lua_pcall(L, 1, 1, 0) == LUA_OK) lua_replace(L, at);
+  if (!replace(L, at, to_text)) replace(L, at, to_type);
   lua_settop(L, at + 1);
   try_pack(L, at, "error", &p);
   lua_settop(L, at - 1);
@@ -97,7 +112,7 @@ la_parcel *la_thread_pack_error(lua_State *L) {
 
 bool la_thread_call(lua_State *L, lua_CFunction f, void *arg, la_parcel **out) {
   int base = lua_gettop(L);
-  lua_pushcfunction(L, handler);
+  lua_pushcfunction(L, la_thread_handle_error);
   lua_pushcfunction(L, f);
   lua_pushlightuserdata(L, arg);
   int status = lua_pcall(L, 1, LUA_MULTRET, base + 1);

@@ -14,6 +14,9 @@
 ** memory for that. Never raises. */
 bool la_thread_call(lua_State *L, lua_CFunction f, void *arg, la_parcel **out);
 
+/* The message handler of such calls: the error and its traceback, made one value. */
+int la_thread_handle_error(lua_State *L);
+
 /* As such an `f`, whose `arg` is a parcel: calls the first value in it with the others. */
 int la_thread_apply(lua_State *L);
 

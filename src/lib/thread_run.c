@@ -12,9 +12,8 @@
 #include "lib/thread_call.h"
 #include "share/seat.h"
 
-/* How long a thread may take to hear an order, and to answer a question. */
+/* How long a thread may take to hear an order. */
 #define GRACE UINT64_C(1000000000)
-#define PATIENCE_NS 250000000L
 
 /* ---- what both threads hold -------------------------------------------------------*/
 
@@ -69,9 +68,8 @@ static void *thread_main(void *arg) {
   la_parcel *out = NULL;
   la_waker parent = {0};
   bool ok = false;
-  lua_State *L = la_state_new(r->plan, &error);
+  lua_State *L = la_state_new(r->plan, &r->kick, &error);
   if (L != NULL) {
-    la_kick_begin(&r->kick, L);
     if (error == LUA_OK)
       ok = la_thread_call(L, la_thread_run_enter, r, &out);
     else
@@ -303,24 +301,24 @@ int la_thread_future_results(lua_State *L, la_thread_future *f) {
 
 /* ---- dumps ------------------------------------------------------------------------*/
 
-/* The dump of the thread, the caller's; NULL: no answer. */
-static char *ask(la_thread_run *r) {
-  struct timespec until;
+/* Asks the thread for its dump, to be there in so many nanoseconds. */
+static void ask(la_thread_run *r, long patience) {
   la_waker child = {0};
-  clock_gettime(CLOCK_REALTIME, &until);
-  until.tv_nsec += PATIENCE_NS;
-  until.tv_sec += until.tv_nsec / 1000000000L;
-  until.tv_nsec %= 1000000000L;
   pthread_mutex_lock(&r->mutex);
   free(r->dump);
   r->dump = NULL;
   r->asked = !r->ended;
+  r->patience = patience;
   if (r->asked) child = la_waker_out(&r->child);
   pthread_mutex_unlock(&r->mutex);
   la_seat_wake(child);
+}
+
+/* The answer, the caller's; NULL: there was none by `until`. */
+static char *await_answer(la_thread_run *r, const struct timespec *until) {
   pthread_mutex_lock(&r->mutex);
   for (int err = 0; r->asked && err == 0;)
-    err = pthread_cond_timedwait(&r->answered, &r->mutex, &until);
+    err = pthread_cond_timedwait(&r->answered, &r->mutex, until);
   char *text = r->dump;
   r->dump = NULL;
   r->asked = false;
@@ -336,8 +334,8 @@ static int push_indented(lua_State *L) {
   return 1;
 }
 
-static void push_dump(lua_State *L, la_thread_future *f) {
-  char *text = ask(f->run);
+static void push_dump(lua_State *L, la_thread_future *f, const struct timespec *until) {
+  char *text = await_answer(f->run, until);
   if (text == NULL) {
     lua_pushliteral(L, "(it does not answer: it computes, or is about to end)\n");
     return;
@@ -349,14 +347,23 @@ static void push_dump(lua_State *L, la_thread_future *f) {
   if (status != LUA_OK) lua_error(L);
 }
 
-void la_thread_push_dumps(lua_State *L, la_runtime *rt) {
+void la_thread_push_dumps(lua_State *L, la_runtime *rt, long patience) {
+  struct timespec until;
   la_list *all = running_list();
+  for (la_node *node = all->head.next; node != &all->head; node = node->next) {
+    la_thread_future *f = la_container(node, la_thread_future, node);
+    if (f->rt == rt) ask(f->run, patience);
+  }
+  clock_gettime(CLOCK_REALTIME, &until);
+  until.tv_nsec += patience;
+  until.tv_sec += until.tv_nsec / 1000000000L;
+  until.tv_nsec %= 1000000000L;
   lua_pushliteral(L, "");
   for (la_node *node = all->head.next; node != &all->head; node = node->next) {
     la_thread_future *f = la_container(node, la_thread_future, node);
     if (f->rt != rt) continue;
     lua_pushfstring(L, "the thread of task %I:\n\t", (lua_Integer)f->task);
-    push_dump(L, f);
+    push_dump(L, f, &until);
     lua_concat(L, 3);
   }
 }

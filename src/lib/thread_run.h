@@ -36,7 +36,8 @@ typedef struct la_thread_run {
   bool ended, failed;                 /* the last that the thread says, with: */
   la_parcel *out;                     /* the results, or an error; NULL: no memory for it */
   la_letter *reports, **reports_last; /* parcels of an error and its traceback */
-  bool asked;                         /* for a dump */
+  bool asked;                         /* for a dump, */
+  long patience;                      /* in so many nanoseconds */
   char *dump;                         /* the answer; NULL and not asked: no memory for it */
 } la_thread_run;
 
@@ -83,8 +84,10 @@ int la_thread_future_new(la_runtime *rt, la_plan *plan, la_parcel *in, la_thread
 /* The future is ready: pushes the results and returns how many, or raises. */
 int la_thread_future_results(lua_State *L, la_thread_future *f);
 
-/* Pushes a string: the dumps of the threads that this runtime waits for, or "". A thread that does
-** not answer in a quarter of a second says nothing. Raises for want of memory. */
-void la_thread_push_dumps(lua_State *L, la_runtime *rt);
+/* Pushes a string: the dumps of the threads that this runtime waits for, or "". They are asked
+** together; one that does not answer in so many nanoseconds (less than a second) says nothing.
+** Raises for want of memory. */
+void la_thread_push_dumps(lua_State *L, la_runtime *rt, long patience);
+enum { LA_DUMP_PATIENCE = 250000000 };
 
 #endif

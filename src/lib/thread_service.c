@@ -61,16 +61,22 @@ static int orders_begin(lua_State *L, void *room, la_future **f) {
   return 0;
 }
 
+/* (la_thread_run) -> text. Threads of this one are to answer before the time is up for this one. */
 static int push_own_dump(lua_State *L) {
+  la_thread_run *r = lua_touserdata(L, 1);
+  pthread_mutex_lock(&r->mutex);
+  long patience = r->patience / 4 * 3;
+  pthread_mutex_unlock(&r->mutex);
   la_push_dump(L, la_rt);
-  la_thread_push_dumps(L, la_rt);
+  la_thread_push_dumps(L, la_rt, patience);
   lua_concat(L, 2);
   return 1;
 }
 
 static void answer(lua_State *L, la_thread_run *r) {
   lua_pushcfunction(L, push_own_dump);
-  char *text = lua_pcall(L, 0, 1, 0) == LUA_OK ? strdup(lua_tostring(L, -1)) : NULL;
+  lua_pushlightuserdata(L, r);
+  char *text = lua_pcall(L, 1, 1, 0) == LUA_OK ? strdup(lua_tostring(L, -1)) : NULL;
   lua_pop(L, 1);
   pthread_mutex_lock(&r->mutex);
   char *old = r->dump;
@@ -186,9 +192,12 @@ int la_thread_run_enter(lua_State *L) {
   lua_getglobal(L, "require");
   lua_pushliteral(L, "lua_async");
   lua_call(L, 1, 0);
-  lua_pushlightuserdata(L, r);
-  lua_pushcclosure(L, forward, 1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &la_error_handler_key);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &la_error_handler_key) == LUA_TNIL) { /* none of init's */
+    lua_pushlightuserdata(L, r);
+    lua_pushcclosure(L, forward, 1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &la_error_handler_key);
+  }
+  lua_pop(L, 1);
   lua_pushcfunction(L, run_root);
   lua_createtable(L, 0, 1);
   lua_pushboolean(L, 0);

@@ -8,6 +8,7 @@
 #include "bridge/parcel.h"
 #include "lib/kick.h"
 #include "lib/lib.h"
+#include "lib/thread_call.h"
 
 enum { KEPT = 16 };
 
@@ -218,13 +219,14 @@ static void note_size(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &size_key);
 }
 
-/* A state that rests keeps little garbage: less than what it holds, or SOME. */
-static void tidy(lua_State *L) {
+/* A state that rests keeps little garbage: less than what it holds, or SOME; and no `ends` of what
+** other threads have, too, who wait for them to be closed. */
+static void tidy(lua_State *L, bool ends) {
   enum { SOME = 1024 };
   lua_rawgetp(L, LUA_REGISTRYINDEX, &size_key);
   lua_Integer size = lua_tointeger(L, -1);
   lua_pop(L, 1);
-  if (lua_gc(L, LUA_GCCOUNT) <= 2 * size + SOME) return;
+  if (!ends && lua_gc(L, LUA_GCCOUNT) <= 2 * size + SOME) return;
   lua_gc(L, LUA_GCCOLLECT);
   note_size(L); /* takes no memory: it is there */
 }
@@ -266,29 +268,36 @@ static int set_up(lua_State *L) {
   return 0;
 }
 
-static lua_State *new_state(la_plan *p, bool rests, int *error) {
+static lua_State *new_state(la_plan *p, la_kick *kick, bool rests, int *error) {
   lua_State *L = luaL_newstate();
   if (L == NULL) return NULL;
+  la_kick_begin(kick, L);
+  lua_pushcfunction(L, la_thread_handle_error);
   lua_pushcfunction(L, set_up);
   lua_pushlightuserdata(L, p);
   lua_pushboolean(L, rests);
-  *error = lua_pcall(L, 2, 0, 0);
+  *error = lua_pcall(L, 2, 0, 1);
+  lua_remove(L, 1);
   return L;
 }
 
-lua_State *la_state_new(la_plan *p, int *error) { return new_state(p, false, error); }
+lua_State *la_state_new(la_plan *p, la_kick *kick, int *error) {
+  return new_state(p, kick, false, error);
+}
 
-lua_State *la_state_take(la_plan *p, int *error) {
+lua_State *la_state_take(la_plan *p, la_kick *kick, int *error) {
   pthread_mutex_lock(&p->mutex);
   lua_State *L = p->count > 0 ? p->kept[--p->count] : NULL;
   pthread_mutex_unlock(&p->mutex);
   *error = LUA_OK;
-  return L != NULL ? L : new_state(p, true, error);
+  if (L == NULL) return new_state(p, kick, true, error);
+  la_kick_begin(kick, L);
+  return L;
 }
 
-void la_state_give(la_plan *p, lua_State *L, bool spoilt) {
+void la_state_give(la_plan *p, lua_State *L, bool ends, bool spoilt) {
   lua_settop(L, 0);
-  if (!spoilt) tidy(L);
+  if (!spoilt) tidy(L, ends);
   pthread_mutex_lock(&p->mutex);
   bool keep = !spoilt && p->count < KEPT;
   if (keep) p->kept[p->count++] = L;

@@ -15,6 +15,8 @@
 #include <lua.h>
 #include <stdbool.h>
 
+#include "lib/kick.h"
+
 typedef struct la_plan la_plan;
 
 /* The plan of the state L, made again when what it says has changed. A reference is the
@@ -27,14 +29,16 @@ void la_plan_unref(la_plan *p);
 void la_plan_set_init(lua_State *L, int i);
 
 /* A state that was given back, or a new one: *error is LUA_OK, and it has an empty stack. Otherwise
-** the error is on its stack, and it is to be closed by lua_close; NULL: no memory for any. */
-lua_State *la_state_take(la_plan *p, int *error);
+** the error (as of la_thread_handle_error) is on its stack, and it is to be closed by lua_close;
+** NULL: no memory for any. With a state the kick has begun, before anything ran in it. */
+lua_State *la_state_take(la_plan *p, la_kick *kick, int *error);
 
 /* A new one, whatever is kept. */
-lua_State *la_state_new(la_plan *p, int *error);
+lua_State *la_state_new(la_plan *p, la_kick *kick, int *error);
 
 /* Keeps the state for the next, with little garbage, or closes it: enough are kept, or it is
-** `spoilt`. */
-void la_state_give(la_plan *p, lua_State *L, bool spoilt);
+** `spoilt`. `ends`: it was sent, or has sent, what lives in several threads; of that no garbage is
+** kept. */
+void la_state_give(la_plan *p, lua_State *L, bool ends, bool spoilt);
 
 #endif

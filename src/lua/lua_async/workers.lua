@@ -4,9 +4,11 @@ local internals = require "lua_async.internals"
 
 local workers = {}
 
--- How long a worker has to have run for its failures before to be forgotten, and the longest pause.
+-- How long a worker has to have run for its failures before to be forgotten, and the longest pause; how
+-- much later than its own deadline one that does not hear it is cancelled from outside.
 local HEALTHY <const> = 10
 local LONGEST <const> = 30
+local GRACE <const> = 0.5
 
 -- The root task of a worker. `stop` becomes true when it is to end: its listeners are closed, so that the
 -- function returns; then what it has spawned may end, too.
@@ -27,19 +29,22 @@ function workers.main(stop, drain, f, ...)
   end)
   local result = table.pack(pcall(work.await, work))
   if stopping then closer:await() else closer:cancel() end
-  if not result[1] and not (stopping and async.is_cancelled(result[2])) then error(result[2], 0) end
+  if not result[1] and not (stopping and async.is_cancelled(result[2])) then work:await() end -- raises
 end
 
 local OVER <const> = { done = true, failed = true, cancelled = true }
 
--- Waits for a Task as if it was part of this one.
+-- Waits for a Task as if it was part of this one: as pcall(task.await, task), but raises when this one
+-- is cancelled.
 local function await(task)
   local _ <close> = setmetatable({}, { __close = function()
     if OVER[task:status()] then return end
     task:cancel()
     async.shield(function() pcall(task.await, task) end)
   end })
-  return pcall(task.await, task)
+  local ok, err = pcall(task.await, task)
+  if not ok and not OVER[task:status()] then error(err, 0) end
+  return ok, err
 end
 
 local function check_options(options)
@@ -63,11 +68,20 @@ function workers.supervise(options, f, ...)
   local drain, restarts = options.drain or 10, options.restarts or 5
   local arguments = table.pack(...)
   local tx <close>, rx = async.thread.watch(false)
-  local stopping, failure = false, nil
+  local stopping, late, failed = false, false, nil
+  local running = {} -- the Tasks of the workers
 
   local function stop()
     stopping = true
     tx:send(true)
+  end
+
+  -- Workers keep to their deadline themselves, unless they compute.
+  local function press()
+    while not rx:get() do rx:changed() end
+    async.sleep(drain + GRACE)
+    late = true
+    for task in pairs(running) do task:cancel() end
   end
 
   local function pause(failures)
@@ -79,14 +93,17 @@ function workers.supervise(options, f, ...)
     local failures = 0
     while not stopping do
       local began = async.now()
-      local task = async.thread.spawn(workers.main, rx, drain, f, table.unpack(arguments, 1, arguments.n))
+      local task, why = async.thread.spawn(workers.main, rx, drain, f,
+        table.unpack(arguments, 1, arguments.n))
+      if not task then task = async.spawn(error, why) end -- fails in the same way
+      running[task] = true
       local ok, err = await(task)
-      if ok then return end
-      if async.is_cancelled(err) then error(err, 0) end
+      running[task] = nil
+      if ok or (late and async.is_cancelled(err)) then return end
       if async.now() - began >= HEALTHY then failures = 0 end
       failures = failures + 1
       if failures > restarts then
-        failure = failure or err
+        failed = failed or task
         return stop()
       end
       internals.report(task)
@@ -96,14 +113,16 @@ function workers.supervise(options, f, ...)
 
   async.scope(function(scope)
     local terminated = scope:spawn(function()
-      if async.signal.wait("SIGTERM") then stop() end
+      for _ in assert(async.signal.stream("SIGTERM")) do stop() end -- a second one kills nobody
     end)
+    local pressing = scope:spawn(press)
     local tasks = {}
     for i = 1, count do tasks[i] = scope:spawn(keep) end
     for i = 1, count do tasks[i]:await() end
     terminated:cancel()
+    pressing:cancel()
   end)
-  if failure ~= nil then error(failure, 0) end
+  if failed then failed:await() end -- raises
   return true
 end
 
