@@ -213,6 +213,21 @@ describe("async.fs #process", function()
       end)
     end)
 
+    it("goes into a file that one may write and does not own", function()
+      if not sys.root() then return end
+      run(function()
+        put(dir .. "/f", "text")
+        put(dir .. "/theirs", "precious")
+        assert(fs.chown(dir .. "/theirs", 65534, 65534))
+      end)
+      support.child_ok(([[
+        async.run(function() assert(async.fs.copy(%q, %q)) end)
+        print "ok"
+      ]]):format(dir .. "/f", dir .. "/theirs"),
+        { under = "setpriv --bounding-set=-fowner --inh-caps=-fowner" }) -- root who may not change others' files
+      assert.equal("text", run(get, dir .. "/theirs"))
+    end)
+
     it("that cannot be written names what cannot", function()
       run(function()
         put(dir .. "/f", "text")

@@ -164,8 +164,8 @@ static int copy_to(la_fs_copy *op, int from, const struct stat *st) {
   if (err == 0) {
     bool regular = S_ISREG(old.st_mode);
     copy c = {.from = from, .to = to, .op = op};
-    if (regular) err = la_posix_truncate(to, 0);
-    if (err == 0 && regular && fchmod(to, mode) != 0) err = la_posix_errno();
+    if (regular && fchmod(to, mode) != 0 && errno != EPERM) err = la_posix_errno();
+    if (err == 0 && regular) err = la_posix_truncate(to, 0);
     op->about_to = err != 0;
     if (err == 0) err = copy_content(&c, st, regular); /* nobody reads it who may not read `from` */
     if (err != 0 && regular) undo(op->to, to, &old);
