@@ -170,6 +170,37 @@ there("a name server #process", function()
     ]])
   end)
 
+  it("that drops the question for IPv6 keeps no connection waiting", function()
+    child(SILENT, [[
+      async.run(function()
+        local listener <close> = assert(net.listen("127.0.0.1", 0))
+        local _, port = listener:address()
+        local server <close> = names.serve(function(name, kind, reply)
+          if kind == "A" and name == "here.test" then reply { "127.0.0.1" } end
+          if kind == "A" and name == "wrong.test" then reply { "127.0.0.9" } end
+          if kind == "A" and name == "none.test" then reply "NXDOMAIN" end
+          if kind == "AAAA" and name == "wrong.test" then async.spawn(function()
+            async.sleep(0.6) -- longer than the hesitation
+            reply { "::1" }
+          end) end
+        end)
+        local both = async.spawn(net.resolve, "here.test")
+        local conn <close> = assert(async.timeout(15, net.connect, "here.test", port))
+        assert(conn:peer() == "127.0.0.1" and both:status() == "waiting")
+        both:cancel()
+        do -- what answers too late is there for those whose addresses do not answer
+          local six <close> = assert(net.listen("::1", 0))
+          local conn <close> = assert(async.timeout(15, net.connect, "wrong.test", select(2, six:address())))
+          assert(conn:peer() == "::1")
+        end
+        local none = async.spawn(net.connect, "none.test", port)
+        assert(not async.timeout(1, none)) -- there may be others
+        assert(none:cancel() and not pcall(none.await, none))
+      end)
+      print "ok"
+    ]], { seconds = 60 })
+  end)
+
   it("that says nothing holds up neither files nor tasks, nor the end of the run", function()
     child(SILENT, [[
       local asked, count = {}, 0

@@ -59,19 +59,13 @@ static const char *bytes(la_reader *rd) {
 static bool find_delimiter(la_reader *rd) {
   const char *p = bytes(rd);
   size_t len = there(rd), d = rd->delimiter_len;
-  size_t at = rd->scanned;
-  while (at + d <= len) {
-    const char *hit = memchr(p + at, rd->delimiter[0], len - d + 1 - at);
-    if (hit == NULL) break;
-    at = (size_t)(hit - p);
-    if (memcmp(hit, rd->delimiter, d) == 0) {
-      rd->span = at + d;
-      return true;
-    }
-    at++;
-  }
-  rd->scanned = len < d ? 0 : len - d + 1;
-  return false;
+  size_t at = rd->scanned < len ? rd->scanned : len;
+  const char *hit = memmem(p + at, len - at, rd->delimiter, d);
+  if (hit != NULL)
+    rd->span = (size_t)(hit - p) + d;
+  else
+    rd->scanned = len < d ? 0 : len - d + 1;
+  return hit != NULL;
 }
 
 /* liolib's read_number over the bytes that are there. It stops as `more` when they end

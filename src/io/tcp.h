@@ -18,4 +18,9 @@ int la_tcp_local(const la_stream *s, la_address *out);
 /* A new non-blocking, CLOEXEC socket; a negative errno. */
 int la_tcp_socket(int family);
 
+typedef struct la_socket_options {
+  bool nodelay;
+  unsigned keepalive;
+} la_socket_options;
+
 #endif

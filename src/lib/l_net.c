@@ -2,8 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "io/connect.h"
-#include "io/dns.h"
+#include "io/dial.h"
 #include "lib/l_net.h"
 #include "lib/l_stream.h"
 
@@ -72,46 +71,6 @@ static int conn_tostring(lua_State *L) {
 
 /* ---- connect -----------------------------------------------------------------------*/
 
-/* A name becomes addresses, and they become a connection. */
-typedef struct dial {
-  la_future base;
-  la_resolve *resolve;
-  la_connect *connect;
-  la_socket_options options;
-  la_address bind_to;
-  bool bound;
-  int status; /* once ready */
-  int port;
-  char host[];
-} dial;
-
-static la_poll dial_poll(la_future *f, la_context *cx) {
-  dial *d = (dial *)(void *)f;
-  if (d->connect == NULL) {
-    if (la_future_poll(&d->resolve->op.base, cx) == LA_PENDING) return LA_PENDING;
-    d->status = (int)d->resolve->op.result;
-    if (d->status != 0) return LA_READY;
-    d->connect = la_connect_new(d->resolve->op.reactor, d->resolve->list, d->resolve->count,
-                                d->bound ? &d->bind_to : NULL);
-    if (d->connect == NULL) {
-      d->status = UV_ENOMEM;
-      return LA_READY;
-    }
-  }
-  if (la_future_poll(&d->connect->base, cx) == LA_PENDING) return LA_PENDING;
-  d->status = d->connect->status;
-  return LA_READY;
-}
-
-static void dial_drop(la_future *f) {
-  dial *d = (dial *)(void *)f;
-  la_future_drop(&d->resolve->op.base);
-  if (d->connect != NULL) la_future_drop(&d->connect->base);
-  free(d);
-}
-
-static const la_future_vtable dial_vtable = {dial_poll, dial_drop, "connect", NULL};
-
 const char *la_check_host(lua_State *L, int arg) {
   const char *host = la_check_text(L, arg);
   luaL_argcheck(L, *host != '\0', arg, "the host is empty");
@@ -143,28 +102,17 @@ static int connect_begin(lua_State *L, void *room, la_future **f) {
       !(lua_type(L, -1) == LUA_TSTRING && la_address_parse(&bind_to, lua_tostring(L, -1), 0)))
     return luaL_argerror(L, 3, "option 'bind' must be a numeric address of this machine");
   la_reactor *r = la_check_reactor(L, "net.connect");
-  size_t len = strlen(host) + 1;
-  dial *d = malloc(sizeof *d + len);
+  la_dial *d = la_dial_new(r, host, port, bound ? &bind_to : NULL);
   if (d == NULL) return la_no_memory(L);
-  *d = (dial){.base = {&dial_vtable},
-              .options = options,
-              .bind_to = bind_to,
-              .bound = bound,
-              .port = port};
-  memcpy(d->host, host, len);
-  d->resolve = la_resolve_new(r, d->host, port, AF_UNSPEC);
-  if (d->resolve == NULL) {
-    free(d);
-    return la_no_memory(L);
-  }
+  d->options = options;
   *f = &d->base;
   return 0;
 }
 
 static int connect_finish(lua_State *L, la_future *f) {
-  dial *d = (dial *)(void *)f;
+  la_dial *d = la_container(f, la_dial, base);
   if (d->status != 0) return la_fail_address(L, d->status, "connect", d->host, d->port);
-  la_connection_push(L, &d->connect->stream, &d->options);
+  la_connection_push(L, &d->stream, &d->options);
   return 1;
 }
 

@@ -2,13 +2,9 @@
 #ifndef LA_LIB_L_NET_H
 #define LA_LIB_L_NET_H
 
+#include "io/tcp.h"
 #include "io/unix.h"
 #include "lib/lib.h"
-
-typedef struct la_socket_options {
-  bool nodelay;
-  unsigned keepalive;
-} la_socket_options;
 
 /* Fields `nodelay` and `keepalive` of the options table at `arg`. */
 void la_check_socket_options(lua_State *L, int arg, la_socket_options *o);
