@@ -2,6 +2,36 @@
 local async = require "lua_async"
 local support = require "spec.support"
 
+describe("async.copy through a pipe of the system's", function()
+  it("loses no byte when the other end goes away", function()
+    support.run(function()
+      local text = {}
+      for i = 1, 2000000 do text[i] = ("%07d "):format(i) end
+      text = table.concat(text)
+      for wait = 1, 4 do
+        local source <close>, from = support.pair()
+        local to, sink = support.pair()
+        local _ <close> = from
+        local writer = async.spawn(function()
+          source:write(text)
+          source:shutdown("send")
+        end)
+        local t = async.spawn(async.copy, from, to)
+        local got = sink:read(1000 * wait) -- then it is under way, and the sink is full
+        async.sleep(0.02)
+        sink:close()
+        local n, err = t:await()
+        assert.is_nil(n)
+        local rest = from:read("a")
+        assert.is_true(err.partial >= #got)
+        assert.is_true(rest == text:sub(err.partial + 1))
+        writer:await()
+        to:close()
+      end
+    end)
+  end)
+end)
+
 describe("async.copy of a file to itself", function()
   after_each(support.clean)
 

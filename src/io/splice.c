@@ -53,20 +53,26 @@ static ssize_t send_spliced(la_outgoing *out, la_stream *s, size_t skip) {
 
 static char first_of_pipe(la_outgoing *out) {
   la_splice *p = ((spliced *)(void *)out)->p;
-  char byte = 0;
-  if (read(p->out, &byte, 1) == 1) p->held--;
-  return byte;
+  p->carried = read(p->out, &p->byte, 1) == 1;
+  if (p->carried) p->held--;
+  return p->byte;
 }
 
 la_poll la_splice_poll_out(la_splice *p, la_stream *to, la_context *cx, ssize_t *n) {
   spliced out = {{send_spliced, first_of_pipe, p->held + (to->carry != NULL)}, p};
-  return la_stream_poll_send(to, cx, &out.base, n);
+  if (la_stream_poll_send(to, cx, &out.base, n) == LA_PENDING) return LA_PENDING;
+  p->refused = p->carried && *n < 0;
+  p->carried = false;
+  return LA_READY;
 }
 
 void la_splice_close(la_splice *p, la_reader *rd) {
-  ssize_t n = p->held > 0 ? read(p->out, p->buffer, p->held) : 0;
-  if (n > 0)
-    la_rbuf_adopt(&rd->buf, rd->reactor, p->buffer, LA_BUFFER_SIZE, 0, (size_t)n);
+  size_t first = p->refused ? 1 : 0;
+  if (p->refused) p->buffer[0] = p->byte;
+  ssize_t n = p->held > 0 ? read(p->out, p->buffer + first, p->held) : 0;
+  size_t len = first + (n > 0 ? (size_t)n : 0);
+  if (len > 0)
+    la_rbuf_adopt(&rd->buf, rd->reactor, p->buffer, LA_BUFFER_SIZE, 0, len);
   else
     la_buffer_give(rd->reactor, p->buffer);
   close(p->in);

@@ -13,6 +13,9 @@ typedef struct la_splice {
   int in, out;  /* the pipe's ends: what goes into it, what comes out of it */
   size_t held;  /* bytes in it */
   char *buffer; /* of the reactor's: where they go when nobody wants to write them any more */
+  char byte;    /* that libuv was given to write (la_stream_poll_send), */
+  bool carried; /* and writes, */
+  bool refused; /* or could not */
 } la_splice;
 
 /* A pipe. A negative errno, UV_ENOSYS where there is no such call: nothing was made. */
