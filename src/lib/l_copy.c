@@ -59,7 +59,9 @@ static int copy_begin(lua_State *L, void *room, la_future **f) {
   la_io_object *from = check_end(L, 1), *to = check_end(L, 2);
   uint64_t limit = check_limit(L, 3);
   if (from->self == to->self && to->cls->sink == &la_file_sink)
-    luaL_argerror(L, 2, "a file has one position, and cannot be copied to itself: open it twice, and say how much");
+    luaL_argerror(
+        L, 2,
+        "a file has one position, and cannot be copied to itself: open it twice, and say how much");
   la_io_check_reader(L, from);
   la_io_check_writer(L, to);
   if (!from->cls->is_open(from->self))
