@@ -196,6 +196,25 @@ describe("a loop on luv's", function()
     assert.equal("later", t:await())
   end)
 
+  it("has tasks that may run luv's loop, and go on", function()
+    local loop <close> = async.loop { luv = true }
+    local log = {}
+    loop:spawn(function()
+      local timer = assert(uv.new_timer())
+      timer:start(1, 0, function()
+        log[#log + 1] = "timer"
+        timer:close()
+      end)
+      repeat uv.run("once") until #log == 1
+      uv.run("nowait")
+      log[#log + 1] = error_of(loop.close, loop):match("loop:close inside of") or "?"
+      async.sleep(0.001)
+      log[#log + 1] = "slept"
+    end)
+    assert.is_false(run(loop))
+    assert.same({ "timer", "loop:close inside of", "slept" }, log)
+  end)
+
   it("is one of several, beside a run and a uv.run inside of a task", function()
     local a <close> = async.loop { luv = true }
     local b <close> = async.loop { luv = true }

@@ -13,6 +13,7 @@
 typedef struct loop_object {
   la_life life;
   bool guest;   /* on luv's loop, which drives it */
+  bool turning; /* a guest: in a turn, in which a task may run luv's loop again */
   bool closing; /* a guest: its tasks unwind as luv's loop runs */
   int self_ref; /* a guest is kept until it is closed: luv's loop has its address */
   int mode_ref; /* luv.loop_mode */
@@ -93,7 +94,11 @@ static void guest_turn(void *host) {
   loop_object *o = host;
   lua_State *L = o->life.rt.rest;
   const la_executor *ex = o->life.rt.ex;
-  if (enter(L, o, step_body) != LUA_OK) {
+  if (o->turning) return;
+  o->turning = true;
+  int status = enter(L, o, step_body);
+  o->turning = false;
+  if (status != LUA_OK) {
     lua_pushnil(L);
     lua_pushnil(L);
     la_report_failure(L);
