@@ -279,6 +279,27 @@ describe("the end of a loop on luv's", function()
     assert.equal(before, support.fds())
   end)
 
+  it("may come in a task of another, with tasks of its own and without", function()
+    for _, waits in ipairs { true, false } do
+      for _, first in ipairs { true, false } do -- of which loop the turn comes first
+        local before = support.fds()
+        local a, b = async.loop { luv = true }, async.loop { luv = true }
+        if first then a, b = b, a end
+        if waits then b:spawn(async.sleep, 1000) end
+        a:spawn(function()
+          async.sleep(0.001)
+          uv.run("nowait") -- luv takes its loop for one that nobody runs after it
+          assert.is_true(b:close())
+        end)
+        assert.is_false(run(a))
+        assert.equal("Loop (closed)", tostring(b))
+        assert.is_true(a:close())
+        assert.is_true(b:close())
+        assert.equal(before, support.fds())
+      end
+    end
+  end)
+
   it("waits for children and signal streams #process", function()
     local loop = async.loop { luv = true }
     local child
@@ -334,6 +355,29 @@ describe("the end of a loop on luv's", function()
       local loop = async.loop { luv = true }
       loop:spawn(function() async.yield() print "ok" os.exit(0, true) end)
       uv.run()
+    ]]
+  end)
+
+  it("comes before that of luv, which takes all handles for its own #process", function()
+    support.child_ok [[
+      local loop = async.loop { luv = true } -- it is the first to load luv
+      loop:spawn(async.sleep, 1000)
+      require "luv".run("nowait")
+      print "ok"
+    ]]
+    support.child_ok [[
+      local uv = require "luv"
+      local loop = async.loop { luv = true }
+      loop:spawn(async.fs.read_file, "LICENSE")
+      local timer = uv.new_timer()
+      timer:start(0, 0, function()
+        timer:close()
+        loop:close()
+        uv.stop()
+      end)
+      uv.run()
+      uv.run("nowait") -- luv's own timer
+      print "ok"
     ]]
   end)
 end)

@@ -16,6 +16,8 @@ struct la_guest {
   unsigned open; /* of our own handles: those that are not closed */
 };
 
+static _Thread_local unsigned runs; /* of uv_run by us, and turns: one in the other */
+
 /* They have something at `data` for whoever walks the loop, and no meaning in it. */
 static void on_async(uv_async_t *a) { la_threads_collect(la_container(a, la_reactor, async)); }
 static void on_timer(uv_timer_t *t) { (void)t; }
@@ -64,7 +66,9 @@ static void on_prepare(uv_prepare_t *p) {
     return;
   }
   if (g->running) return;
+  runs++;
   g->turn(g->host);
+  runs--;
   if (r->ex != NULL) la_guest_attend(r);
 }
 
@@ -75,7 +79,9 @@ static void park(void *self, uint64_t deadline) {
   la_reactor *r = self;
   r->guest->running = true;
   uv_ref((uv_handle_t *)&r->async);
+  runs++;
   la_reactor_park(r, deadline);
+  runs--;
   uv_unref((uv_handle_t *)&r->async);
   r->guest->running = false;
 }
@@ -148,12 +154,16 @@ int la_guest_new(la_reactor **out, uv_loop_t *loop, void (*turn)(void *), void *
 
 void la_guest_free(la_reactor *r) {
   la_reactor_begin_end(r);
-  allow_wait(r->guest, LA_TIMER_NEVER);
+  allow_wait(r->guest, drained(r) ? 0 : LA_TIMER_NEVER); /* else what drains it wakes the loop */
   keep_loop(r->guest, true);
 }
 
 void la_guest_finish(la_reactor *r) {
   la_reactor_ref(r);
+  runs++;
   while (r->guest != NULL) uv_run(r->uv, UV_RUN_ONCE);
+  runs--;
   la_reactor_unref(r);
 }
+
+bool la_guest_runs(void) { return runs > 0; }

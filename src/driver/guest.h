@@ -30,7 +30,10 @@ void la_guest_attend(la_reactor *r);
 void la_guest_free(la_reactor *r);
 
 /* Runs the loop until everything that la_guest_free began is over; callbacks of the host run,
-** too. `r` is gone after it. Not while the host runs the loop. */
+** too. `r` is gone after it, but for other references. Not while the host runs the loop. */
 void la_guest_finish(la_reactor *r);
+
+/* Is this in a turn of a guest, or in a callback of a loop that we run ourselves, to end one? */
+bool la_guest_runs(void);
 
 #endif

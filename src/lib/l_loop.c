@@ -12,11 +12,12 @@
 
 typedef struct loop_object {
   la_life life;
-  bool guest;   /* on luv's loop, which drives it */
-  bool turning; /* a guest: in a turn, in which a task may run luv's loop again */
-  bool closing; /* a guest: its tasks unwind as luv's loop runs */
-  int self_ref; /* a guest is kept until it is closed: luv's loop has its address */
-  int mode_ref; /* luv.loop_mode */
+  bool guest;          /* on luv's loop, which drives it */
+  bool turning;        /* a guest: in a turn, in which a task may run luv's loop again */
+  bool closing;        /* a guest: its tasks unwind as luv's loop runs */
+  la_reactor *leaving; /* a guest that is closed: its handles may still be on luv's loop */
+  int self_ref;        /* a guest is kept until it is closed: luv's loop has its address */
+  int mode_ref;        /* luv.loop_mode */
 } loop_object;
 
 /* ---- what may be asked of it, and when ------------------------------------------------*/
@@ -78,15 +79,25 @@ static int step_body(lua_State *L) {
   return 0;
 }
 
-static void unref(lua_State *L, loop_object *o) {
-  luaL_unref(L, LUA_REGISTRYINDEX, o->mode_ref);
-  luaL_unref(L, LUA_REGISTRYINDEX, o->self_ref);
-  o->self_ref = o->mode_ref = LUA_NOREF;
+static void unref(lua_State *L, int *ref) {
+  luaL_unref(L, LUA_REGISTRYINDEX, *ref);
+  *ref = LUA_NOREF;
 }
 
 static void end_guest(lua_State *L, loop_object *o) {
+  o->leaving = o->life.reactor;
+  la_reactor_ref(o->leaving);
   la_life_end(L, &o->life);
-  unref(L, o);
+  unref(L, &o->self_ref);
+}
+
+/* Runs luv's loop until nothing of ours is on it: luv takes all that it finds there as it ends
+** for its own. */
+static void finish_guest(lua_State *L, loop_object *o) {
+  la_guest_finish(o->leaving);
+  la_reactor_unref(o->leaving);
+  o->leaving = NULL;
+  unref(L, &o->mode_ref);
 }
 
 /* Called by luv's loop, on a Lua thread of our own; no error leaves it. */
@@ -168,6 +179,7 @@ static int unwind_body(lua_State *L) {
 
 /* luv's loop runs: this is a callback of it. */
 static bool host_runs(lua_State *L, const loop_object *o) {
+  if (la_guest_runs()) return true;
   lua_rawgeti(L, LUA_REGISTRYINDEX, o->mode_ref);
   lua_call(L, 0, 1);
   bool runs = !lua_isnil(L, -1);
@@ -175,19 +187,23 @@ static bool host_runs(lua_State *L, const loop_object *o) {
   return runs;
 }
 
+static void close_rest(lua_State *L, loop_object *o) {
+  if (o->leaving != NULL && !host_runs(L, o)) finish_guest(L, o);
+}
+
 static void end_now(lua_State *L, loop_object *o) {
-  la_reactor *r = o->life.reactor;
   if (!o->guest) {
     la_life_end(L, &o->life);
     return;
   }
   end_guest(L, o);
-  la_guest_finish(r);
+  close_rest(L, o);
 }
 
 static int loop_close(lua_State *L) {
   loop_object *o = luaL_checkudata(L, 1, LOOP_NAME);
   if (is_closed(o)) {
+    close_rest(L, o);
     lua_pushboolean(L, 1);
     return 1;
   }
@@ -195,7 +211,7 @@ static int loop_close(lua_State *L) {
   check_outside(L, o, "close");
   bool later = o->guest && host_runs(L, o);
   int status = enter(L, o, later ? cancel_body : unwind_body);
-  if (later) {
+  if (later && o->life.rt.ex->live_count > 0) {
     o->closing = true;
     la_guest_attend(o->life.reactor);
   } else {
@@ -209,7 +225,12 @@ static int loop_close(lua_State *L) {
 /* Nobody can drive it any more, or the state closes: its tasks end without another turn. */
 static int loop_gc(lua_State *L) {
   loop_object *o = luaL_checkudata(L, 1, LOOP_NAME);
-  if (!is_closed(o)) end_now(L, o);
+  if (is_closed(o)) {
+    close_rest(L, o);
+  } else {
+    end_now(L, o);
+    if (o->leaving != NULL) finish_guest(L, o);
+  }
   return 0;
 }
 
@@ -246,17 +267,24 @@ static uv_loop_t *luv_loop(lua_State *L) {
 
 /* ---- making ---------------------------------------------------------------------------*/
 
-/* The object is at index 2. */
+/* The object is at index 2. It gets its finaliser when luv's loop has one: as the state closes that
+** of the younger runs first. */
 static int make_reactor(lua_State *L, loop_object *o) {
+  uv_loop_t *loop = o->guest ? luv_loop(L) : NULL;
+  lua_pushvalue(L, 2);
+  luaL_setmetatable(L, LOOP_NAME);
+  lua_pop(L, 1);
   if (!o->guest) return la_reactor_new(&o->life.reactor);
-  uv_loop_t *loop = luv_loop(L);
   if (lua_getfield(L, -1, "loop_mode") != LUA_TFUNCTION)
     luaL_error(L, "option 'luv': this luv has no function 'loop_mode', it is too old");
   o->mode_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   lua_pushvalue(L, 2);
   o->self_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   int error = la_guest_new(&o->life.reactor, loop, guest_turn, o);
-  if (error != 0) unref(L, o);
+  if (error != 0) {
+    unref(L, &o->self_ref);
+    unref(L, &o->mode_ref);
+  }
   return error;
 }
 
@@ -292,7 +320,6 @@ static int loop(lua_State *L) {
   bool seeded = la_life_find_seed(L, 1, &seed), luv = la_option_boolean(L, 1, "luv", false);
   loop_object *o = lua_newuserdatauv(L, sizeof *o, 0);
   *o = (loop_object){.guest = luv, .self_ref = LUA_NOREF, .mode_ref = LUA_NOREF};
-  luaL_setmetatable(L, LOOP_NAME);
   int error = make_reactor(L, o);
   if (error != 0) return la_fail(L, error, "loop");
   lua_settop(L, 2);
