@@ -48,6 +48,11 @@ end
 
 local HOST = "build/spec/host"
 
+local function contents(path)
+  local f <close> = assert(io.open(path, "rb"))
+  return f:read("a")
+end
+
 describe("the end in the middle #process", function()
   after_each(support.clean)
 
@@ -68,6 +73,37 @@ describe("the end in the middle #process", function()
     assert.equal(5, code, text)
     text, code = support.child(busy "os.exit(true)")
     assert.equal(0, code, text)
+  end)
+
+  it("os.exit writes first what Files have accepted, in its order", function()
+    local path = support.folder() .. "/f"
+    support.sys.mkfifo(path .. ".fifo")
+    for _, run in ipairs { "async.run(%s)", "async.run(function() async.thread.spawn(%s):await() end)" } do
+      local text, code = support.child(("local path = %q\n"):format(path) .. run:format [[function()
+        local async = require "lua_async"
+        local f = assert(async.fs.open(path, "w"))
+        f:write("begin\n")
+        f:flush()
+        f:write(("x"):rep(200000), "\n")
+        local left = assert(async.fs.open(path, "r+"))
+        left:write("BEGIN")
+        left = nil
+        collectgarbage() -- it is being closed
+        local added = assert(async.fs.open(path .. ".add", "a"))
+        async.spawn(async.fs.open, path .. ".fifo", "w") -- the pool has nobody left
+        async.yield()
+        for i = 1, 20000 do added:write(i, "\n") end
+        for i = 1, 100 do async.stdout:write(i, "\n") end -- a file, too
+        os.exit(7)
+      end]], { before = "UV_THREADPOOL_SIZE=1" })
+      assert.equal(7, code, text)
+      local lines = {}
+      for i = 1, 20000 do lines[i] = i .. "\n" end
+      assert.equal(table.concat(lines), contents(path .. ".add"))
+      assert.equal("BEGIN\n" .. ("x"):rep(200000) .. "\n", contents(path))
+      assert.equal(table.concat(lines, "", 1, 100), text)
+      os.remove(path .. ".add")
+    end
   end)
 
   it("an error in main with tasks alive unwinds them, and ends the process with 1", function()

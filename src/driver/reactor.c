@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "driver/exit.h"
 #include "driver/guard.h"
 #include "driver/handle.h"
 #include "driver/interrupt.h"
@@ -96,6 +97,7 @@ int la_reactor_equip(la_reactor *r, const la_parker_vtable *vt) {
   r->ex = la_executor_new((la_parker){r, vt});
   if (r->ex == NULL) return UV_ENOMEM;
   la_threads_enter();
+  la_exit_enter(r);
   la_guard_sigpipe(1);
   return 0;
 }
@@ -125,6 +127,7 @@ int la_reactor_new(la_reactor **out) {
 
 /* The handles first: they may have timers in the executor. */
 void la_reactor_begin_end(la_reactor *r) {
+  la_exit_leave(r);
   la_interrupt_end(r);
   for (la_node *n = r->handles.head.next; n != &r->handles.head; n = n->next)
     la_handle_close(la_container(n, la_handle, node));

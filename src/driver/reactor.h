@@ -40,9 +40,10 @@ enum {
 typedef struct la_resource la_resource;
 struct la_resource {
   la_node node;
-  void (*end)(la_resource *); /* begins its end; the loop runs until that is done */
-  const char *name;           /* "open file"; NULL: it is about to end by itself */
-  const int *fd;              /* where its descriptor stands; NULL: it has none */
+  void (*end)(la_resource *);     /* begins its end; the loop runs until that is done */
+  void (*at_exit)(la_resource *); /* as exit(3) ends the process, see exit.h; NULL: nothing */
+  const char *name;               /* "open file"; NULL: it is about to end by itself */
+  const int *fd;                  /* where its descriptor stands; NULL: it has none */
 };
 
 typedef struct la_guest la_guest;
@@ -61,6 +62,8 @@ typedef struct la_reactor {
   la_mpsc finished; /* jobs that our threads have finished; see threads.h */
   unsigned refs;
   la_list resources;
+  la_node at_exit; /* see exit.h */
+  pid_t process;   /* that made it */
   unsigned buffers_free;
   unsigned blocks, blocks_free; /* that there are, and those of them that are kept */
   bool closed;                  /* the loop is gone: only memory may be given back */

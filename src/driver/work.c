@@ -1,8 +1,8 @@
 #include "driver/work.h"
 
-#include <pthread.h>
-#include <stdlib.h>
+#include <unistd.h>
 
+#include "driver/exit.h"
 #include "driver/guard.h"
 
 static la_work *from_req(uv_work_t *req) { return la_container(req, la_work, req); }
@@ -16,21 +16,16 @@ void la_work_init(la_work *work, const la_work_class *cls, la_reactor *r) {
   la_op_init(&work->op, &cls->op, r);
   work->ran = 0;
   atomic_init(&work->unwanted, false);
+  atomic_init(&work->over, false);
 }
 
-/* ---- the end of the process -------------------------------------------------------*/
-
-static atomic_bool exits;
-static pthread_once_t exit_once = PTHREAD_ONCE_INIT;
-
-static void at_exit(void) { atomic_store(&exits, true); }
-
-/* Destructors of libraries, libuv's among them, run after what atexit knows. */
-static void expect_exit(void) { (void)atexit(at_exit); }
-
 bool la_work_is_unwanted(const la_work *work) {
-  return atomic_load_explicit(&work->unwanted, memory_order_relaxed) ||
-         atomic_load_explicit(&exits, memory_order_relaxed);
+  return atomic_load_explicit(&work->unwanted, memory_order_relaxed) || la_exit_begun();
+}
+
+ssize_t la_work_wait(const la_work *work) {
+  while (!atomic_load_explicit(&work->over, memory_order_acquire)) usleep(100);
+  return work->ran;
 }
 
 /* ---- in the pool ------------------------------------------------------------------*/
@@ -39,12 +34,12 @@ bool la_work_is_unwanted(const la_work *work) {
 static void run(uv_work_t *req) {
   la_work *work = from_req(req);
   work->ran = class_of(work)->run(work);
+  atomic_store_explicit(&work->over, true, memory_order_release);
 }
 
 static int queue(la_work *work, uv_after_work_cb after) {
   la_reactor *r = work->op.reactor;
   if (r->closed) return UV_ECANCELED;
-  pthread_once(&exit_once, expect_exit);
   int err = la_guard_pool(r);
   if (err == 0) err = uv_queue_work(r->uv, &work->req, run, after);
   if (err == 0) r->pool++;

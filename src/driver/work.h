@@ -25,6 +25,7 @@ typedef struct la_work_class {
 struct la_work {
   la_op op;
   atomic_bool unwanted; /* it was dropped, or whoever submitted it set this; any thread */
+  atomic_bool over;     /* `run` has returned; any thread */
   ssize_t ran;          /* what `run` returned, until the loop's thread takes it over */
   void (*done)(la_work *work, ssize_t result); /* of la_work_submit */
   uv_work_t req;
@@ -35,6 +36,10 @@ void la_work_init(la_work *work, const la_work_class *cls, la_reactor *r);
 /* It goes on for nobody: `unwanted` is set, or the process is in exit(3), which waits for the
 ** threads of libuv's pool. Any thread. */
 bool la_work_is_unwanted(const la_work *work);
+
+/* Blocks until `run` has returned, and returns what it returned: for who has submitted it, as the
+** process ends. */
+ssize_t la_work_wait(const la_work *work);
 
 /* Submits without a future to wait for it: `done` (loop thread) runs when the work has
 ** ended, with its result, UV_ECANCELED when it never ran. For objects that own their

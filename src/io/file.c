@@ -28,7 +28,10 @@ la_file *la_file_new(la_reactor *r) {
   la_reader_init(&f->reader, r, &file_source);
   f->reactor = r;
   la_reactor_ref(r);
-  f->resource = (la_resource){.end = end_with_loop, .name = "open file", .fd = &f->fd};
+  f->resource = (la_resource){.end = end_with_loop,
+                              .at_exit = la_file_at_exit,
+                              .name = "open file",
+                              .fd = &f->fd};
   la_list_push(&r->resources, &f->resource.node);
   f->refs = 1;
   f->fd = -1;

@@ -105,6 +105,9 @@ void la_file_begin_close(la_file *f);
 /* The error of an operation on a file that is closing. */
 int la_file_closed_error(la_file *f, int cut);
 
+/* As the process ends: writes what was accepted, blocking; see exit.h. */
+void la_file_at_exit(la_resource *resource);
+
 /* A file that is not open yet, with one reference. NULL: no memory. */
 la_file *la_file_new(la_reactor *r);
 
