@@ -36,6 +36,34 @@ describe("an atomic write_file #process", function()
     end)
   end)
 
+  it("leaves owner, group and mode, as far as it may", function()
+    if not sys.root() then return end
+    for under, expected in pairs {
+      [""] = "1001 1002 6754", -- both
+      ["setpriv --bounding-set=-chown --inh-caps=-chown"] = "0 0 744",
+      ["setpriv --regid=1002 --keep-groups --bounding-set=-chown --inh-caps=-chown"] = "0 1002 754",
+    } do
+      local path = dir .. "/f"
+      support.run(function()
+        assert(fs.write_file(path, "old"))
+        assert(fs.chown(path, 1001, 1002))
+        assert(fs.chmod(path, tonumber("6754", 8)))
+      end)
+      support.child_ok(([[
+        async.run(function()
+          assert(async.fs.write_file(%q, "new", { atomic = true }))
+        end)
+        print "ok"
+      ]]):format(path), { under = under })
+      support.run(function()
+        local st = assert(fs.stat(path))
+        assert.equal(expected, ("%d %d %o"):format(st.uid, st.gid, st.mode & 4095), under)
+        assert.equal("new", fs.read_file(path))
+        assert.is_true(fs.remove(path))
+      end)
+    end
+  end)
+
   it("fails for a link to itself, and for one into no folder", function()
     support.run(function()
       sys.symlink("loop", dir .. "/loop")

@@ -139,9 +139,20 @@ static int sync_folder(int fd) {
   return err == UV_EINVAL ? 0 : err;
 }
 
+/* Owner, group and mode of the old one, as far as we may: bits that lend somebody's rights only
+** where these are still his, and those of a group that is lost are those of all others. */
+static int take_place(int fd, const struct stat *old) {
+  mode_t mode = old->st_mode & 07777;
+  if (fchown(fd, old->st_uid, old->st_gid) != 0) {
+    mode &= 0777;
+    if (fchown(fd, (uid_t)-1, old->st_gid) != 0) mode = (mode & 0707) | (mode & 0007) << 3;
+  }
+  return fchmod(fd, mode) == 0 ? 0 : la_posix_errno();
+}
+
 static int fill_temporary(la_fs_write_file *op, int fd, const struct stat *old) {
   int err = la_posix_write_all(fd, op->data, op->len, &op->done, &op->work);
-  if (err == 0 && old != NULL && fchmod(fd, old->st_mode & 07777) != 0) err = la_posix_errno();
+  if (err == 0 && old != NULL) err = take_place(fd, old);
   if (err == 0) err = la_posix_sync(fd);
   int closed = la_posix_close(fd);
   return err != 0 ? err : closed;
