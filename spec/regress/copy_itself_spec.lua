@@ -1,8 +1,39 @@
 -- A File copied to itself: its reader and its writer are one, and the piece that was written was read's.
 local async = require "lua_async"
 local support = require "spec.support"
+local flavour = os.getenv("LUA_ASYNC_FLAVOUR") or "release"
 
 describe("async.copy through a pipe of the system's", function()
+  it("goes on through memory when the target will not be spliced to #process", function()
+    if flavour ~= "release" or not os.execute("strace -o /dev/null true 2>/dev/null") then return end
+    for _, second in ipairs { "2", "4" } do -- the first of a piece that goes out, and a later one
+      support.child_ok([[
+        local function pair()
+          local listener <close> = assert(async.net.listen("127.0.0.1", 0))
+          local _, port = listener:address()
+          local client = assert(async.net.connect("127.0.0.1", port))
+          return client, assert(listener:accept())
+        end
+        async.run(function()
+          local source, from = pair()
+          local to, sink = pair()
+          local text = {}
+          for i = 1, 100000 do text[i] = ("%07d "):format(i) end
+          text = table.concat(text)
+          async.spawn(function()
+            source:write(text)
+            source:close()
+          end)
+          local all = async.spawn(sink.read, sink, "a")
+          assert(async.copy(from, to) == #text)
+          to:close()
+          assert(all:await() == text)
+        end)
+        print "ok"
+      ]], { under = "strace -f -o /dev/null -e trace=splice -e inject=splice:error=EINVAL:when=" .. second })
+    end
+  end)
+
   it("loses no byte when the other end goes away", function()
     support.run(function()
       local text = {}

@@ -109,6 +109,13 @@ static bool written(la_copy *c, size_t n) {
   return c->from->span == 0;
 }
 
+/* The target will not be spliced to: what is in the pipe is read once more, and written. */
+static void unsplice(la_copy *c) {
+  close_pipe(c);
+  c->no_pipe = true;
+  c->writing = false;
+}
+
 static la_poll copy_poll(la_future *f, la_context *cx) {
   la_copy *c = la_container(f, la_copy, base);
   for (;;) {
@@ -127,6 +134,10 @@ static la_poll copy_poll(la_future *f, la_context *cx) {
       c->writing = true;
     }
     if (write_piece(c, cx, &n) == LA_PENDING) return LA_PENDING;
+    if (c->spliced && n == UV_EINVAL) {
+      unsplice(c);
+      continue;
+    }
     if (n < 0) return end(c, (int)n, false);
     c->writing = !written(c, (size_t)n);
   }
