@@ -39,6 +39,12 @@ const la_sendable *la_sendable_of(lua_State *L) {
   return cls;
 }
 
+const char *la_parcel_needs_runtime(const la_parcel *p) {
+  for (uint32_t i = 0; i < p->handles; i++)
+    if (p->handle[i].cls->needs_runtime != NULL) return p->handle[i].cls->needs_runtime;
+  return NULL;
+}
+
 int la_parcel_seal(la_parcel *p) {
   if (p->handles > 0 && p->handle[0].ud == NULL) return 0;
   int error = 0;

@@ -33,6 +33,8 @@ typedef struct la_sendable {
   ** Raises before that. */
   void (*take)(lua_State *L, void *object);
   void (*drop)(void *object); /* any thread */
+  /* What `take` is, when it needs a runtime: "receiving a connection". */
+  const char *needs_runtime;
 } la_sendable;
 
 /* The metatable on top of L is that of such userdata. */
@@ -64,6 +66,12 @@ la_parcel *la_parcel_pack(lua_State *L, int first, int n, const char *what);
 /* The same for a state that ends then, or rests: it lends nothing. */
 la_parcel *la_parcel_pack_whole(lua_State *L, int first, int n, const char *what);
 
+/* The same values once more, when their parcel is not to be sealed at once: pushes a table that
+** keeps what it refers to until then. What is plain, or sealed, needs none. Takes over
+** `unsealed`. */
+la_parcel *la_parcel_pack_held(lua_State *L, int first, int n, const char *what,
+                               la_parcel *unsealed);
+
 /* Makes the handles in it the parcel's; those that are moved are over for the sender from here
 ** on. The values are still where they were packed from. 0, or a negative errno; then nothing
 ** has changed. Nothing to do for a parcel of plain values, or one that was sealed before. */
@@ -74,12 +82,30 @@ int la_parcel_seal(la_parcel *p);
 ** required here; the caller still has the parcel. */
 int la_parcel_unpack(lua_State *L, la_parcel *p);
 
+/* The same; a table at index `taken` has what was moved, so that one whose unpacking failed after
+** that may be unpacked again, with the same table. It has room for p->handles in its list. */
+int la_parcel_unpack_again(lua_State *L, la_parcel *p, int taken);
+
+/* Pushes the first `n` values. */
+int la_parcel_unpack_some(lua_State *L, la_parcel *p, uint32_t n);
+
+/* What in it needs a runtime to be unpacked: see la_sendable. NULL: nothing. */
+const char *la_parcel_needs_runtime(const la_parcel *p);
+
 static inline la_parcel *la_parcel_of(la_letter *l) { return (la_parcel *)(void *)l; }
 
 /* Gives up a reference. NULL: nothing. */
 static inline void la_parcel_drop(la_parcel *p) {
   if (p != NULL) la_letter_unref(&p->letter);
 }
+
+#define LA_MODULE "lua_async"
+
+/* Pushes the module of that name, required if it is not there. */
+void la_require(lua_State *L, const char *name, size_t len);
+
+/* In this state it is by the `require` of now, whatever becomes of the globals. */
+void la_require_keep(lua_State *L);
 
 /* ---- for the files of parcel ----------------------------------------*/
 
@@ -119,6 +145,9 @@ const la_sendable *la_sendable_of(lua_State *L);
 ** It is kept from one call to the next while the same modules are loaded, unless `again`; false:
 ** it was made just now. */
 bool la_parcel_push_names(lua_State *L, bool again);
+
+/* The value at index i, not above -2, still stands where the name at the top says. */
+bool la_parcel_has_name(lua_State *L, int i);
 
 /* Pushes what has that name here. Raises when there is none. */
 void la_parcel_push_named(lua_State *L, const char *name, size_t len);

@@ -9,14 +9,13 @@
 
 static char names_key; /* registry: { value -> name, weak; [0] = the signature } */
 
-/* Of the modules that are loaded: another one, most likely, when others are. */
+/* Of the modules that are loaded: another one, most likely, when others are. (Whether they are
+** where they were is seen by la_parcel_has_name.) */
 static lua_Integer signature(lua_State *L, int loaded) {
   lua_Unsigned s = 0;
   lua_pushnil(L);
   while (lua_next(L, loaded)) {
-    lua_Unsigned key = (lua_Unsigned)(size_t)lua_topointer(L, -2);
-    lua_Unsigned value = (lua_Unsigned)(size_t)lua_topointer(L, -1);
-    s += (key ^ (value << 1)) * UINT64_C(0x9E3779B97F4A7C15);
+    s += (lua_Unsigned)(size_t)lua_topointer(L, -1) * UINT64_C(0x9E3779B97F4A7C15);
     lua_pop(L, 1);
   }
   return (lua_Integer)(s >> 1);
@@ -37,11 +36,12 @@ static void name(lua_State *L, int names) {
   lua_pop(L, 2);
 }
 
+/* A key that may be in a name; those of ours begin with '='. */
 static bool is_text(lua_State *L, int i) {
   size_t len;
   if (lua_type(L, i) != LUA_TSTRING) return false;
   const char *s = lua_tolstring(L, i, &len);
-  return strlen(s) == len;
+  return strlen(s) == len && *s != '=';
 }
 
 static bool is_nameable(lua_State *L, int i, bool globals) {
@@ -143,28 +143,58 @@ bool la_parcel_push_names(lua_State *L, bool again) {
   return false;
 }
 
+bool la_parcel_has_name(lua_State *L, int i) {
+  size_t len;
+  const char *s = lua_tolstring(L, -1, &len), *end = s + len;
+  if (*s == '=') return true;
+  i = lua_absindex(L, i);
+  int top = lua_gettop(L);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  for (size_t n; s < end && lua_istable(L, -1); s += n + 1) {
+    n = strnlen(s, (size_t)(end - s));
+    lua_pushlstring(L, s, n);
+    lua_rawget(L, -2);
+  }
+  bool is = s >= end && lua_rawequal(L, i, -1);
+  lua_settop(L, top);
+  return is;
+}
+
+static char require_key; /* registry: see la_require_keep */
+
+void la_require_keep(lua_State *L) {
+  lua_getglobal(L, "require");
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &require_key);
+}
+
+void la_require(lua_State *L, const char *name, size_t len) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_pushlstring(L, name, len);
+  if (lua_rawget(L, -2) == LUA_TNIL) {
+    lua_pop(L, 1);
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &require_key) == LUA_TNIL) {
+      lua_pop(L, 1);
+      lua_getglobal(L, "require");
+    }
+    lua_pushlstring(L, name, len);
+    lua_call(L, 1, 1);
+  }
+  lua_remove(L, -2);
+}
+
 void la_parcel_push_named(lua_State *L, const char *s, size_t len) {
   const char *end = s + len;
   size_t n = strnlen(s, len);
   if (*s == '=') { /* something of ours, which is there once the module is */
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "lua_async");
-    lua_call(L, 1, 0);
+    la_require(L, LA_MODULE, sizeof LA_MODULE - 1);
+    lua_pop(L, 1);
     if (len == sizeof CANCELLED - 1 && memcmp(s, CANCELLED, len) == 0)
       la_push_cancelled(L);
     else
       luaL_getmetatable(L, la_error_metatable);
     return;
   }
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  lua_pushlstring(L, s, n);
-  if (lua_rawget(L, -2) == LUA_TNIL) {
-    lua_pop(L, 1);
-    lua_getglobal(L, "require");
-    lua_pushlstring(L, s, n);
-    lua_call(L, 1, 1);
-  }
-  lua_remove(L, -2);
+  la_require(L, s, n);
   for (const char *key = s + n; key < end; key += n) {
     key++;
     n = strnlen(key, (size_t)(end - key));

@@ -28,8 +28,8 @@ typedef struct frame {
 typedef struct packer {
   lua_State *L;
   la_parcel *p;
-  int names;        /* index of the table of la_parcel_push_names; 0: not asked for yet */
-  bool needs_names; /* it has to be, and all done again */
+  int names; /* index of the table of la_parcel_push_names; 0: nothing here can have a name */
+  int held;  /* index of a table with room for the userdata that are sent; 0: none */
   bool lends;
   const void *globals;
   la_met met;
@@ -41,9 +41,9 @@ typedef struct packer {
 
 static void begin(packer *k, lua_State *L, int names, bool lends) {
   k->L = L;
+  k->held = 0;
   k->lends = lends;
   k->names = names;
-  k->needs_names = false;
   k->depth = 0;
   k->frames = k->own;
   k->room = FRAMES_INLINE;
@@ -186,11 +186,9 @@ static bool begin_function(packer *k, uint32_t number) {
 
 static bool put_name(packer *k, bool *found) {
   lua_State *L = k->L;
-  *found = false;
-  if (k->names == 0) return true;
   lua_pushvalue(L, -1);
   lua_rawget(L, k->names);
-  *found = lua_isstring(L, -1);
+  *found = lua_isstring(L, -1) && la_parcel_has_name(L, -2);
   bool ok = !*found || (put_byte(k, LA_TAG_NAMED) && put_string(k, -1));
   lua_pop(L, 1);
   return ok;
@@ -206,16 +204,15 @@ static bool put_handle(packer *k, const la_sendable *cls) {
   uint32_t number = p->handles; /* p may move */
   if (!put_tagged(k, LA_TAG_HANDLE, &number, sizeof number)) return false;
   k->p->handles++;
+  if (k->held == 0) return true;
+  lua_pushvalue(k->L, -1);
+  lua_rawseti(k->L, k->held, number + 1); /* takes no memory */
   return true;
 }
 
 /* Userdata that say nothing of it, and functions. */
 static bool may_be_copied(packer *k, int type) {
   lua_State *L = k->L;
-  if (k->names == 0) {
-    k->needs_names = true; /* it, or a table that it is in, may be a module's */
-    return false;
-  }
   if (type == LUA_TFUNCTION)
     return !lua_iscfunction(L, -1) ||
            refuse(k, "a C function that no module has cannot be sent to another thread");
@@ -402,7 +399,7 @@ static void find_place(packer *k) {
 
 /* ---- parcels ----------------------------------------------------------------------*/
 
-/* NULL: k->needs_names, or it is refused; `which` says at what value. */
+/* NULL: it is refused; `which` says at what value. */
 static la_parcel *try_pack(packer *k, int first, int n, int *which) {
   int top = lua_gettop(k->L);
   k->p = la_parcel_new();
@@ -431,27 +428,46 @@ static void refused(lua_State *L, const packer *k, const char *what, int which, 
     luaL_error(L, "%s %d%s: %s", what, which, k->place, k->reason);
 }
 
-static la_parcel *pack_all(lua_State *L, int first, int n, const char *what, bool lends) {
+static bool have_objects(lua_State *L, int first, int n) {
+  for (int i = first; i < first + n; i++)
+    if (lua_istable(L, i) || lua_isfunction(L, i) || lua_type(L, i) == LUA_TUSERDATA) return true;
+  return false;
+}
+
+/* `held`: see packer; it has to be above the values. */
+static la_parcel *pack_all(lua_State *L, int first, int n, const char *what, bool lends, int held) {
   packer k;
-  int which;
+  int which, top = lua_gettop(L);
   luaL_checkstack(L, 8, NULL);
-  begin(&k, L, 0, lends);
+  bool named = have_objects(L, first, n), kept = named && la_parcel_push_names(L, false);
+  begin(&k, L, named ? top + 1 : 0, lends);
+  k.held = held;
   la_parcel *p = try_pack(&k, first, n, &which);
-  bool kept = k.needs_names;
-  for (bool again = false; p == NULL && kept; again = true) {
-    kept = la_parcel_push_names(L, again); /* what is refused may be new in a module */
-    begin(&k, L, lua_gettop(L), lends);
+  if (p == NULL && kept) { /* what is refused may be new in a module */
+    la_parcel_push_names(L, true);
+    lua_replace(L, top + 1);
+    begin(&k, L, top + 1, lends);
+    k.held = held;
     p = try_pack(&k, first, n, &which);
-    lua_pop(L, 1);
   }
+  lua_settop(L, top);
   if (p == NULL) refused(L, &k, what, which, n);
   return p;
 }
 
 la_parcel *la_parcel_pack(lua_State *L, int first, int n, const char *what) {
-  return pack_all(L, first, n, what, true);
+  return pack_all(L, first, n, what, true, 0);
 }
 
 la_parcel *la_parcel_pack_whole(lua_State *L, int first, int n, const char *what) {
-  return pack_all(L, first, n, what, false);
+  return pack_all(L, first, n, what, false, 0);
+}
+
+la_parcel *la_parcel_pack_held(lua_State *L, int first, int n, const char *what,
+                               la_parcel *unsealed) {
+  if (unsealed->handles == 0 || unsealed->handle[0].ud == NULL) return unsealed;
+  lua_Integer handles = unsealed->handles;
+  la_parcel_drop(unsealed);
+  lua_createtable(L, (int)handles, 0);
+  return pack_all(L, first, n, what, true, lua_gettop(L));
 }

@@ -19,6 +19,7 @@ typedef struct unpacker {
   la_parcel *p;
   const char *at;
   int objects, frames_at; /* indices: the table of those met, and the memory of the frames */
+  int taken;              /* the table of the handles that were moved, or 0 */
   uint32_t met;
   frame *frames;
   uint32_t depth, room;
@@ -94,11 +95,23 @@ static void begin_table(unpacker *k) {
   push_frame(k, LIST, n);
 }
 
-static void push_handle(unpacker *k) {
-  la_parcel_handle *h = &k->p->handle[get_number(k)];
+static void take(unpacker *k, uint32_t i) {
+  la_parcel_handle *h = &k->p->handle[i];
   if (h->object == NULL) luaL_error(k->L, "this message was received already");
   h->cls->take(k->L, h->object);
-  if (h->cls->gone != NULL) h->object = NULL;
+  if (h->cls->gone == NULL) return;
+  h->object = NULL;
+  if (k->taken == 0) return;
+  lua_pushvalue(k->L, -1);
+  lua_rawseti(k->L, k->taken, i + 1); /* takes no memory */
+}
+
+static void push_handle(unpacker *k) {
+  uint32_t i = get_number(k);
+  if (k->taken == 0 || lua_rawgeti(k->L, k->taken, i + 1) == LUA_TNIL) {
+    if (k->taken != 0) lua_pop(k->L, 1);
+    take(k, i);
+  }
   meet(k);
 }
 
@@ -208,14 +221,12 @@ static bool settle(unpacker *k, bool whole) {
   return false;
 }
 
-#define MODULE "lua_async"
-
-int la_parcel_unpack(lua_State *L, la_parcel *p) {
+static int unpack(lua_State *L, la_parcel *p, uint32_t n, int taken) {
   frame frames[FRAMES];
-  unpacker k = {.L = L, .p = p, .at = p->data, .frames = frames, .room = FRAMES};
-  luaL_checkstack(L, (int)p->values + 8, "too many values in a message");
+  unpacker k = {.L = L, .p = p, .at = p->data, .taken = taken, .frames = frames, .room = FRAMES};
+  luaL_checkstack(L, (int)n + 8, "too many values in a message");
   if (p->handles > 0) { /* whose metatables are there once the module is */
-    la_parcel_push_named(L, MODULE, sizeof MODULE - 1);
+    la_require(L, LA_MODULE, sizeof LA_MODULE - 1);
     lua_pop(L, 1);
   }
   lua_pushnil(L);
@@ -224,9 +235,17 @@ int la_parcel_unpack(lua_State *L, la_parcel *p) {
     lua_createtable(L, (int)p->objects, 0);
     k.objects = lua_gettop(L);
   }
-  for (uint32_t i = 0; i < p->values; i++)
+  for (uint32_t i = 0; i < n; i++)
     while (settle(&k, push_next(&k))) continue;
   if (p->shared) lua_remove(L, k.objects);
   lua_remove(L, k.frames_at);
-  return (int)p->values;
+  return (int)n;
 }
+
+int la_parcel_unpack(lua_State *L, la_parcel *p) { return unpack(L, p, p->values, 0); }
+
+int la_parcel_unpack_again(lua_State *L, la_parcel *p, int taken) {
+  return unpack(L, p, p->values, taken);
+}
+
+int la_parcel_unpack_some(lua_State *L, la_parcel *p, uint32_t n) { return unpack(L, p, n, 0); }

@@ -4,9 +4,8 @@
 ** That of a run is entered as long as it lives; that of a Loop while it has a turn. `la_rt` is the
 ** one that is entered on this thread (those of different Lua states may nest; of those of one
 ** state one is entered at a time). In between, finalisers may end what belongs to another:
-** la_runtime_visit. Lua objects that C needs are in three tables, by small integers. The tables are
-*on
-** the stack of a Lua thread of our own, the store, at fixed indices:
+** la_runtime_visit. Lua objects that C needs are in three tables, by small integers. The tables
+** are on the stack of a Lua thread of our own, the store, at fixed indices:
 **   OWNERS      the Task of each task that has not ended, by its coroutine's `slot`:
 **               what keeps it alive
 **   THREADS     the coroutines that this run made, running or spare

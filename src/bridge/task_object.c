@@ -8,7 +8,7 @@
 #include "bridge/traceback.h"
 #include "core/group.h"
 
-char la_error_handler_key, la_task_names_key, la_task_metatable_key;
+char la_error_handler_key, la_task_names_key, la_task_metatable_key, la_task_unbegun_key;
 
 enum { UV_VALUE = 1, UV_ARGS = 2, MAX_ARGS = 250 };
 enum { FAILURE_ERROR = 1, FAILURE_RECORD = 2 }; /* in the table of a failure */
@@ -24,6 +24,15 @@ void la_task_object_push(lua_State *L, la_runtime *rt, la_task *t) {
 
 /* ---- the future --------------------------------------------------------------------*/
 
+/* The Task, at index `object`, shall not keep what they captured. */
+static void forget_call(la_task_object *o, lua_State *store, int object) {
+  for (int i = 0; i <= o->nargs; i++) {
+    lua_pushnil(store);
+    lua_setiuservalue(store, object, UV_VALUE + i);
+  }
+  o->begun = true;
+}
+
 /* A task has no coroutine before its first poll, so that tasks which wait to begin
 ** cost little, and those which end at once share one. */
 static bool load_call(la_coro *c) {
@@ -36,12 +45,24 @@ static bool load_call(la_coro *c) {
   for (int i = 0; i < n; i++) lua_getiuservalue(store, object, UV_ARGS + i);
   bool loaded = la_coro_load(c, store, n);
   lua_settop(store, object);
-  for (int i = 0; i <= n; i++) { /* the Task shall not keep what they captured */
-    lua_pushnil(store);
-    lua_setiuservalue(store, object, UV_VALUE + i);
-  }
+  forget_call(c->owner, store, object);
   lua_settop(store, LA_STORE_TOP);
   return loaded;
+}
+
+/* It has ended, and never began. */
+static void drop_call(la_coro *c) {
+  lua_State *store = la_rt->store;
+  int top = lua_gettop(store), object = top + 1;
+  la_owner_push(la_rt, c->slot);
+  if (lua_getiuservalue(store, object, UV_ARGS) == LUA_TUSERDATA && lua_getmetatable(store, -1)) {
+    lua_rawgetp(store, -1, &la_task_unbegun_key);
+    la_task_unbegun unbegun = (la_task_unbegun)(uintptr_t)lua_touserdata(store, -1);
+    if (unbegun != NULL) unbegun(lua_touserdata(store, object + 1));
+  }
+  lua_settop(store, object);
+  forget_call(c->owner, store, object);
+  lua_settop(store, top);
 }
 
 static la_poll task_poll(la_future *f, la_context *cx) {
@@ -173,6 +194,7 @@ static void task_finished(la_task *t, bool dropped) {
   la_runtime *rt = la_rt;
   la_coro *c = (la_coro *)(void *)la_task_future(t);
   la_task_object *o = c->owner;
+  if (!o->begun) drop_call(c);
   if (dropped) {
     end(o, LA_OUTCOME_CANCELLED);
   } else if ((c->flags & LA_CORO_FAILED) != 0 || c->values > 1) {
@@ -286,6 +308,7 @@ la_task_object *la_task_object_spawn(lua_State *L, la_runtime *rt, int nargs, in
   o->ended_id = 0;
   o->outcome = LA_OUTCOME_CANCELLED; /* until there is a task */
   o->nargs = (unsigned char)nargs;
+  o->begun = false;
   o->place = la_place_here(L, &rt->places, level);
   lua_pushvalue(L, metatable);
   lua_setmetatable(L, -2);

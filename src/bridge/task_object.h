@@ -7,6 +7,7 @@
 **             waiting to start    running    done      failed
 **   1         the function        -          result    the error
 **   2, 3, …   arguments           -          -         -
+** One that is cancelled before it starts has neither.
 ** More than one result: 1 is a table of them with their count at "n". A failure: 1 is a
 ** table of the error and its traceback.
 */
@@ -36,7 +37,13 @@ typedef struct la_task_object {
   la_place place;        /* where it was spawned */
   unsigned char outcome; /* la_outcome */
   unsigned char nargs;
+  bool begun; /* the function and its arguments are not here any more */
 } la_task_object;
+
+/* In the metatable of a userdata that is the first argument of a Task: light userdata, a
+** la_task_unbegun, which is called if the Task ends before it began. */
+extern char la_task_unbegun_key;
+typedef void (*la_task_unbegun)(void *ud);
 
 static inline bool la_task_object_ended(const la_task_object *o) {
   return o->outcome != LA_OUTCOME_NONE;
@@ -65,9 +72,9 @@ la_task *la_task_current(const la_runtime *rt);
 ** raises its error, with the record of where it came from. */
 int la_task_object_results(lua_State *L, int i);
 
-/* The same outside of a task, as for the root task of a run to whoever called run: a string that
- *was raised
- ** has the traceback appended, since nobody after us can. Other values stay as they are. */
+/* The same outside of a task, as for the root task of a run to whoever called run: a string
+** that was raised has the traceback appended, since nobody after us can. Other values stay as
+** they are. */
 int la_task_object_return(lua_State *L, int i);
 
 /* Pushes the error of the Task at index i and its record or nil, if it failed. */

@@ -99,9 +99,9 @@ static inline la_task *la_member_owner(const la_task *t) {
   return owner != NULL && !la_task_has(owner, LA_TASK_COMPLETE) ? owner : NULL;
 }
 
-/* The task, no member itself, for which `t` runs in the end: `t` or the owner of its owner of its
-** …; NULL: nobody waits for it. Groups that are polled by hand may be each other's owners: NULL,
-*too. */
+/* The task, no member itself, for which `t` runs in the end: `t` or the owner of its owner of
+** its …; NULL: nobody waits for it. Groups that are polled by hand may be each other's owners:
+** NULL, too. */
 la_task *la_task_for_whom(la_task *t);
 
 #endif

@@ -1,9 +1,8 @@
 /*
 ** reactor.h - libuv as the parker of an executor: one loop, one timer, one async.
 **
-** The loop is its own, or one that belongs to the program around us (guest.h). One thread owns a
-*reactor and everything made on it; only the executor's unpark
-** crosses threads.
+** The loop is its own, or one that belongs to the program around us (guest.h). One thread owns
+** a reactor and everything made on it; only the executor's unpark crosses threads.
 **
 ** `waiting` counts the wakers that the outside holds (la_waiter). It answers "may
 ** something still wake a task": an open connection that nobody reads wakes nobody,
@@ -67,6 +66,7 @@ typedef struct la_reactor {
   unsigned buffers_free;
   unsigned blocks, blocks_free; /* that there are, and those of them that are kept */
   bool closed;                  /* the loop is gone: only memory may be given back */
+  bool stopping;                /* listeners that are made now are closed at once */
   bool interrupted;             /* a SIGINT has cancelled the root task: see interrupt.h */
   la_task *root;                /* whom it cancels; NULL: nobody */
   bool (*unwanted)(void); /* asked whenever the async is woken: nobody wants this run; or NULL */

@@ -117,6 +117,7 @@ int la_listener_adopt(la_reactor *r, int fd, const la_stream_kind *kind, la_list
     return err;
   }
   la_handle_opened(&l->handle);
+  if (r->stopping) la_listener_close(l);
   *out = l;
   return 0;
 }
@@ -131,8 +132,16 @@ int la_listener_new(la_reactor *r, const la_address *a, const la_listen_options 
 }
 
 void la_listener_on_close(la_listener *l, void (*fn)(void *), void *arg) {
+  if (!la_listener_is_open(l)) {
+    fn(arg);
+    return;
+  }
   l->closed = fn;
   l->closed_arg = arg;
+}
+
+void *la_listener_closed_arg(const la_listener *l, void (*fn)(void *)) {
+  return l->closed == fn ? l->closed_arg : NULL;
 }
 
 int la_listener_fd(const la_listener *l) { return l->fd; }

@@ -29,8 +29,12 @@ int la_listener_new(la_reactor *r, const la_address *a, const la_listen_options 
 ** it is still the caller's. What it accepts becomes streams of `kind`. */
 int la_listener_adopt(la_reactor *r, int fd, const la_stream_kind *kind, la_listener **out);
 
-/* `fn(arg)` runs when it closes, right after its socket. One at most. */
+/* `fn(arg)` runs when it closes, right after its socket; here and now if it is closed. One at
+** most. */
 void la_listener_on_close(la_listener *l, void (*fn)(void *), void *arg);
+
+/* The `arg` of that `fn`; NULL: it is another, or none. */
+void *la_listener_closed_arg(const la_listener *l, void (*fn)(void *));
 
 /* -1 once it is closed. */
 int la_listener_fd(const la_listener *l);

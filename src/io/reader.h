@@ -99,9 +99,8 @@ static inline void la_reader_taken(la_reader *rd, size_t n) {
 }
 
 /* Several reads as one, which takes the bytes of all or of none: la_reader_gather when each
-** begins, la_reader_keep after it, instead of a take, and la_reader_take_kept at the end. When it
-*never comes to that,
-** la_reader_release before the next read gives them back. */
+** begins, la_reader_keep after it, instead of a take, and la_reader_take_kept at the end. When
+** it never comes to that, la_reader_release before the next read gives them back. */
 static inline void la_reader_gather(la_reader *rd) { rd->gathers = true; }
 static inline void la_reader_keep(la_reader *rd) { rd->kept = rd->start + rd->span; }
 static inline void la_reader_release(la_reader *rd) { rd->kept = 0; }

@@ -16,9 +16,8 @@ int la_signal_number(const char *name);
 /* NULL: it has none (real-time signals). */
 const char *la_signal_name(int number);
 
-/* The number -> 0, or UV_EINVAL: SIGKILL and SIGSTOP cannot be caught, and from SIGSEGV, SIGBUS,
- *SIGFPE
- ** and SIGILL, when they are meant, a handler cannot return. */
+/* The number -> 0, or UV_EINVAL: SIGKILL and SIGSTOP cannot be caught, and from SIGSEGV,
+** SIGBUS, SIGFPE and SIGILL, when they are meant, a handler cannot return. */
 int la_signal_catchable(int number);
 
 enum { LA_SIGNAL_MAX = 64 };

@@ -105,9 +105,8 @@ la_poll la_stream_poll_settled(la_stream *s, la_context *cx, int *status);
 bool la_stream_is_settled(const la_stream *s);
 
 /* Shuts the sending half down, once a byte that is in libuv's hands is written; what is no
-** socket has no halves, and is closed. *status: 0 or a negative errno. The pending one counts as a
-*write (one at a time, forgotten by
-** la_stream_forget_write). */
+** socket has no halves, and is closed. *status: 0 or a negative errno. The pending one counts
+** as a write (one at a time, forgotten by la_stream_forget_write). */
 la_poll la_stream_poll_shutdown(la_stream *s, la_context *cx, int *status);
 
 /* Pending operations are woken and end with UV_ECANCELED, later ones with UV_EBADF. The

@@ -94,9 +94,8 @@ typedef struct la_udp_recv {
   int status;
 } la_udp_recv;
 
-/* At least one datagram, at most `n` (to 65535). May be anywhere that does not move; its drop gives
- *back
- ** what nobody took. */
+/* At least one datagram, at most `n` (to 65535). May be anywhere that does not move; its drop
+** gives back what nobody took. */
 void la_udp_recv_init(la_udp_recv *f, la_udp *u, unsigned short n);
 
 /* ---- sending -----------------------------------------------------------------------*/

@@ -57,9 +57,8 @@ int la_unix_lost(la_stream *s);
 /* Puts it back to the front: a la_unix_take that could not be used. */
 void la_unix_put_back(la_stream *s, int fd);
 
-/* Sends one zero byte with the descriptor `fd`, as a future: a write of the stream (one at a time).
- *It
- ** owns `fd`, which is closed by the drop, here; the peer has its own. */
+/* Sends one zero byte with the descriptor `fd`, as a future: a write of the stream (one at a
+** time). It owns `fd`, which is closed by the drop, here; the peer has its own. */
 typedef struct la_unix_send {
   la_future base;
   la_stream *stream; /* the caller keeps it alive */
@@ -69,6 +68,18 @@ typedef struct la_unix_send {
 } la_unix_send;
 
 void la_unix_send_init(la_unix_send *f, la_stream *s, int fd);
+
+/* ---- the file of a listener -------------------------------------------------------*/
+
+/* The path that the last listener of a queue removes as it closes. */
+typedef struct la_unix_file la_unix_file;
+
+/* A reference to that of `l`; NULL: it has none. */
+la_unix_file *la_unix_file_of(const la_listener *l);
+/* `l` is one more listener of that queue. */
+void la_unix_file_share(la_listener *l, la_unix_file *file);
+/* Gives up a reference. Any thread. */
+void la_unix_file_drop(la_unix_file *file);
 
 /* ---- connecting and listening -----------------------------------------------------*/
 

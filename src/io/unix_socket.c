@@ -1,6 +1,7 @@
 /* Unix sockets: connecting, and listening in the file system. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,24 +149,41 @@ static int make_socket(const la_unix_address *a, const la_unix_listen_options *o
 
 /* ---- listening --------------------------------------------------------------------*/
 
-typedef struct owned_file {
+/* Shared by all listeners of one queue, in any thread: the last one that closes removes it. */
+struct la_unix_file {
+  atomic_uint refs;
   dev_t dev;
   ino_t ino;
   char path[sizeof((struct sockaddr_un *)0)->sun_path + 1];
-} owned_file;
+};
 
 static void remove_owned(void *arg) {
-  owned_file *o = arg;
+  la_unix_file *o = arg;
   struct stat st;
+  if (atomic_fetch_sub_explicit(&o->refs, 1, memory_order_acq_rel) != 1) return;
   if (lstat(o->path, &st) == 0 && st.st_dev == o->dev && st.st_ino == o->ino) unlink(o->path);
   free(o);
 }
 
+la_unix_file *la_unix_file_of(const la_listener *l) {
+  la_unix_file *o = la_listener_closed_arg(l, remove_owned);
+  if (o != NULL) atomic_fetch_add_explicit(&o->refs, 1, memory_order_relaxed);
+  return o;
+}
+
+void la_unix_file_share(la_listener *l, la_unix_file *o) {
+  atomic_fetch_add_explicit(&o->refs, 1, memory_order_relaxed);
+  la_listener_on_close(l, remove_owned, o);
+}
+
+void la_unix_file_drop(la_unix_file *o) { remove_owned(o); }
+
 /* NULL: no memory. */
-static owned_file *own(const la_unix_address *a) {
+static la_unix_file *own(const la_unix_address *a) {
   struct stat st;
-  owned_file *o = calloc(1, sizeof *o);
+  la_unix_file *o = calloc(1, sizeof *o);
   if (o == NULL) return NULL;
+  atomic_init(&o->refs, 1);
   memcpy(o->path, a->sun.sun_path, sizeof a->sun.sun_path);
   if (lstat(o->path, &st) == 0) {
     o->dev = st.st_dev;
@@ -178,7 +196,7 @@ int la_unix_listener_new(la_reactor *r, const la_unix_address *a, const la_unix_
                          la_listener **out) {
   int fd = r->closed ? UV_ECANCELED : make_socket(a, o);
   if (fd < 0) return fd;
-  owned_file *file = is_abstract(a) ? NULL : own(a);
+  la_unix_file *file = is_abstract(a) ? NULL : own(a);
   int err =
       file == NULL && !is_abstract(a) ? UV_ENOMEM : la_listener_adopt(r, fd, &la_unix_kind, out);
   if (err == 0) {

@@ -27,12 +27,13 @@ static void set_hook(lua_State *L) {
   lua_sethook(L, hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
 }
 
-/* lua_sethook may be called from a signal handler of the thread that runs the state. */
+/* The innermost of a plain coroutine and a runtime, which that coroutine may have entered.
+** lua_sethook may be called from a signal handler of the thread that runs the state. */
 static void interrupt(const la_kick *k) {
-  if (k->inner != NULL)
-    set_hook(k->inner);
-  else
-    set_hook(la_rt != NULL && la_rt->running != NULL ? la_rt->running : k->L);
+  lua_State *inner = k->inner;
+  const la_runtime *rt = la_rt;
+  bool in_runtime = rt != NULL && rt->running != NULL && (inner == NULL || inner == rt->L);
+  set_hook(in_runtime ? rt->running : inner != NULL ? inner : k->L);
 }
 
 void la_kick_go_on(void) {

@@ -3,10 +3,10 @@
 **
 ** A signal (LA_JOB_SIGNAL) to that thread sets a hook there, as lua.c does for SIGINT; the hook
 ** raises an error: time to close what is open. A run in there has its root task cancelled. Code
-*that runs on for a million instructions gets it
-** again, and from then on at each, so that none can catch it for ever. A function in C
-** is not interrupted, though a system call of its may be (EINTR). While the thread runs the code of
-** a la_kick the signal finds it through a thread-local pointer; at any other time it does nothing.
+** that runs on for a million instructions gets it again, and from then on at each, so that none
+** can catch it for ever. A function in C is not interrupted, though a system call of its may be
+** (EINTR). While the thread runs the code of a la_kick the signal finds it through a
+** thread-local pointer; at any other time it does nothing.
 **
 ** Coroutines are Lua states of their own, each with a hook of its own: which one runs is told by
 ** la_kick_open's versions of coroutine.resume and wrap, and for tasks by the runtime.

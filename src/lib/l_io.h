@@ -41,8 +41,7 @@ extern const char la_io_mark;
 extern const la_io_class la_file_class; /* of File objects: `self` is a la_file */
 
 /* The object at index i, if it is a stream (whose finaliser may have run: `self` is NULL then);
- *else
- ** NULL. */
+** else NULL. */
 la_io_object *la_io_test(lua_State *L, int i);
 
 /* The object at index 1, which must be a stream. */

@@ -12,6 +12,7 @@
 
 typedef struct loop_object {
   la_life life;
+  la_node node;        /* of the loops of this thread that are not closed */
   bool guest;          /* on luv's loop, which drives it */
   bool turning;        /* a guest: in a turn, in which a task may run luv's loop again */
   bool closing;        /* a guest: its tasks unwind as luv's loop runs */
@@ -19,6 +20,8 @@ typedef struct loop_object {
   int self_ref;        /* a guest is kept until it is closed: luv's loop has its address */
   int mode_ref;        /* luv.loop_mode */
 } loop_object;
+
+static LA_THREAD_LOCAL la_list loops; /* of this thread; all zero until there is one */
 
 /* ---- what may be asked of it, and when ------------------------------------------------*/
 
@@ -85,6 +88,7 @@ static void unref(lua_State *L, int *ref) {
 }
 
 static void end_guest(lua_State *L, loop_object *o) {
+  if (la_node_linked(&o->node)) la_node_unlink(&o->node);
   o->leaving = o->life.reactor;
   la_reactor_ref(o->leaving);
   la_life_end(L, &o->life);
@@ -193,6 +197,7 @@ static void close_rest(lua_State *L, loop_object *o) {
 
 static void end_now(lua_State *L, loop_object *o) {
   if (!o->guest) {
+    if (la_node_linked(&o->node)) la_node_unlink(&o->node);
     la_life_end(L, &o->life);
     return;
   }
@@ -232,6 +237,11 @@ static int loop_gc(lua_State *L) {
     if (o->leaving != NULL) finish_guest(L, o);
   }
   return 0;
+}
+
+void la_loops_end(lua_State *L) {
+  if (loops.head.next == NULL) return;
+  while (!la_list_empty(&loops)) end_now(L, la_container(loops.head.next, loop_object, node));
 }
 
 /* ---- luv --------------------------------------------------------------------------------*/
@@ -296,6 +306,8 @@ static int begin_body(lua_State *L) {
 }
 
 static int begin(lua_State *L, loop_object *o, uint64_t *seed) {
+  if (loops.head.next == NULL) la_list_init(&loops);
+  la_list_push(&loops, &o->node);
   lua_pushcfunction(L, begin_body);
   lua_pushlightuserdata(L, o);
   if (seed != NULL)

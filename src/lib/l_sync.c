@@ -21,6 +21,16 @@ void la_sync_made(lua_State *L, const la_sync_class *cls) {
   lua_setmetatable(L, -2);
 }
 
+/* Of an object whose `end` was called: finalisers may still get at it as the state closes. */
+static const la_sync_class collected = {"lua_async.collected object", NULL, NULL, NULL};
+
+int la_sync_mismatch(lua_State *L, int arg, const la_sync_class *cls) {
+  const la_sync_object *o = lua_touserdata(L, arg);
+  if (o == NULL || lua_rawlen(L, arg) < sizeof *o || o->cls != &collected)
+    return luaL_typeerror(L, arg, cls->name);
+  return luaL_argerror(L, arg, "it has been collected");
+}
+
 /* An object of any class. */
 static la_sync_object *check_any(lua_State *L) {
   la_sync_object *o = lua_touserdata(L, 1);
@@ -50,7 +60,9 @@ static int close_variable(lua_State *L) {
 static int collect(lua_State *L) {
   la_sync_object *o = check_any(L);
   close_object(L, o);
-  if (o->cls->end != NULL) o->cls->end(o);
+  if (o->cls->end == NULL) return 0;
+  o->cls->end(o);
+  o->cls = &collected;
   return 0;
 }
 

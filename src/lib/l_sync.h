@@ -26,11 +26,13 @@ typedef struct la_sync_object {
 
 extern const char la_sync_tag;
 
+/* Raises: the value at `arg` is no object of that class, or not any more. */
+int la_sync_mismatch(lua_State *L, int arg, const la_sync_class *cls);
+
 /* The object of that class at index `arg`; raises when it is none. */
 static inline void *la_sync_check(lua_State *L, int arg, const la_sync_class *cls) {
   la_sync_object *o = lua_touserdata(L, arg);
-  if (o == NULL || lua_rawlen(L, arg) < sizeof *o || o->cls != cls)
-    luaL_typeerror(L, arg, cls->name);
+  if (o == NULL || lua_rawlen(L, arg) < sizeof *o || o->cls != cls) la_sync_mismatch(L, arg, cls);
   return o;
 }
 

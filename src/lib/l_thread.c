@@ -1,6 +1,8 @@
 /* async.thread: work on other threads, each with a Lua state of its own. */
 #include "lib/l_thread.h"
 
+#include <string.h>
+
 #include "bridge/error.h"
 #include "bridge/task_object.h"
 #include "lib/kick.h"
@@ -29,30 +31,58 @@ int la_thread_pack_shared(lua_State *L, int arg, const char *op, la_parcel **out
   return la_fail(L, error, op);
 }
 
-static int unpack(lua_State *L) { return la_parcel_unpack(L, la_parcel_of(lua_touserdata(L, 1))); }
+/* (letter, [object]): see la_thread_push_kept. */
+static int unpack(lua_State *L) {
+  la_parcel *p = la_parcel_of(lua_touserdata(L, 1));
+  if (!p->moves || lua_isnoneornil(L, 2)) return la_parcel_unpack(L, p);
+  if (lua_getiuservalue(L, 2, 1) != LUA_TTABLE) {
+    lua_createtable(L, (int)p->handles, 0);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, 2, 1);
+    lua_replace(L, 3);
+  }
+  return la_parcel_unpack_again(L, p, 3);
+}
 
-static int try_unpack(lua_State *L, la_letter *letter) {
+/* `object`: its index, or 0. */
+static int try_unpack(lua_State *L, la_letter *letter, int object) {
   lua_pushcfunction(L, unpack);
   lua_pushlightuserdata(L, letter);
-  return lua_pcall(L, 1, 1, 0);
+  if (object != 0) lua_pushvalue(L, object);
+  return lua_pcall(L, object != 0 ? 2 : 1, 1, 0);
 }
 
 int la_thread_push_letter(lua_State *L, la_letter *letter) {
-  int status = try_unpack(L, letter);
+  int status = try_unpack(L, letter, 0);
   la_letter_unref(letter);
   return status == LUA_OK ? 1 : lua_error(L);
 }
 
-/* It failed for want of memory, of a descriptor, or of a runtime: not for good. */
+/* It failed for want of memory or of a descriptor, as the error on top says: not for good. */
 static bool may_succeed(lua_State *L, int status) {
-  return status == LUA_ERRMEM || la_is_error(L, -1) || la_rt == NULL;
+  static const int wants[] = {UV_EMFILE, UV_ENFILE, UV_ENOMEM, UV_ENOBUFS};
+  if (status == LUA_ERRMEM) return true;
+  if (!la_is_error(L, -1)) return false;
+  lua_getfield(L, -1, "code");
+  const char *code = lua_tostring(L, -1);
+  bool is = false;
+  for (size_t i = 0; code != NULL && i < sizeof wants / sizeof *wants; i++)
+    if (strcmp(code, uv_err_name(wants[i])) == 0) is = true;
+  lua_pop(L, 1);
+  return is;
 }
 
 int la_thread_push_kept(lua_State *L, la_letter *letter, la_letter **kept) {
   *kept = letter; /* it stays in the meantime */
-  int status = try_unpack(L, letter);
+  const char *what = la_rt == NULL ? la_parcel_needs_runtime(la_parcel_of(letter)) : NULL;
+  if (what != NULL) la_check_reactor(L, what); /* raises */
+  int status = try_unpack(L, letter, 1);
   if (status != LUA_OK && may_succeed(L, status)) return lua_error(L);
   *kept = NULL;
+  if (la_parcel_of(letter)->moves) {
+    lua_pushnil(L);
+    lua_setiuservalue(L, 1, 1);
+  }
   la_letter_unref(letter);
   return status == LUA_OK ? 1 : lua_error(L);
 }
@@ -61,17 +91,28 @@ int la_thread_push_kept(lua_State *L, la_letter *letter, la_letter **kept) {
 
 #define WORK_NAME "lua_async.Work"
 
-static int work_gc(lua_State *L) {
-  la_thread_work *w = lua_touserdata(L, 1);
+static void drop_work(void *ud) {
+  la_thread_work *w = ud;
   la_parcel_drop(w->in);
   if (w->plan != NULL) la_plan_unref(w->plan);
   *w = (la_thread_work){NULL, NULL};
+}
+
+static int work_gc(lua_State *L) {
+  drop_work(lua_touserdata(L, 1));
   return 0;
+}
+
+void la_thread_check_callable(lua_State *L, int arg) {
+  if (lua_isfunction(L, arg)) return;
+  if (!lua_istable(L, arg) || luaL_getmetafield(L, arg, "__call") == LUA_TNIL)
+    luaL_typeerror(L, arg, "function, or a table that can be called,");
+  lua_pop(L, 1);
 }
 
 int la_thread_spawn(lua_State *L, lua_CFunction body, const char *op) {
   la_runtime *rt = la_runtime_check(L, op);
-  luaL_checktype(L, 1, LUA_TFUNCTION);
+  la_thread_check_callable(L, 1);
   int n = lua_gettop(L);
   la_kick_install();
   lua_pushcfunction(L, body);
@@ -92,15 +133,19 @@ int la_thread_spawn(lua_State *L, lua_CFunction body, const char *op) {
 /* ---- the module ------------------------------------------------------------------------*/
 
 static int init(lua_State *L) {
-  if (!lua_isnoneornil(L, 1)) luaL_checktype(L, 1, LUA_TFUNCTION);
+  if (!lua_isnoneornil(L, 1)) la_thread_check_callable(L, 1);
   lua_settop(L, 1);
-  la_plan_set_init(L, 1);
-  return 0;
+  int error = la_plan_set_init(L, 1);
+  return error != 0 ? la_fail(L, error, "thread.init") : 0;
 }
 
 void la_open_thread(lua_State *L) {
   static const luaL_Reg meta[] = {{"__gc", work_gc}, {NULL, NULL}};
   la_new_class(L, WORK_NAME, meta, NULL);
+  luaL_getmetatable(L, WORK_NAME);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)drop_work);
+  lua_rawsetp(L, -2, &la_task_unbegun_key);
+  lua_pop(L, 1);
   lua_newtable(L);
   lua_pushcfunction(L, init);
   lua_setfield(L, -2, "init");

@@ -18,8 +18,10 @@ int la_thread_pack_shared(lua_State *L, int arg, const char *op, la_parcel **out
 /* Pushes the value of a letter, whose reference goes; returns 1. */
 int la_thread_push_letter(lua_State *L, la_letter *letter);
 
-/* The same; when it raises what may be over the next time, *kept has the letter, to be tried
-** again. */
+/* The same; when it raises what may be over the next time (no memory, no descriptor, no
+** runtime), *kept has the letter, to be tried again. What was moved is then with the object at
+** index 1, as its first user value, which it need not have if it receives nothing that is
+** moved. */
 int la_thread_push_kept(lua_State *L, la_letter *letter, la_letter **kept);
 
 /* What the Task of work for another thread holds until it begins. */
@@ -27,6 +29,9 @@ typedef struct la_thread_work {
   la_plan *plan;
   la_parcel *in;
 } la_thread_work;
+
+/* Raises unless the value at `arg` can be called, and is of a kind that can be sent. */
+void la_thread_check_callable(lua_State *L, int arg);
 
 /* (function, arguments…) -> Task: packs them, for `body`, which is called with a la_thread_work. */
 int la_thread_spawn(lua_State *L, lua_CFunction body, const char *op);

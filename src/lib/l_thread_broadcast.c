@@ -143,7 +143,7 @@ static int recv_begin(lua_State *L, void *room, la_future **f) {
   (void)room;
   receiver *r = check_receiver(L);
   if (r->head.closed) return la_sync_fail_closed(L, "recv");
-  int n = la_sync_proceed() ? recv_now(L, r) : 0;
+  int n = la_sync_proceed() || r->kept != NULL ? recv_now(L, r) : 0;
   if (n != 0) return n;
   recv_future *c = malloc(sizeof *c);
   if (c == NULL) return la_no_memory(L);
@@ -156,6 +156,7 @@ static int recv_begin(lua_State *L, void *room, la_future **f) {
 static int recv_finish(lua_State *L, la_future *f) {
   receiver *r = lua_touserdata(L, 1);
   la_bus_recv *recv = &recv_of(f)->recv;
+  if (r->kept != NULL) return la_thread_push_kept(L, r->kept, &r->kept); /* what it has goes back */
   if (recv->seat.state != LA_SEAT_REFUSED) {
     la_letter *letter = la_bus_recv_taken(recv);
     return push_received(L, r, letter, recv->missed);
@@ -203,8 +204,9 @@ static void take_receiver(lua_State *L, void *rx) {
 static void drop_receiver(void *rx) { la_bus_receiver_close(rx); }
 
 void la_open_thread_broadcast(lua_State *L) {
-  static const la_sendable sendable_sender = {give_sender, NULL, take_sender, drop_sender};
-  static const la_sendable sendable_receiver = {give_receiver, NULL, take_receiver, drop_receiver};
+  static const la_sendable sendable_sender = {give_sender, NULL, take_sender, drop_sender, NULL};
+  static const la_sendable sendable_receiver = {give_receiver, NULL, take_receiver, drop_receiver,
+                                                NULL};
   static const luaL_Reg sender_methods[] = {{"send", sender_send},
                                             {"clone", sender_clone},
                                             {"subscribe", sender_subscribe},

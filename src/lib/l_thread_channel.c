@@ -29,24 +29,29 @@ static void receiver_close(void *object) {
   end_object *e = object;
   la_port_refuse(e->port, e);
   la_port_close_receiver(e->port);
-}
-
-static void end_object_end(void *object) {
-  end_object *e = object;
   if (e->kept != NULL) la_letter_unref(e->kept);
-  la_port_unref(e->port);
+  e->kept = NULL;
 }
 
-static const la_sync_class sender_class = {"lua_async.ThreadSender", sender_close, end_object_end};
+/* What was moved of a letter that was kept: see la_thread_push_kept. */
+static void receiver_closed(lua_State *L) {
+  lua_pushnil(L);
+  lua_setiuservalue(L, 1, 1);
+}
+
+static void end_object_end(void *object) { la_port_unref(((end_object *)object)->port); }
+
+static const la_sync_class sender_class = {"lua_async.ThreadSender", sender_close, end_object_end,
+                                           NULL};
 static const la_sync_class receiver_class = {"lua_async.ThreadReceiver", receiver_close,
-                                             end_object_end};
+                                             end_object_end, receiver_closed};
 static const la_sync_class oneshot_sender_class = {"lua_async.ThreadOneshotSender", sender_close,
-                                                   end_object_end};
+                                                   end_object_end, NULL};
 
 /* Pushes an end, which counts as one more. */
 static int push_end(lua_State *L, const la_sync_class *cls, la_port *port,
                     void (*open)(la_port *)) {
-  end_object *e = la_sync_new(L, cls, sizeof *e, 0);
+  end_object *e = la_sync_new(L, cls, sizeof *e, cls == &receiver_class ? 1 : 0);
   open(port);
   e->port = la_port_ref(port);
   la_sync_made(L, cls);
@@ -114,6 +119,7 @@ static int send_begin(lua_State *L, void *room, la_future **f) {
   la_parcel *p = la_parcel_pack(L, 2, 1, "the value");
   int n = la_sync_proceed() ? send_now(L, tx->port, p) : 0;
   if (n != 0) return n;
+  p = la_parcel_pack_held(L, 2, 1, "the value", p);
   send_future *s = malloc(sizeof *s);
   if (s == NULL) {
     la_parcel_drop(p);
@@ -187,7 +193,7 @@ static int recv_now(lua_State *L, end_object *rx) {
 static int recv_begin(lua_State *L, void *room, la_future **f) {
   end_object *rx = la_sync_check(L, 1, &receiver_class);
   if (rx->head.closed) return la_sync_fail_closed(L, "recv");
-  int n = la_sync_proceed() ? recv_now(L, rx) : 0;
+  int n = la_sync_proceed() || rx->kept != NULL ? recv_now(L, rx) : 0;
   if (n != 0) return n;
   la_port_recv *r = room;
   la_port_recv_init(r, rx->port);
@@ -196,9 +202,11 @@ static int recv_begin(lua_State *L, void *room, la_future **f) {
   return 0;
 }
 
+/* What was kept comes first, and what it was given goes back. */
 static int recv_finish(lua_State *L, la_future *f) {
   la_port_recv *r = la_container(f, la_port_recv, seat.base);
   end_object *rx = lua_touserdata(L, 1);
+  if (rx->kept != NULL) return la_thread_push_kept(L, rx->kept, &rx->kept);
   if (r->seat.state != LA_SEAT_REFUSED)
     return la_thread_push_kept(L, la_port_recv_taken(r), &rx->kept);
   if (rx->head.closed) return la_sync_fail_meanwhile(L, "recv");
@@ -281,15 +289,17 @@ static void take_oneshot(lua_State *L, void *port) {
   drop_sender(port);
 }
 
-static const la_sendable sendable_sender = {give_sender, NULL, take_sender, drop_sender};
-static const la_sendable sendable_receiver = {give_receiver, NULL, take_receiver, drop_receiver};
-static const la_sendable sendable_oneshot = {give_sender, gone_oneshot, take_oneshot, drop_sender};
+static const la_sendable sendable_sender = {give_sender, NULL, take_sender, drop_sender, NULL};
+static const la_sendable sendable_receiver = {give_receiver, NULL, take_receiver, drop_receiver,
+                                              NULL};
+static const la_sendable sendable_oneshot = {give_sender, gone_oneshot, take_oneshot, drop_sender,
+                                             NULL};
 
 /* ---- making ----------------------------------------------------------------------------*/
 
 static int push_channel(lua_State *L, uint32_t capacity, const la_sync_class *sender) {
   end_object *tx = la_sync_new(L, sender, sizeof *tx, 0);
-  end_object *rx = la_sync_new(L, &receiver_class, sizeof *rx, 0);
+  end_object *rx = la_sync_new(L, &receiver_class, sizeof *rx, 1);
   la_port *port = la_port_new(capacity);
   if (port == NULL) return la_no_memory(L);
   tx->port = port;

@@ -37,11 +37,15 @@ static void drop_waker(void *object) {
   free(w);
 }
 
+/* What needs a runtime. */
+static const char a_listener[] = "receiving a listener", a_connection[] = "receiving a connection";
+
 /* ---- descriptors on their way ----------------------------------------------------------*/
 
 typedef struct travelling {
   int fd;
   la_socket_options options; /* of what a listener accepts */
+  la_unix_file *file;        /* of a listener that has one */
   int nodelay;               /* of a connection */
   size_t len;                /* of what was read ahead */
   char bytes[];
@@ -62,6 +66,7 @@ static travelling *pack_up(int fd, const char *bytes, size_t len, int *error) {
 static void drop_travelling(void *object) {
   travelling *t = object;
   close(t->fd);
+  if (t->file != NULL) la_unix_file_drop(t->file);
   free(t);
 }
 
@@ -87,15 +92,19 @@ static void *give_listener(void *ud, int *error) {
   *error = UV_EBADF;
   if (o->listener == NULL || !la_listener_is_open(o->listener)) return NULL;
   travelling *t = pack_up(la_listener_fd(o->listener), "", 0, error);
-  if (t != NULL) t->options = o->options;
+  if (t == NULL) return NULL;
+  t->options = o->options;
+  t->file = la_unix_file_of(o->listener);
   return t;
 }
 
 static void take_listener(lua_State *L, void *object) {
   const travelling *t = object;
-  la_reactor *r = la_check_reactor(L, "receiving a listener");
+  la_reactor *r = la_check_reactor(L, a_listener);
   adopt(L, r, t->fd);
-  ((la_listener_object *)lua_touserdata(L, -1))->options = t->options;
+  la_listener_object *o = lua_touserdata(L, -1);
+  o->options = t->options;
+  if (t->file != NULL) la_unix_file_share(o->listener, t->file);
 }
 
 /* ---- connections ---------------------------------------------------------------------*/
@@ -124,7 +133,7 @@ static void gone_stream(void *ud) {
 
 static void take_stream(lua_State *L, void *object) {
   const travelling *t = object;
-  la_reactor *r = la_check_reactor(L, "receiving a connection");
+  la_reactor *r = la_check_reactor(L, a_connection);
   adopt(L, r, t->fd);
   la_stream *s = ((la_io_object *)lua_touserdata(L, -1))->self;
   check(L, la_rbuf_append(&s->reader.buf, r, t->bytes, t->len));
@@ -141,9 +150,11 @@ static void set(lua_State *L, const char *name, const la_sendable *cls) {
 }
 
 void la_open_thread_handles(lua_State *L) {
-  static const la_sendable waker = {give_waker, NULL, take_waker, drop_waker};
-  static const la_sendable listener = {give_listener, NULL, take_listener, drop_travelling};
-  static const la_sendable stream = {give_stream, gone_stream, take_stream, drop_travelling};
+  static const la_sendable waker = {give_waker, NULL, take_waker, drop_waker, NULL};
+  static const la_sendable listener = {give_listener, NULL, take_listener, drop_travelling,
+                                       a_listener};
+  static const la_sendable stream = {give_stream, gone_stream, take_stream, drop_travelling,
+                                     a_connection};
   set(L, LA_WAKER_NAME, &waker);
   set(L, LA_LISTENER_NAME, &listener);
   set(L, LA_CONNECTION_NAME, &stream);

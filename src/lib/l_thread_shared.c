@@ -194,7 +194,7 @@ static void take(lua_State *L, void *object) {
 static void drop(void *object) { unref(object); }
 
 void la_open_shared(lua_State *L) {
-  static const la_sendable sendable = {give, NULL, take, drop};
+  static const la_sendable sendable = {give, NULL, take, drop, NULL};
   static const luaL_Reg meta[] = {{"__gc", collect},
                                   {"__tostring", to_string},
                                   {"__eq", equal},

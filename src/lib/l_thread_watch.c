@@ -53,9 +53,12 @@ static int push_receiver(lua_State *L, la_cell *cell, uint64_t seen) {
   return 1;
 }
 
-/* Pushes the newest value. */
+/* Pushes the newest value; *version is as it was when that raises. */
 static int push_value(lua_State *L, la_cell *cell, uint64_t *version) {
-  return la_thread_push_letter(L, la_cell_get(cell, version));
+  uint64_t newest;
+  int n = la_thread_push_letter(L, la_cell_get(cell, &newest));
+  *version = newest;
+  return n;
 }
 
 static uint64_t version_of(la_cell *cell) {
@@ -249,8 +252,9 @@ static void drop_receiver(void *object) {
 }
 
 void la_open_thread_watch(lua_State *L) {
-  static const la_sendable sendable_sender = {give_sender, NULL, take_sender, drop_sender};
-  static const la_sendable sendable_receiver = {give_receiver, NULL, take_receiver, drop_receiver};
+  static const la_sendable sendable_sender = {give_sender, NULL, take_sender, drop_sender, NULL};
+  static const la_sendable sendable_receiver = {give_receiver, NULL, take_receiver, drop_receiver,
+                                                NULL};
   static const luaL_Reg sender_methods[] = {{"send", sender_send},
                                             {"get", sender_get},
                                             {"clone", sender_clone},

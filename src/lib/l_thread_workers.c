@@ -7,8 +7,10 @@
 #include "lib/l_net.h"
 #include "lib/l_thread.h"
 
-/* close_listeners(): all of this Lua state, so that whoever accepts ends. */
+/* close_listeners(): all of this Lua state, so that whoever accepts ends; those that this run makes
+** later, too. */
 static int close_listeners(lua_State *L) {
+  la_check_reactor(L, "close_listeners")->stopping = true;
   la_listeners_push(L);
   for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
     la_listener_object *o = lua_touserdata(L, -2);
@@ -79,12 +81,14 @@ static int workers_ended(lua_State *L, int status, lua_KContext k) {
   return lua_gettop(L);
 }
 
+#define WORKERS "lua_async.workers"
+
 static int workers(lua_State *L) {
   la_runtime_check(L, "async.thread.workers");
+  la_thread_check_callable(L, 2);
   int n = lua_gettop(L);
-  lua_getglobal(L, "require");
-  lua_pushliteral(L, "lua_async.workers");
-  lua_call(L, 1, 1);
+  la_parcel_drop(la_parcel_pack(L, 1, n, "argument")); /* raises what each worker would */
+  la_require(L, WORKERS, sizeof WORKERS - 1);
   lua_getfield(L, -1, "supervise");
   lua_replace(L, n + 1);
   lua_insert(L, 1);

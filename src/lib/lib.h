@@ -30,6 +30,9 @@ void la_open_loop(lua_State *L);
 void la_open_poll_fd(lua_State *L);
 void la_open_thread(lua_State *L);
 
+/* Ends what async.loop has made on this thread, whose Lua state is L and goes on elsewhere. */
+void la_loops_end(lua_State *L);
+
 /* The module itself; see lua_async.c. */
 int luaopen_lua_async(lua_State *L);
 

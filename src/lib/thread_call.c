@@ -1,6 +1,7 @@
 #include "lib/thread_call.h"
 
 #include <lauxlib.h>
+#include <string.h>
 
 #include "bridge/traceback.h"
 #include "lib/lib.h"
@@ -86,28 +87,76 @@ static bool replace(lua_State *L, int at, lua_CFunction f) {
   return made;
 }
 
+/* Of an error on top go, from index `at` on: its traceback, its text unless that is itself, and
+** the error. */
+static void spread_error(lua_State *L, int at) {
+  bool joined = is_joined(L, at);
+  if (joined)
+    lua_rawgeti(L, at, 2);
+  else
+    lua_pushnil(L);
+  lua_pushnil(L);
+  if (joined)
+    lua_rawgeti(L, at, 1);
+  else
+    lua_pushvalue(L, at);
+  lua_remove(L, at);
+  if (lua_type(L, at + 2) == LUA_TSTRING) return;
+  lua_pushvalue(L, at + 2);
+  lua_replace(L, at + 1);
+  if (!replace(L, at + 1, to_text)) replace(L, at + 1, to_type);
+}
+
 la_parcel *la_thread_pack_error(lua_State *L) {
   la_parcel *p;
   int at = lua_gettop(L);
-  if (!lua_checkstack(L, 8)) return NULL;
-  bool made = is_joined(L, at);
-  for (int i = 1; made && i <= 2; i++) lua_rawgeti(L, at, i);
-  if (made)
-    lua_remove(L, at);
-  else
-    lua_pushnil(L);
-  lua_pushvalue(L, at); /* for one that cannot be sent: its text */
-  lua_pushvalue(L, at + 1);
-  if (try_pack(L, at + 2, "error", &p) == LUA_OK) {
-    lua_settop(L, at - 1);
-    return p;
+  if (!lua_checkstack(L, 12)) return NULL;
+  spread_error(L, at);
+  for (int i = 0; i < 3; i++) lua_pushvalue(L, at + i);
+  if (try_pack(L, at + 3, "error", &p) != LUA_OK) {
+    lua_settop(L, at + 2);
+    if (!lua_isnil(L, at + 1)) lua_copy(L, at + 1, at + 2);
+    try_pack(L, at, "error", &p);
   }
-  lua_settop(L, at + 1);
-  if (!replace(L, at, to_text)) replace(L, at, to_type);
-  lua_settop(L, at + 1);
-  try_pack(L, at, "error", &p);
   lua_settop(L, at - 1);
   return p;
+}
+
+/* (parcel) -> traceback, error */
+static int unpack_error(lua_State *L) {
+  la_parcel_unpack(L, lua_touserdata(L, 1));
+  lua_remove(L, -2);
+  return 2;
+}
+
+/* (parcel, why) -> the same, for an error that cannot be had here */
+static int unpack_text(lua_State *L) {
+  la_parcel_unpack_some(L, lua_touserdata(L, 1), 2);
+  if (lua_isnil(L, -1)) lua_pushliteral(L, "an error");
+  lua_pushliteral(L, "\n\t(raised in another thread; the value itself cannot be had here: ");
+  const char *why = luaL_tolstring(L, 2, NULL);
+  lua_pushlstring(L, why, strcspn(why, "\n"));
+  lua_remove(L, -2);
+  lua_pushliteral(L, ")");
+  lua_concat(L, 4);
+  return 2;
+}
+
+void la_thread_push_error(lua_State *L, la_parcel *p) {
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  lua_pushcfunction(L, unpack_error);
+  lua_pushlightuserdata(L, p);
+  if (lua_pcall(L, 1, 2, 0) != LUA_OK) {
+    lua_pushcfunction(L, unpack_text);
+    lua_insert(L, -2);
+    lua_pushlightuserdata(L, p);
+    lua_insert(L, -2);
+    lua_call(L, 2, 2);
+  }
+  lua_insert(L, -2);
+  if (lua_type(L, -1) != LUA_TSTRING) return;
+  lua_pushliteral(L, "\n\tin another thread");
+  lua_concat(L, 2);
 }
 
 bool la_thread_call(lua_State *L, lua_CFunction f, void *arg, la_parcel **out) {
@@ -123,10 +172,6 @@ bool la_thread_call(lua_State *L, lua_CFunction f, void *arg, la_parcel **out) {
 }
 
 int la_thread_raise(lua_State *L, la_parcel *p) {
-  la_parcel_unpack(L, p);
-  if (lua_type(L, -1) == LUA_TSTRING) {
-    lua_pushliteral(L, "\n\tin another thread");
-    lua_concat(L, 2);
-  }
+  la_thread_push_error(L, p);
   return la_raise_from(L);
 }

@@ -27,6 +27,10 @@ la_parcel *la_thread_pack_error(lua_State *L);
 ** takes it apart again. Raises for want of memory. */
 void la_thread_join_error(lua_State *L);
 
+/* Pushes the error in such a parcel and its traceback, or nil; one that cannot be unpacked here is
+** a string with its text, and why. Raises for want of memory. */
+void la_thread_push_error(lua_State *L, la_parcel *p);
+
 /* Raises what is in such a parcel of an error, in the coroutine that waited for it. */
 int la_thread_raise(lua_State *L, la_parcel *p);
 

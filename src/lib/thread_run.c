@@ -96,11 +96,7 @@ static void *thread_main(void *arg) {
 /* (la_letter, la_runtime): reports an error that is in a parcel. */
 static int report(lua_State *L) {
   la_runtime *rt = lua_touserdata(L, 2);
-  la_parcel_unpack(L, la_parcel_of(lua_touserdata(L, 1)));
-  if (lua_type(L, -1) == LUA_TSTRING) {
-    lua_pushliteral(L, "\n\tin another thread");
-    lua_concat(L, 2);
-  }
+  la_thread_push_error(L, la_parcel_of(lua_touserdata(L, 1)));
   la_task *t = la_task_current(rt);
   if (t != NULL)
     la_task_object_push(L, rt, t);

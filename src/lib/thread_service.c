@@ -189,9 +189,8 @@ static int root(lua_State *L) {
 
 int la_thread_run_enter(lua_State *L) {
   la_thread_run *r = lua_touserdata(L, 1);
-  lua_getglobal(L, "require");
-  lua_pushliteral(L, "lua_async");
-  lua_call(L, 1, 0);
+  la_require(L, LA_MODULE, sizeof LA_MODULE - 1);
+  lua_pop(L, 1);
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &la_error_handler_key) == LUA_TNIL) { /* none of init's */
     lua_pushlightuserdata(L, r);
     lua_pushcclosure(L, forward, 1);

@@ -15,12 +15,13 @@ enum { KEPT = 16 };
 struct la_plan {
   pthread_mutex_t mutex;
   unsigned refs;
-  la_parcel *setup; /* see push_setup */
+  la_parcel *setup; /* path, cpath, preloads in C, in Lua */
+  la_parcel *init;  /* the function for new states; NULL: none */
   lua_State *kept[KEPT];
   int count;
 };
 
-static char init_key;   /* registry: the function for new states */
+static char init_key;   /* registry: a userdata, the la_parcel * of the function for new states */
 static char size_key;   /* registry: of a state, what it held when it had no garbage, KiB */
 static char holder_key; /* registry: the userdata that holds the plan, { what it was made from } */
 
@@ -38,6 +39,7 @@ void la_plan_unref(la_plan *p) {
   if (!last) return;
   while (p->count > 0) lua_close(p->kept[--p->count]);
   la_parcel_drop(p->setup);
+  la_parcel_drop(p->init);
   pthread_mutex_destroy(&p->mutex);
   free(p);
 }
@@ -154,8 +156,7 @@ static la_plan *make_plan(lua_State *L) {
   push_package(L, "path");
   push_package(L, "cpath");
   push_preloads(L);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &init_key);
-  la_parcel *setup = la_parcel_pack_whole(L, top + 1, 5, "what new states are made from,");
+  la_parcel *setup = la_parcel_pack_whole(L, top + 1, 4, "what new states are made from,");
   lua_settop(L, top);
   la_plan *p = calloc(1, sizeof *p);
   if (p == NULL || la_parcel_seal(setup) != 0) {
@@ -167,6 +168,10 @@ static la_plan *make_plan(lua_State *L) {
   pthread_mutex_init(&p->mutex, NULL);
   p->refs = 1;
   p->setup = setup;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &init_key);
+  la_parcel **init = lua_touserdata(L, -1);
+  if (init != NULL) p->init = la_parcel_of(la_letter_ref(&(*init)->letter));
+  lua_pop(L, 1);
   return p;
 }
 
@@ -203,13 +208,33 @@ la_plan *la_plan_of(lua_State *L) {
   return h->plan;
 }
 
-void la_plan_set_init(lua_State *L, int i) {
-  la_parcel *p = la_parcel_pack_whole(L, i, 1, "the function");
-  bool moves = p->moves;
-  la_parcel_drop(p);
-  if (moves) luaL_argerror(L, i, "it holds what only one thread can have");
-  lua_pushvalue(L, i);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &init_key);
+static int init_gc(lua_State *L) {
+  la_parcel **p = lua_touserdata(L, 1);
+  la_parcel_drop(*p);
+  *p = NULL;
+  return 0;
+}
+
+int la_plan_set_init(lua_State *L, int i) {
+  if (lua_isnil(L, i)) {
+    lua_pushnil(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &init_key);
+    return 0;
+  }
+  la_parcel **init = lua_newuserdatauv(L, sizeof(la_parcel *), 0);
+  *init = NULL;
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, init_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  la_parcel *p = *init = la_parcel_pack_whole(L, i, 1, "the function");
+  if (p->moves) luaL_argerror(L, i, "it holds what only one thread can have");
+  int error = la_parcel_seal(p);
+  if (error == 0)
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &init_key);
+  else
+    lua_pop(L, 1);
+  return error;
 }
 
 /* ---- states -----------------------------------------------------------------------*/
@@ -237,12 +262,13 @@ static int set_up(lua_State *L) {
   if (lua_toboolean(L, 2)) la_lend_never(L);
   lua_gc(L, LUA_GCGEN, 0, 0); /* as the standalone interpreter */
   luaL_openlibs(L);
+  la_require_keep(L);
   la_kick_open(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   lua_pushcfunction(L, luaopen_lua_async);
   lua_setfield(L, -2, "lua_async");
   lua_settop(L, 1);
-  la_parcel_unpack(L, p->setup); /* path, cpath, preloads in C and in Lua, init */
+  la_parcel_unpack(L, p->setup);
   lua_getglobal(L, "package");
   for (int i = 0; i < 2; i++) {
     lua_pushvalue(L, 2 + i);
@@ -261,9 +287,16 @@ static int set_up(lua_State *L) {
       lua_rawset(L, -4);
     }
   }
-  la_plan_set_init(L, 6);
-  lua_pushvalue(L, 6);
-  if (!lua_isnil(L, 6)) lua_call(L, 0, 0);
+  if (p->init != NULL) {
+    lua_settop(L, 1);
+    la_parcel_unpack(L, p->init);
+    int error = la_plan_set_init(L, 2); /* for states that this one makes */
+    if (error != 0) {
+      la_fail(L, error, "thread.init");
+      return lua_error(L);
+    }
+    lua_call(L, 0, 0);
+  }
   note_size(L);
   return 0;
 }
@@ -295,7 +328,15 @@ lua_State *la_state_take(la_plan *p, la_kick *kick, int *error) {
   return L;
 }
 
+static int end_loops(lua_State *L) {
+  la_loops_end(L);
+  return 0;
+}
+
 void la_state_give(la_plan *p, lua_State *L, bool ends, bool spoilt) {
+  lua_settop(L, 0);
+  lua_pushcfunction(L, end_loops);
+  spoilt = lua_pcall(L, 0, 0, 0) != LUA_OK || spoilt;
   lua_settop(L, 0);
   if (!spoilt) tidy(L, ends);
   pthread_mutex_lock(&p->mutex);

@@ -25,8 +25,9 @@ typedef struct la_plan la_plan;
 la_plan *la_plan_of(lua_State *L);
 void la_plan_unref(la_plan *p);
 
-/* What new states are to run first: the function at index i, or nil. */
-void la_plan_set_init(lua_State *L, int i);
+/* What new states are to run first: the function at index i, copied here and now, or nil. Raises
+** when it cannot be sent. 0, or a negative errno. */
+int la_plan_set_init(lua_State *L, int i);
 
 /* A state that was given back, or a new one: *error is LUA_OK, and it has an empty stack. Otherwise
 ** the error (as of la_thread_handle_error) is on its stack, and it is to be closed by lua_close;
@@ -36,7 +37,8 @@ lua_State *la_state_take(la_plan *p, la_kick *kick, int *error);
 /* A new one, whatever is kept. */
 lua_State *la_state_new(la_plan *p, la_kick *kick, int *error);
 
-/* Keeps the state for the next, with little garbage, or closes it: enough are kept, or it is
+/* Ends its loops (async.loop), which are this thread's, and
+** keeps the state for the next, with little garbage, or closes it: enough are kept, or it is
 ** `spoilt`. `ends`: it was sent, or has sent, what lives in several threads; of that no garbage is
 ** kept. */
 void la_state_give(la_plan *p, lua_State *L, bool ends, bool spoilt);

@@ -44,8 +44,7 @@ la_bus_receiver *la_bus_receiver_clone(la_bus_receiver *r);
 void la_bus_receiver_close(la_bus_receiver *r);
 
 /* The reference is the bus's; nobody writes to the letter any more. LA_PORT_CLOSED: there is no
- *receiver, and the letter stays the
- ** caller's. */
+** receiver, and the letter stays the caller's. */
 la_port_result la_bus_send(la_bus *b, la_letter *letter);
 
 /* DONE: a reference to the next letter, or NULL and in *missed how many were missed. BUSY: there

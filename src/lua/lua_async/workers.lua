@@ -64,7 +64,6 @@ function workers.supervise(options, f, ...)
   if math.type(count) ~= "integer" or count < 1 then
     error("the number of workers must be an integer from 1", 3)
   end
-  if type(f) ~= "function" then error("a function for the workers expected, got " .. type(f), 3) end
   local drain, restarts = options.drain or 10, options.restarts or 5
   local arguments = table.pack(...)
   local tx <close>, rx = async.thread.watch(false)
