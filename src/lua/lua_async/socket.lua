@@ -231,7 +231,7 @@ end
 
 local function check_pattern(pattern)
   if pattern == nil then return "*l" end
-  if math.type(pattern) then return math.floor(pattern) end
+  if math.type(pattern) and pattern >= 0 then return math.floor(pattern) end
   if type(pattern) == "string" then
     local letter = pattern:match("^%*?([al])")
     if letter then return "*" .. letter end
@@ -247,10 +247,10 @@ local function receive_stream(self, pattern, prefix)
   -- As LuaSocket has it, the prefix counts.
   if type(pattern) == "number" then
     pattern = pattern - #prefix
-    if pattern <= 0 and prefix ~= "" then return prefix end
+    if pattern <= 0 and prefix ~= "" then return prefix, nil, nil end
   end
   local kept = take_kept(self, pattern)
-  if kept then return prefix .. kept end
+  if kept then return prefix .. kept, nil, nil end -- as many as LuaSocket returns
   local parts, have = self.parts, self.parts[1] and #self.parts[1] or 0
   local function whole()
     self.parts = {}
@@ -263,7 +263,7 @@ local function receive_stream(self, pattern, prefix)
       parts[#parts + 1] = got -- the socket's: a task that is cancelled here leaves it to the next receive
       have = have + #got
     end
-    if data or (err == "closed" and pattern == "*a" and have > 0) then return whole() end
+    if data or (err == "closed" and pattern == "*a" and have > 0) then return whole(), nil, nil end
     if err ~= "timeout" then return nil, err, whole() end
     local ready, why = wait(self, "r", limit)
     if not ready then return nil, why, whole() end
