@@ -9,6 +9,7 @@
 typedef struct pool {
   la_list queue;
   unsigned queued, threads, idle, running;
+  unsigned abandoned; /* of those that run: jobs for nobody */
   uv_cond_t work_came;
   pthread_t ended[LA_THREADS_MAX]; /* to be joined */
   unsigned ended_count;
@@ -88,6 +89,7 @@ static void run(pool *p, la_job *job) {
     pthread_mutex_unlock(&mutex);
     job->op.cls->release(&job->op);
     pthread_mutex_lock(&mutex);
+    p->abandoned--;
   }
   p->running--;
 }
@@ -147,6 +149,12 @@ static int start_thread(pool *p) {
   return err;
 }
 
+/* Threads with an abandoned job do not count, within reason. */
+static bool has_room(const pool *p) {
+  unsigned gone = p->abandoned < LA_THREADS_LEFT_MAX ? p->abandoned : LA_THREADS_LEFT_MAX;
+  return p->threads < LA_THREADS_MAX + gone;
+}
+
 /* ---- jobs, on the thread of their reactor -----------------------------------------*/
 
 void la_job_init(la_job *job, const la_job_class *cls, la_reactor *r) {
@@ -164,7 +172,7 @@ static int enqueue(la_job *job) {
   p->queued++;
   if (p->queued <= p->idle)
     uv_cond_signal(&p->work_came);
-  else if (p->threads < LA_THREADS_MAX)
+  else if (has_room(p))
     err = start_thread(p);
   if (err == 0 || p->threads > 0) return 0;
   la_node_unlink(&job->node);
@@ -184,6 +192,14 @@ int la_job_op_submit(la_op *op) {
   return err;
 }
 
+/* Whoever waits in line has its place. */
+static void abandon(la_job *job) {
+  pool *p = pool_of(job);
+  job->place = LA_JOB_ABANDONED;
+  p->abandoned++;
+  if (p->queued > p->idle && has_room(p)) start_thread(p);
+}
+
 /* Takes the job off the pool. True: it is the caller's alone. */
 static bool withdraw(la_job *job) {
   if (job->generation != all.generation) return true;
@@ -192,7 +208,7 @@ static bool withdraw(la_job *job) {
     la_node_unlink(&job->node);
     pool_of(job)->queued--;
     return true;
-  case LA_JOB_RUNNING: job->place = LA_JOB_ABANDONED; return false;
+  case LA_JOB_RUNNING: abandon(job); return false;
   default: return false;
   }
 }

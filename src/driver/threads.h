@@ -4,8 +4,9 @@
 ** Name lookups wait for somebody else, up to minutes; on libuv's pool of four threads they
 ** would hold up files, and one another. So would the work of spawn_blocking. Each kind has a
 ** pool of the whole process: threads made when work comes and none is idle, up to
-** LA_THREADS_MAX, gone after some idle seconds, and at once when the last reactor has. All
-** signals are blocked in them, but the one that la_job_kick sends.
+** LA_THREADS_MAX (and as many more as have an abandoned job, up to LA_THREADS_LEFT_MAX), gone
+** after some idle seconds, and at once when the last reactor has. All signals are blocked in
+** them, but the one that la_job_kick sends.
 **
 ** A job is a struct that begins with la_job. `run` is executed once on a thread; it sees the
 ** job's own plain memory and nothing else: no Lua, no reactor, no waker. A job that is dropped
@@ -25,7 +26,7 @@
 
 #include "driver/op.h"
 
-enum { LA_THREADS_MAX = 64 };
+enum { LA_THREADS_MAX = 64, LA_THREADS_LEFT_MAX = 192 };
 
 /* Used by few, and ignored where nobody has a handler for it. */
 #define LA_JOB_SIGNAL SIGURG
