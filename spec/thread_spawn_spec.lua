@@ -244,7 +244,7 @@ describe("thread.spawn", function()
   end)
 
   it("reports a deadlock between threads, when all wait for one another #process", function()
-    support.child_ok [[
+    local text = support.child_ok [[
       local thread = async.thread
       local ok, e = pcall(async.run, function()
         local tx, rx = thread.channel(1)
@@ -257,6 +257,9 @@ describe("thread.spawn", function()
       assert(e.message:find("thread.channel.recv", 1, true), e.message)
       print "ok"
     ]]
+    -- The first to fail, whom nobody awaits, tells what each of them waits for.
+    assert.matches("thread%.channel%.recv.*spawned from:.*task 1: waiting, waits for task 2.*" ..
+      "the thread of task 2:%s+task 1: waiting, waits for thread%.channel%.recv", text)
   end)
 
   it("takes no deadlock for what a collection ends, in whatever thread the garbage is #process", function()

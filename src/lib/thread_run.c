@@ -6,8 +6,10 @@
 
 #include "bridge/error.h"
 #include "bridge/task_object.h"
+#include "bridge/traceback.h"
 #include "core/circle.h"
 #include "driver/threads.h"
+#include "lib/dump.h"
 #include "lib/lib.h"
 #include "lib/thread_call.h"
 #include "share/seat.h"
@@ -171,6 +173,13 @@ static bool look(la_thread_run *r, la_waker *kept, la_letter **reports) {
   return ended;
 }
 
+static bool has_ended(la_thread_run *r) {
+  pthread_mutex_lock(&r->mutex);
+  bool ended = r->ended;
+  pthread_mutex_unlock(&r->mutex);
+  return ended;
+}
+
 static bool has_heard(la_thread_run *r) {
   pthread_mutex_lock(&r->mutex);
   bool heard = r->heard;
@@ -211,10 +220,7 @@ static la_poll future_poll(la_future *base, la_context *cx) {
 
 static la_cancel future_cancel(la_future *base) {
   la_thread_future *f = future_of(base);
-  pthread_mutex_lock(&f->run->mutex);
-  bool ended = f->run->ended;
-  pthread_mutex_unlock(&f->run->mutex);
-  if (ended) return LA_CANCEL_FINISH;
+  if (has_ended(f->run)) return LA_CANCEL_FINISH;
   if (f->stage == LA_THREAD_RUNS) {
     la_executor *ex = f->rt->ex;
     f->stage = LA_THREAD_ORDERED;
@@ -289,10 +295,34 @@ int la_thread_future_new(la_runtime *rt, la_plan *plan, la_parcel *in, la_thread
   return 0;
 }
 
+static bool field_is(lua_State *L, int table, const char *field, const char *value) {
+  bool is = lua_getfield(L, table, field) == LUA_TSTRING && strcmp(lua_tostring(L, -1), value) == 0;
+  lua_pop(L, 1);
+  return is;
+}
+
+/* (error, …): a deadlock that others had a part in is told with what they wait for. */
+static void tell_whole_deadlock(lua_State *L, int error, la_runtime *rt) {
+  if (!la_is_error(L, error)) return;
+  if (field_is(L, error, "code", "EDEADLK") && field_is(L, error, "op", "run")) {
+    lua_getfield(L, error, "message");
+    luaL_tolstring(L, -1, NULL);
+    lua_pushliteral(L, "where it was spawned from:\n");
+    la_push_dump(L, rt);
+    la_thread_push_dumps(L, rt, LA_DUMP_PATIENCE);
+    lua_concat(L, 4);
+    lua_setfield(L, error, "message");
+  }
+  lua_settop(L, error + 1);
+}
+
 int la_thread_future_results(lua_State *L, la_thread_future *f) {
   la_thread_run *r = f->run;
   if (r->out == NULL) return la_no_memory(L);
-  return r->failed ? la_thread_raise(L, r->out) : la_parcel_unpack(L, r->out);
+  if (!r->failed) return la_parcel_unpack(L, r->out);
+  la_thread_push_error(L, r->out);
+  tell_whole_deadlock(L, lua_gettop(L) - 1, f->rt);
+  return la_raise_from(L);
 }
 
 /* ---- dumps ------------------------------------------------------------------------*/
@@ -357,7 +387,7 @@ void la_thread_push_dumps(lua_State *L, la_runtime *rt, long patience) {
   lua_pushliteral(L, "");
   for (la_node *node = all->head.next; node != &all->head; node = node->next) {
     la_thread_future *f = la_container(node, la_thread_future, node);
-    if (f->rt != rt) continue;
+    if (f->rt != rt || has_ended(f->run)) continue;
     lua_pushfstring(L, "the thread of task %I:\n\t", (lua_Integer)f->task);
     push_dump(L, f, &until);
     lua_concat(L, 3);
