@@ -15,6 +15,7 @@ local t = thread.spawn(function(rx, tx, counter)
   for v in rx do
     counter:add()
     assert(tx:send(v))
+    v.tx:close()
   end
   return "ended"
 end, rx, tx2, counter)
@@ -47,6 +48,29 @@ conn:write("line one\nrest")
 assert(accepted:read("l") == "line one")
 local c = thread.spawn(function(conn) return conn:read(4) end, accepted)
 assert(c:await() == "rest")
+
+-- A send that waits, of what is moved.
+local full, empty = thread.channel(1)
+assert(full:try_send(0))
+local moved <close> = assert(async.net.connect(listener:address()))
+local peer <close> = assert(listener:accept())
+local sending = async.spawn(full.send, full, { peer, counter, async.net })
+async.yield()
+empty:recv()
+assert(sending:await())
+local received = empty:recv()
+moved:write("x")
+assert(received[1]:read(1) == "x" and received[2]:get() == 4 and received[3] == async.net)
+received[1]:close()
+
+local never = thread.spawn(add, full, conn)
+never:cancel()
+assert(not pcall(never.await, never))
+
+thread.init(load "X = 7")
+local x = thread.spawn(load "return X"):await()
+thread.init()
+assert(x == 7)
 
 local failing = thread.spawn(function() error { code = 7 } end)
 local ok, e = pcall(failing.await, failing)
