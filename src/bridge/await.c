@@ -91,6 +91,12 @@ int la_await_future(lua_State *L, la_coro *c, la_future *f, la_finish finish) {
   return await_inner(L, c, finish);
 }
 
+int la_await_turn(lua_State *L, la_coro *c) {
+  la_waker_wake_by_ref(la_rt->cx->waker);
+  la_coro_set_inner(c, &la_yielded, false);
+  return lua_yieldk(L, 0, 0, resumed);
+}
+
 /* The results of what was over as it began, on top of the stack, after others had a turn. They
 ** are never lost: a cancellation is raised at the next await. */
 static int given(lua_State *L, int status, lua_KContext n) {

@@ -23,6 +23,10 @@ la_coro *la_await_context(lua_State *L);
 ** own stack `finish` finds as it was. */
 int la_await_future(lua_State *L, la_coro *c, la_future *f, la_finish finish);
 
+/* The same for a future that is ready once those who are ready now have had their turn, without
+** results. */
+int la_await_turn(lua_State *L, la_coro *c);
+
 /* Raises in the coroutine of L that it is cancelled. */
 int la_raise_cancelled(lua_State *L);
 

@@ -26,7 +26,9 @@ static la_poll pending_poll(la_future *f, la_context *cx) {
 
 static const la_future_vtable ready_vtable = {ready_poll, drop_nothing, "ready", NULL};
 static const la_future_vtable pending_vtable = {pending_poll, drop_nothing, "pending", NULL};
+static const la_future_vtable yielded_vtable = {ready_poll, drop_nothing, "yield", NULL};
 la_future la_ready = {&ready_vtable}, la_pending = {&pending_vtable};
+la_future la_yielded = {&yielded_vtable};
 
 static la_poll yield_poll(la_future *f, la_context *cx) {
   la_yield *y = (la_yield *)(void *)f;

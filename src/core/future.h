@@ -8,8 +8,9 @@
 extern const la_waker la_waker_noop;
 
 /* std::future::ready and std::future::pending: ready at once, and never. They
-** hold nothing, so one of each serves all. */
-extern la_future la_ready, la_pending;
+** hold nothing, so one of each serves all. `la_yielded` is la_ready under another name: that of
+** a yield whose waker was woken before it is polled. */
+extern la_future la_ready, la_pending, la_yielded;
 
 /* Ready after `polls` that were not (la_executor_yield_polls): by then everyone who was ready
 ** has had a turn. */

@@ -124,7 +124,13 @@ static int yield_begin(lua_State *L, void *room, la_future **f) {
 }
 
 static const la_operation yield_operation = {"yield", yield_begin, NULL};
-static int yield(lua_State *L) { return la_operate(L, &yield_operation); }
+
+/* Where tasks are polled in their order, one that is woken behind the others needs no future. */
+static int yield(lua_State *L) {
+  const la_runtime *rt = la_rt;
+  if (rt == NULL || rt->ex->shuffled) return la_operate(L, &yield_operation);
+  return la_await_turn(L, la_await_coro(L));
+}
 
 static int on_error(lua_State *L) {
   if (!lua_isnoneornil(L, 1)) luaL_checktype(L, 1, LUA_TFUNCTION);
