@@ -59,6 +59,63 @@ static void each_poll_has_a_budget_and_its_end_is_a_wake(void **state) {
   executor_close(state);
 }
 
+/* A clock that goes on by `step` in each poll, and a parker that says how many tasks had been
+*polled
+** when it was first asked. */
+static struct {
+  const la_parker_vtable *vt;
+  uint64_t now, step;
+  int polls, polls_at_look;
+} slow;
+
+static uint64_t slow_now(void *self) {
+  (void)self;
+  return slow.now;
+}
+
+static void slow_park(void *self, uint64_t deadline) {
+  if (slow.polls_at_look == 0) slow.polls_at_look = slow.polls;
+  slow.vt->park(self, deadline);
+}
+
+static void take_time(counting *c, la_context *cx) {
+  slow.now += slow.step;
+  slow.polls++;
+  if (c->polls == 1) la_waker_wake_by_ref(cx->waker);
+}
+
+static int polls_before_a_look(la_executor *ex, uint64_t step) {
+  enum { N = 100 };
+  static counting c[N];
+  la_parker_vtable vt = *ex->parker.vt;
+  slow.vt = ex->parker.vt;
+  slow.now = la_executor_real_time(ex);
+  slow.step = step;
+  slow.polls = slow.polls_at_look = 0;
+  vt.now = slow_now;
+  vt.park = slow_park;
+  ex->parker.vt = &vt;
+  for (int i = 0; i < N; i++) {
+    c[i] = (counting){.ready_at = 2, .during = take_time};
+    counting_task(ex, &c[i]);
+  }
+  assert_int_equal(la_executor_run(ex, NULL), LA_RUN_DONE);
+  ex->parker.vt = slow.vt;
+  return slow.polls_at_look;
+}
+
+/* 40 ms of polls, in turns of 5: who is woken meanwhile waits for the look, like the others. */
+static void all_that_was_ready_is_polled_before_the_outside_is_looked_at(void **state) {
+  int polls = polls_before_a_look(EX, 400000);
+  assert_true(polls >= 100 && polls < 132);
+  executor_close(state);
+}
+
+static void but_the_outside_does_not_wait_for_long(void **state) {
+  assert_int_equal(polls_before_a_look(EX, 2000000), 32);
+  executor_close(state);
+}
+
 static void run_ends_with_its_task(void **state) {
   counting first = {.ready_at = 1}, second = {.ready_at = 1};
   la_task *t = counting_task(EX, &first);
@@ -290,6 +347,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(a_turn_ends_though_a_task_is_always_ready),
       TEST(a_turn_polls_all_that_was_ready),
+      TEST(all_that_was_ready_is_polled_before_the_outside_is_looked_at),
+      TEST(but_the_outside_does_not_wait_for_long),
       TEST(an_always_ready_task_starves_nobody),
       TEST(each_poll_has_a_budget_and_its_end_is_a_wake),
       TEST(run_ends_with_its_task),

@@ -247,25 +247,28 @@ static void shuffle(la_executor *ex) {
   free(tasks);
 }
 
-/* The tasks that were ready when the turn began are polled before the reactor is
-** asked again, unless they take too long; tasks that wake one another go on for
-** LA_TURN_POLLS polls, since a look at the reactor costs a system call. */
+/* The tasks that were ready when the turn began are polled before the reactor is asked again,
+** if need be in several turns: whom it wakes would be behind them all the same, and a reactor
+** that is asked tells again of every socket whose task has not been polled yet. Tasks that wake
+** one another go on for LA_TURN_POLLS polls, since a look at the reactor costs a system call. */
 bool la_executor_turn(la_executor *ex) {
   uint64_t start = la_executor_real_time(ex);
   la_timer_queue_advance(&ex->timers, la_clock_time(&ex->clock, start));
   if (!la_list_empty(&ex->alarms)) la_alarms_fire(ex, start);
   take_foreign(ex);
   if (ex->shuffled) shuffle(ex);
-  la_mpsc_node **generation = ex->ready_tail;
-  bool all = none_ready(ex);
+  if (ex->generation == NULL || ex->shuffled) {
+    ex->generation = none_ready(ex) ? NULL : ex->ready_tail;
+    ex->looked = start;
+  }
   unsigned polls = 0;
   la_task *t;
   while ((t = pop_ready(ex)) != NULL) {
-    if (&t->ready.next == generation) all = true;
+    if (&t->ready.next == ex->generation) ex->generation = NULL;
     run_task(ex, t);
     polls++;
     if (ex->stop) break;
-    if (all && (polls >= LA_TURN_POLLS || ex->shuffled)) break;
+    if (ex->generation == NULL && (polls >= LA_TURN_POLLS || ex->shuffled)) break;
     if (polls % CLOCK_EVERY != 0 || ex->shuffled) continue; /* a seed's order takes no time */
     if (la_executor_real_time(ex) - start > LA_TURN_NS) break;
   }
@@ -298,6 +301,13 @@ static bool outside_works(const la_executor *ex) {
   return ex->parker.vt->working != NULL && ex->parker.vt->working(ex->parker.self);
 }
 
+/* Some are ready: a look outside, when it is time. */
+static void look(la_executor *ex) {
+  if (ex->generation != NULL && la_executor_real_time(ex) - ex->looked < LA_LOOK_NS) return;
+  ex->generation = NULL;
+  ex->parker.vt->park(ex->parker.self, 0);
+}
+
 /* Nothing is ready. A paused clock: a look outside, and only if that has woken nobody and
 ** nothing is at work there, time passes. */
 static void wait(la_executor *ex) {
@@ -318,6 +328,7 @@ static void wait(la_executor *ex) {
 
 la_run_end la_executor_run(la_executor *ex, la_task *task) {
   ex->until = task;
+  ex->generation = NULL;
   ex->stop = ex->resting = false;
   for (;;) {
     bool busy = la_executor_turn(ex);
@@ -327,7 +338,7 @@ la_run_end la_executor_run(la_executor *ex, la_task *task) {
     bool peers = !busy && waits_for_peers(ex);
     if (peers) la_circle_park(ex);
     if (busy)
-      ex->parker.vt->park(ex->parker.self, 0);
+      look(ex);
     else
       wait(ex);
     if (peers && la_circle_unpark(ex, nothing_ready(ex))) return LA_RUN_DEADLOCK;
@@ -343,6 +354,7 @@ void la_executor_step(la_executor *ex) {
   if (ex->clock.paused && next != LA_TIMER_NEVER && nothing_ready(ex) && !outside_works(ex))
     la_clock_jump(&ex->clock, next);
   ex->until = NULL;
+  ex->generation = NULL;
   ex->stop = ex->resting = false;
   la_executor_turn(ex);
   ex->resting = none_ready(ex) && ex->parker.vt->rouse != NULL;

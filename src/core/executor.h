@@ -41,9 +41,11 @@ typedef struct la_parker {
 } la_parker;
 
 /* Operations a task may finish in one poll before it lets others run (as tokio's
-** coop budget), tasks polled in a turn, and the time after which a turn ends. */
+** coop budget), tasks polled in a turn, and the time after which a turn ends; the time after which
+** the outside is looked at though some of those who were ready at the last look still wait. */
 enum { LA_TASK_BUDGET = 128, LA_TURN_POLLS = 256 };
 #define LA_TURN_NS UINT64_C(5000000)
+#define LA_LOOK_NS UINT64_C(50000000)
 
 /* Ended tasks whose memory is kept for the next ones of the same size. */
 enum { LA_SPARES = 4 };
@@ -55,6 +57,9 @@ typedef struct la_spare {
 struct la_executor {
   la_mpsc_node *ready, **ready_tail; /* the last one's next is ready_end: NULL says "in no list" */
   la_mpsc_node ready_end;
+  la_mpsc_node **generation; /* behind the last task that was ready when the outside was last
+                             ** looked at, until it is polled; NULL */
+  uint64_t looked;           /* when that was */
   unsigned budget;
   bool closed, stop;    /* `stop`: the turn ends, since `until` is COMPLETE */
   bool resting;         /* between two steps, with nothing ready when the last one ended */
@@ -105,7 +110,8 @@ typedef enum la_run_end { LA_RUN_DONE, LA_RUN_DEADLOCK } la_run_end;
 ** after a wake or a cancel goes on. Not re-entrant. */
 la_run_end la_executor_run(la_executor *ex, la_task *task);
 
-/* One turn: timers that are due, then tasks. True while some are ready. */
+/* One turn: timers that are due, then tasks. True while some are ready; with `generation` set, some
+** of those who were ready as the first turn since the last look at the outside began. */
 bool la_executor_turn(la_executor *ex);
 
 /* For one that is driven from a loop of somebody else's: a turn, without waiting. Who calls it
