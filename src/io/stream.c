@@ -128,20 +128,23 @@ static void stop_listening(la_stream *s) {
   s->handle.flags &= (unsigned char)~LISTENING;
 }
 
-/* A notice, again and again while there is something to read. The second without a read
-** in between means that nobody is interested: listening on would be a busy loop. */
+/* As many notices without a read in between mean that nobody is interested. Fewer may come in one
+** turn of a loop that is not ours, before the task that the first has woken is polled. */
+enum { NOTICES_MAX = 8 };
+
+/* A notice, again and again while there is something to read: listening on when nobody is
+** interested would be a busy loop. */
 static void on_readable(uv_stream_t *uv, ssize_t n, const uv_buf_t *buf) {
   (void)n;
   (void)buf;
   la_stream *s = from_handle(uv->data);
   if (la_waiter_holds(&s->reading)) {
-    s->handle.flags |= READABLE;
+    s->notices = 0;
     la_waiter_wake(&s->reading, reactor_of(s));
-  } else if (s->handle.flags & READABLE) {
+  } else if (++s->notices >= NOTICES_MAX) {
     stop_listening(s);
-  } else {
-    s->handle.flags |= READABLE;
   }
+  s->handle.flags |= READABLE;
 }
 
 /* Level-triggered: what is there already is reported too. */
@@ -166,6 +169,7 @@ la_poll la_stream_poll_take(la_stream *s, la_context *cx, size_t len,
     return LA_PENDING;
   }
   if (!la_budget_take(cx)) return LA_PENDING;
+  s->notices = 0;
   do *n = take(s, arg, len);
   while (*n < 0 && errno == EINTR);
   if (*n < 0 && would_block(errno)) {

@@ -25,8 +25,9 @@ typedef struct la_carry la_carry;
 typedef struct la_stream {
   la_handle handle; /* its flags: see stream.c */
   la_waiter reading, writing;
-  la_carry *carry; /* a byte that libuv is writing; see la_stream_poll_write */
-  int fd;          /* -1 unless open */
+  la_carry *carry;       /* a byte that libuv is writing; see la_stream_poll_write */
+  int fd;                /* -1 unless open */
+  unsigned char notices; /* of something to read, since the last read, while nobody waited */
   la_reader reader;
 } la_stream;
 
