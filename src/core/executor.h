@@ -45,7 +45,7 @@ typedef struct la_parker {
 ** the outside is looked at though some of those who were ready at the last look still wait. */
 enum { LA_TASK_BUDGET = 128, LA_TURN_POLLS = 256 };
 #define LA_TURN_NS UINT64_C(5000000)
-#define LA_LOOK_NS UINT64_C(50000000)
+#define LA_LOOK_NS UINT64_C(20000000)
 
 /* Ended tasks whose memory is kept for the next ones of the same size. */
 enum { LA_SPARES = 4 };

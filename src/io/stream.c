@@ -128,9 +128,10 @@ static void stop_listening(la_stream *s) {
   s->handle.flags &= (unsigned char)~LISTENING;
 }
 
-/* As many notices without a read in between mean that nobody is interested. Fewer may come in one
-** turn of a loop that is not ours, before the task that the first has woken is polled. */
-enum { NOTICES_MAX = 8 };
+/* As many notices without a read in between mean that nobody is interested. Fewer may come before
+** the task that the first has woken is polled: in a loop that is not ours, and when libuv, with
+** more than 1,024 sockets to tell of, goes round them all again and again. */
+enum { NOTICES_MAX = 4 };
 
 /* A notice, again and again while there is something to read: listening on when nobody is
 ** interested would be a busy loop. */
