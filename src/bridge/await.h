@@ -39,10 +39,15 @@ typedef struct la_operation {
   /* Reads the arguments on L's stack, from index 1 on. Either makes the future, in
   ** `room` (LA_SLOT_SIZE bytes, which stay with it) or elsewhere, sets *f and
   ** returns 0; or pushes the results of what is done, or has failed, already, and
-  ** returns how many. Raises on misuse, having kept nothing. */
+  ** returns how many. Raises on misuse, having kept nothing. What could not be given
+  ** back it takes only while la_operation_may_take says so: a Future that is begun and given
+  ** up before anybody has its results loses nothing. */
   int (*begin)(lua_State *L, void *room, la_future **f);
   la_finish finish; /* finds the arguments where `begin` did */
 } la_operation;
+
+/* For `begin`: the task has budget left, and the results are for whoever called. */
+static inline bool la_operation_may_take(void) { return la_rt->ex->budget != 0; }
 
 /* The body of the lua_CFunction of an operation. */
 int la_operate(lua_State *L, const la_operation *op);

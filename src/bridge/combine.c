@@ -36,7 +36,10 @@ static void future_drop(la_future *f) {
   la_future_object *o = a->u.future.o;
   if (o == NULL) return;
   o->awaiter = NULL;
-  if (a->member.ready) return; /* its output is to be taken */
+  if (a->member.ready && a->member.group != NULL) {
+    la_list_push(&a->in->done, &o->done); /* its output is to be taken */
+    return;
+  }
   const la_group *g = a->member.group;
   la_future_object_give_up(o, g != NULL ? g->owner : NULL);
 }
@@ -78,8 +81,16 @@ static la_poll combined_poll(la_future *f, la_context *cx) {
   return la_group_poll(&la_container(f, la_combined, base)->group, cx, 0);
 }
 
+static void forget_done(la_combined *all) {
+  while (la_list_pop(&all->done) != NULL) continue;
+}
+
 static void combined_drop(la_future *f) {
-  la_group_drop(&la_container(f, la_combined, base)->group);
+  la_combined *all = la_container(f, la_combined, base);
+  la_group_drop(&all->group);
+  la_node *n;
+  while ((n = la_list_pop(&all->done)) != NULL)
+    la_future_object_drop(la_container(n, la_future_object, done));
 }
 
 static la_cancel combined_cancel(la_future *f) {
@@ -168,6 +179,7 @@ la_combined *la_combine(lua_State *L, int arms, lua_Integer count, bool select) 
   all->base.vt = select ? &select_vtable : &join_vtable;
   all->count = count;
   all->first = 0;
+  la_list_init(&all->done);
   all->select = select;
   lua_pushcfunction(L, start_all);
   lua_pushvalue(L, -2);
@@ -195,6 +207,11 @@ la_arm_info la_arm_of(la_task *member) {
 }
 
 /* ---- the output ---------------------------------------------------------------------*/
+
+void la_combined_finish(la_combined *all) {
+  forget_done(all);
+  la_coro_drop_inner(la_rt->current);
+}
 
 int la_combined_take(lua_State *L, int arms, lua_Integer i) {
   lua_rawgeti(L, arms, i);

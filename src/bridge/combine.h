@@ -17,6 +17,7 @@ typedef struct la_combined {
   la_group group;
   lua_Integer count; /* arms */
   lua_Integer first; /* the arm that decided: a select's winner, a join's failure; 0: none */
+  la_list done;      /* Futures that are ready: given up with the combination */
   bool select;
 } la_combined;
 
@@ -31,6 +32,10 @@ typedef struct la_arm_info {
   const la_coro *coro;        /* of a function; NULL for another arm */
 } la_arm_info;
 la_arm_info la_arm_of(la_task *member);
+
+/* It is ready: drops it, as the inner future of the coroutine that runs, but for the Futures whose
+** outputs are to be taken. */
+void la_combined_finish(la_combined *all);
 
 /* Pushes the output of arm `i` of the table at index `arms`, or raises its error. */
 int la_combined_take(lua_State *L, int arms, lua_Integer i);

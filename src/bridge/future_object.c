@@ -22,7 +22,7 @@ static la_future_object *make(lua_State *L, la_future_kind kind, int uservalues)
   o->awaiter = NULL;
   o->nargs = 0;
   o->polling = false;
-  o->started = (la_node){NULL, NULL};
+  o->started = o->done = (la_node){NULL, NULL};
   o->kind = (unsigned char)kind;
   o->state = LA_FUTURE_NEW;
   luaL_setmetatable(L, LA_FUTURE_NAME);
@@ -133,15 +133,19 @@ static int begin_operation(lua_State *L) {
   return 0;
 }
 
-/* The results of an operation that was over at once stand in for its arguments. */
-static void start_operation(lua_State *L, int i, la_future_object *o) {
+/* The results of an operation that was over at once (it failed) stand in for its arguments.
+** Without budget it takes nothing: see la_operation_may_take. */
+static void start_operation(lua_State *L, int i, la_future_object *o, la_executor *ex) {
   int top = lua_gettop(L);
+  unsigned budget = ex->budget;
   luaL_checkstack(L, o->nargs + LUA_MINSTACK, "too many arguments");
   lua_pushvalue(L, i);
   lua_pushcclosure(L, begin_operation, 1);
   lua_pushvalue(L, i);
   for (int k = 1; k <= o->nargs; k++) lua_getiuservalue(L, i, UV_FUNCTION + k);
+  ex->budget = 0; /* until the next poll, if this raises */
   lua_call(L, o->nargs + 1, LUA_MULTRET);
+  ex->budget = budget;
   int n = lua_gettop(L) - top;
   if (o->f != NULL) return;
   lua_createtable(L, n, 0);
@@ -167,7 +171,7 @@ static void start(lua_State *L, int i, la_future_object *o) {
   la_runtime *rt = la_runtime_check(L, "polling a future");
   switch ((la_future_kind)o->kind) {
   case LA_KIND_CALL: start_call(L, i, o, rt); break;
-  case LA_KIND_OPERATION: start_operation(L, i, o); break;
+  case LA_KIND_OPERATION: start_operation(L, i, o, rt->ex); break;
   case LA_KIND_POLL_FN: start_poll_fn(L, i, o); break;
   case LA_KIND_C: break;
   }
@@ -247,6 +251,7 @@ static void drop_future(la_future_object *o, la_future *f) {
 static void free_future(la_future_object *o) {
   la_future *f = o->f;
   if (la_node_linked(&o->started)) la_node_unlink(&o->started);
+  if (la_node_linked(&o->done)) la_node_unlink(&o->done);
   o->f = NULL;
   if (o->kind == LA_KIND_C && o->nargs != 0) {
     o->nargs = 0;

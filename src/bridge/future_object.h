@@ -35,6 +35,7 @@ struct la_future_object {
   const la_operation *op;
   la_runtime *rt;             /* where it was started: it cannot be polled elsewhere */
   la_node started;            /* in rt->futures */
+  la_node done;               /* READY, among the arms of a combination that is not */
   la_future_object **awaiter; /* where who awaits it keeps its address; NULL for nobody */
   int nargs;
   unsigned char kind, state;

@@ -38,7 +38,11 @@ void la_member_finished(la_task *t, bool dropped) {
     g->count--;
   }
   bool decides = m->cls->over(m, m->ready && !dropped);
-  if (g != NULL && (!decides || la_group_cancel(g))) wake_owner(g);
+  if (g == NULL) return;
+  if (!decides || la_group_cancel(g))
+    wake_owner(g);
+  else
+    m->group = NULL;
 }
 
 /* The hare and the tortoise (Floyd; Knuth, "Seminumerical Algorithms", 3.1, exercise 6). */

@@ -98,9 +98,9 @@ static void first_value(lua_State *L, lua_Integer i) {
 }
 
 static int join_finish(lua_State *L, la_future *f) {
-  const la_combined *all = la_container(f, la_combined, base);
+  la_combined *all = la_container(f, la_combined, base);
   lua_Integer n = all->count;
-  la_coro_drop_inner(la_rt->current);
+  la_combined_finish(all);
   if (all->first != 0) {
     la_combined_drop_losers(L, ARMS, all);
     return la_combined_take(L, ARMS, all->first);
@@ -128,8 +128,8 @@ static int join_all(lua_State *L) {
 /* ---- select ------------------------------------------------------------------------*/
 
 static int select_finish(lua_State *L, la_future *f) {
-  const la_combined *all = la_container(f, la_combined, base);
-  la_coro_drop_inner(la_rt->current);
+  la_combined *all = la_container(f, la_combined, base);
+  la_combined_finish(all);
   la_combined_drop_losers(L, ARMS, all);
   lua_rawgeti(L, KEYS, all->first);
   return 1 + la_combined_take(L, ARMS, all->first);

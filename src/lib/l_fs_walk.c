@@ -34,13 +34,13 @@ static int push_entry(lua_State *L, la_walk *w) {
   return 3;
 }
 
-/* An entry that is there needs no future. */
+/* An entry that is there needs no future, most of the time. */
 static int step_begin(lua_State *L, void *room, la_future **f) {
   la_walk *w = check(L);
   if (!la_walk_is_open(w)) return la_fail(L, UV_EBADF, "walk");
   if (la_walk_steps(w)) return luaL_error(L, "another task waits for a step of this walk already");
-  int n = push_entry(L, w);
-  if (!lua_isnil(L, -n)) return n;
+  int n = la_operation_may_take() ? push_entry(L, w) : 0;
+  if (n > 0 && !lua_isnil(L, -n)) return n;
   lua_pop(L, n);
   la_walk_step_init(room, w);
   *f = &((la_walk_step *)room)->base;

@@ -47,7 +47,7 @@ static int next_begin(lua_State *L, void *room, la_future **f) {
   if (!la_fs_watch_is_open(w)) return la_fail_path(L, UV_EBADF, "watch", la_fs_watch_path(w));
   if (la_fs_watch_waits(w)) return luaL_error(L, "another task waits for this watch already");
   la_runtime_check(L, "a watch");
-  if (la_fs_watch_first(w) != NULL) return push_change(L, w);
+  if (la_operation_may_take() && la_fs_watch_first(w) != NULL) return push_change(L, w);
   la_watch_wait_init(room, w);
   *f = &((la_watch_wait *)room)->base;
   return 0;

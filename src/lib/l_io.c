@@ -160,7 +160,8 @@ static int read_begin(lua_State *L, void *room, la_future **f) {
   if (lua_gettop(L) > 2)
     return luaL_error(L, "a future of read takes one format: use a function for more");
   if (la_io_is_closed(o)) return la_fail(L, la_io_closed_error(o), "read");
-  if (line_now(L, rd, check_format(L, 2))) return 1;
+  char format = check_format(L, 2);
+  if (la_operation_may_take() && line_now(L, rd, format)) return 1;
   return begin_format(L, o, rd, room, f);
 }
 

@@ -126,7 +126,7 @@ static bool write_now(lua_State *L, const la_io_object *o) {
 static int write_begin(lua_State *L, void *room, la_future **f) {
   size_t len;
   la_io_object *o = la_io_check(L);
-  if (write_now(L, o)) return 1;
+  if (la_operation_may_take() && write_now(L, o)) return 1;
   bool join = check_strings(L) <= JOIN_MAX || lua_gettop(L) <= 2;
   la_io_check_writer(L, o);
   if (la_io_is_closed(o)) return fail_write(L, la_io_closed_error(o), 0);

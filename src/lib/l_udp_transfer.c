@@ -26,8 +26,8 @@ static int recv_begin(lua_State *L, void *room, la_future **f) {
   la_udp *u = la_udp_check(L)->udp;
   la_runtime_check(L, "receiving");
   luaL_argcheck(L, luaL_optinteger(L, 2, 0) >= 0, 2, "a number of bytes, from 0 on");
-  int error;
-  const la_datagram *d = la_udp_peek(u, &error);
+  int error = UV_EAGAIN;
+  const la_datagram *d = la_operation_may_take() ? la_udp_peek(u, &error) : NULL;
   if (d != NULL) {
     int n = push_one(L, *d);
     la_udp_skip(u);
