@@ -155,6 +155,31 @@ static void the_last_reactor_takes_the_threads_along(void **state) {
   assert_int_equal(count_threads(), before);
 }
 
+/* More threads than are joined: those that had abandoned jobs are idle, too. */
+static void all_threads_of_the_pool_may_end_at_once(void **state) {
+  (void)state;
+  enum { ALL = 2 * LA_THREADS_MAX };
+  la_future *f[ALL];
+  la_task *t[ALL];
+  for (int i = 0; i < ALL; i++) {
+    t[i] = go_once(R, f[i] = new_job());
+    wait_until(&began, i + 1);
+    if (i >= LA_THREADS_MAX) continue;
+    stop(R, t[i]);
+    la_future_drop(f[i]);
+  }
+  let_go(ALL);
+  wait_until(&released, LA_THREADS_MAX);
+  for (int i = LA_THREADS_MAX; i < ALL; i++) {
+    finish(R, t[i]);
+    la_future_drop(f[i]);
+  }
+  usleep(2000); /* mostly they are idle by then, and end together */
+  la_reactor_free(R);
+  R = NULL;
+  assert_int_equal(ran, ALL);
+}
+
 static void it_is_no_deadlock_until_dropped(void **state) {
   (void)state;
   la_future *f = new_job();
@@ -233,6 +258,7 @@ int main(void) {
       JOB_TEST(dropped_in_the_queue_it_never_runs),
       JOB_TEST(dropped_when_it_has_finished_it_is_released),
       JOB_TEST(the_last_reactor_takes_the_threads_along),
+      JOB_TEST(all_threads_of_the_pool_may_end_at_once),
       JOB_TEST(it_is_no_deadlock_until_dropped),
       JOB_TEST(after_a_fork_the_child_has_its_own),
       JOB_TEST(without_a_thread_it_is_an_error),

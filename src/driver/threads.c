@@ -113,12 +113,11 @@ static bool wait_for_work(pool *p) {
 /* It is joined by who waits for that, or by nobody. */
 static void end_thread(pool *p) {
   p->threads--;
-  if (all.leaving == 0 || p->ended_count == LA_THREADS_MAX) {
+  if (all.leaving == 0 || p->ended_count == LA_THREADS_MAX)
     pthread_detach(pthread_self());
-  } else {
+  else
     p->ended[p->ended_count++] = pthread_self();
-    uv_cond_broadcast(&thread_ended);
-  }
+  if (all.leaving != 0) uv_cond_broadcast(&thread_ended);
 }
 
 static void *thread_main(void *arg) {
