@@ -19,7 +19,7 @@ typedef struct frame {
   int index;
   step step;        /* what comes next */
   step at;          /* what the object above it is, for the place in errors */
-  lua_Integer i, n; /* of the list, or of the upvalues */
+  lua_Integer i, n; /* of the list, or of the upvalues; n of a list is the most, until it ends */
   uint32_t number;  /* a function's */
   uint32_t pairs;   /* a table's, so far */
   size_t sizes;     /* where those are said */
@@ -151,13 +151,12 @@ static frame *push_frame(packer *k, step first) {
   return f;
 }
 
+/* Its sizes are written when it is whole. */
 static bool begin_table(packer *k) {
-  lua_State *L = k->L;
+  static const uint32_t sizes[2];
   frame *f = push_frame(k, LIST);
   if (f == NULL) return false;
-  f->n = (lua_Integer)lua_rawlen(L, -1);
-  if (f->n > INT32_MAX) f->n = INT32_MAX;
-  uint32_t sizes[2] = {(uint32_t)f->n, 0};
+  f->n = INT32_MAX;
   f->sizes = k->p->len + 1;
   return put_tagged(k, LA_TAG_TABLE, sizes, sizeof sizes);
 }
@@ -298,13 +297,23 @@ static bool next_pair(const frame *f, lua_State *L) {
   return true;
 }
 
+static void write_sizes(packer *k, const frame *f) {
+  uint32_t sizes[2] = {(uint32_t)f->n, f->pairs};
+  memcpy(k->p->data + f->sizes, sizes, sizeof sizes);
+}
+
+/* The list ends with the first nil, wherever the border is that `#` finds: that may be far away. */
 static bool step_table(packer *k, frame *f) {
   lua_State *L = k->L;
   f->at = f->step;
   switch (f->step) {
   case LIST:
     for (uint32_t depth = k->depth; f->i < f->n;) {
-      lua_rawgeti(L, f->index, ++f->i);
+      if (lua_rawgeti(L, f->index, ++f->i) == LUA_TNIL) {
+        f->n = f->i - 1;
+        lua_pop(L, 1);
+        break;
+      }
       if (!pack_and_pop(k)) return false;
       if (k->depth != depth) return true;
     }
@@ -318,7 +327,7 @@ static bool step_table(packer *k, frame *f) {
       return pack_and_pop(k);
     }
     f->step = DONE;
-    memcpy(k->p->data + f->sizes + sizeof f->pairs, &f->pairs, sizeof f->pairs);
+    write_sizes(k, f);
     if (!lua_getmetatable(L, f->index)) return put_byte(k, LA_TAG_END);
     f->at = METATABLE;
     return put_byte(k, LA_TAG_META) && pack_and_pop(k);
