@@ -107,14 +107,17 @@ static la_poll run(la_coro *c, la_context *cx, int nargs) {
   lua_State *running = rt->running;
   la_context *outer_cx = rt->cx;
   int status, n;
+  bool strayed = false;
   do {
     rt->current = c;
     rt->running = c->co;
     rt->cx = cx;
+    if (!strayed) la_about_to_run(c->co);
     status = lua_resume(c->co, running, nargs, &n);
     rt->current = current;
     rt->running = running;
     rt->cx = outer_cx;
+    la_about_to_run(running);
     if (status != LUA_YIELD) break;
     if (n > 0) lua_pop(c->co, n);
     if (la_coro_awaits(c)) return LA_PENDING;
@@ -124,6 +127,7 @@ static la_poll run(la_coro *c, la_context *cx, int nargs) {
       rt->user_hook.count = lua_gethookcount(c->co);
     }
     lua_sethook(c->co, raise_stray_yield, LUA_MASKCOUNT, 1);
+    strayed = true;
     nargs = 0;
   } while (true);
   if (status == LUA_OK) n -= LA_THREAD_GUARD;    /* lua_resume counts all that is on the stack */

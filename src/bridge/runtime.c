@@ -6,6 +6,7 @@
 #include "bridge/compat.h"
 
 LA_THREAD_LOCAL la_runtime *la_rt;
+LA_THREAD_LOCAL void (*volatile la_resuming)(lua_State *co);
 static LA_THREAD_LOCAL la_list runtimes;
 static char owners_key, slots_key;
 char la_thread_guard_key;

@@ -81,6 +81,15 @@ typedef struct la_runtime {
 
 extern LA_THREAD_LOCAL la_runtime *la_rt;
 
+/* If not NULL, it is told of each Lua thread that is about to run on this one, resumed by us, or
+** again after that. A signal handler may set it, which then finds the Lua thread in `running`. */
+extern LA_THREAD_LOCAL void (*volatile la_resuming)(lua_State *co);
+
+static inline void la_about_to_run(lua_State *co) {
+  void (*tell)(lua_State *) = la_resuming;
+  if (tell != NULL) tell(co);
+}
+
 /* All runtimes of this thread, entered or not. */
 la_list *la_runtimes(void);
 

@@ -7,45 +7,62 @@
 #include "bridge/runtime.h"
 #include "driver/threads.h"
 
+/* Instructions until it is interrupted again. */
 enum { AGAIN = 1000000 };
 
 static LA_THREAD_LOCAL la_kick *current;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
+/* Sees to it that this Lua thread is interrupted, in due time. */
+static void watch(lua_State *L);
+
 static void hook(lua_State *L, lua_Debug *ar) {
   (void)ar;
-  if (!la_kick_wanted()) {
-    lua_sethook(L, NULL, 0, 0);
-    return;
-  }
-  lua_sethook(L, hook, LUA_MASKCOUNT, current->raised ? 1 : AGAIN);
-  current->raised = true;
-  luaL_error(L, "cancelled: nobody waits for this work any more");
+  lua_sethook(L, NULL, 0, 0);
+  if (!la_kick_wanted()) return;
+  if (current->raised < LA_KICK_TWICE) current->raised++;
+  watch(L);
+  luaL_error(L, LA_KICK_MESSAGE);
 }
 
-static void set_hook(lua_State *L) {
+static void watch(lua_State *L) {
+  int count = current != NULL && current->raised == LA_KICK_TWICE ? 1 : AGAIN;
+  if (L == NULL || (lua_gethook(L) == hook && lua_gethookcount(L) <= count)) return;
+  lua_sethook(L, hook, LUA_MASKCOUNT, count);
+}
+
+static void interrupt_at_once(lua_State *L) {
   lua_sethook(L, hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
 }
 
-/* The innermost of a plain coroutine and a runtime, which that coroutine may have entered.
-** lua_sethook may be called from a signal handler of the thread that runs the state. */
-static void interrupt(const la_kick *k) {
+/* The innermost of a plain coroutine and a runtime, which that coroutine may have entered. */
+static lua_State *innermost(const la_kick *k) {
   lua_State *inner = k->inner;
   const la_runtime *rt = la_rt;
   bool in_runtime = rt != NULL && rt->running != NULL && (inner == NULL || inner == rt->L);
-  set_hook(in_runtime ? rt->running : inner != NULL ? inner : k->L);
+  return in_runtime ? rt->running : inner != NULL ? inner : k->L;
 }
 
 void la_kick_go_on(void) {
   const la_kick *k = current;
-  if (k != NULL && la_kick_wanted()) interrupt(k);
+  if (k == NULL || !la_kick_wanted()) return;
+  la_resuming = watch;
+  if (k->raised == LA_KICK_NEVER)
+    interrupt_at_once(innermost(k));
+  else
+    watch(innermost(k));
 }
 
-/* uv_async_send is in libuv's list of what a signal handler may call. */
+/* lua_sethook may be called from a signal handler of the thread that runs the state, and
+** uv_async_send is in libuv's list of what may. Who is told again is interrupted at once, again. */
 static void on_signal(int signum) {
   (void)signum;
+  la_kick *k = current;
+  if (k == NULL || !la_kick_wanted()) return;
+  if (k->told) k->raised = LA_KICK_TWICE;
+  k->told = true;
   la_kick_go_on();
-  if (current != NULL && current->async != NULL) uv_async_send(current->async);
+  if (k->async != NULL) uv_async_send(k->async);
 }
 
 static void install(void) {
@@ -67,7 +84,8 @@ void la_kick_init(la_kick *k) {
   k->L = NULL;
   k->inner = NULL;
   k->async = NULL;
-  k->raised = false;
+  k->raised = LA_KICK_NEVER;
+  k->told = false;
   atomic_init(&k->wanted, false);
 }
 
@@ -75,11 +93,12 @@ void la_kick_begin(la_kick *k, lua_State *L) {
   k->L = L;
   current = k;
   atomic_signal_fence(memory_order_seq_cst);
-  if (la_kick_wanted()) set_hook(L);
+  la_kick_go_on();
 }
 
 void la_kick_end(la_kick *k) {
   current = NULL;
+  la_resuming = NULL;
   atomic_signal_fence(memory_order_seq_cst);
   lua_sethook(k->L, NULL, 0, 0);
 }
@@ -100,21 +119,32 @@ void la_kick_want(la_kick *k) { atomic_store_explicit(&k->wanted, true, memory_o
 
 /* ---- coroutines -------------------------------------------------------------------*/
 
+lua_State *la_kick_enter(lua_State *co) {
+  la_kick *k = current;
+  lua_State *outer = k != NULL ? k->inner : NULL;
+  if (k != NULL) k->inner = co;
+  la_about_to_run(co);
+  return outer;
+}
+
+void la_kick_leave(lua_State *outer) {
+  if (current == NULL) return;
+  current->inner = outer;
+  la_kick_go_on();
+}
+
 /* As lcorolib.c's auxresume: the arguments are on top of L, and so are the results, of which it
 ** returns how many; -1: the error is there. */
 static int aux_resume(lua_State *L, lua_State *co, int n) {
-  la_kick *k = current;
-  lua_State *outer = k != NULL ? k->inner : NULL;
   int results;
   if (!lua_checkstack(co, n)) {
     lua_pushliteral(L, "too many arguments to resume");
     return -1;
   }
   lua_xmove(L, co, n);
-  if (k != NULL) k->inner = co;
+  lua_State *outer = la_kick_enter(co);
   int status = lua_resume(co, L, n, &results);
-  if (k != NULL) k->inner = outer;
-  la_kick_go_on();
+  la_kick_leave(outer);
   bool failed = status != LUA_OK && status != LUA_YIELD;
   if (!failed && !lua_checkstack(L, results + 1)) {
     lua_pop(co, results);

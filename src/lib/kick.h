@@ -4,12 +4,14 @@
 ** A signal (LA_JOB_SIGNAL) to that thread sets a hook there, as lua.c does for SIGINT; the hook
 ** raises an error: time to close what is open. A run in there has its root task cancelled. Code
 ** that runs on for a million instructions gets it again, and from then on at each, so that none
-** can catch it for ever. A function in C is not interrupted, though a system call of its may be
-** (EINTR). While the thread runs the code of a la_kick the signal finds it through a
-** thread-local pointer; at any other time it does nothing.
+** can catch it for ever; and so does code that is sent the signal again. A function in C is not
+** interrupted, though a system call of its may be (EINTR). While the thread runs the code of a
+** la_kick the signal finds it through a thread-local pointer; at any other time it does nothing.
 **
 ** Coroutines are Lua states of their own, each with a hook of its own: which one runs is told by
-** la_kick_open's versions of coroutine.resume and wrap, and for tasks by the runtime.
+** la_kick_open's versions of coroutine.resume and wrap, by async.coroutine, and for tasks by the
+** runtime. Once the signal has come, each that is resumed gets a hook as well (la_resuming): in it
+** code is interrupted that runs on.
 */
 #ifndef LA_LIB_KICK_H
 #define LA_LIB_KICK_H
@@ -24,8 +26,13 @@ typedef struct la_kick {
   lua_State *volatile inner; /* the plain coroutine that runs; NULL: none */
   atomic_bool wanted;
   uv_async_t *volatile async; /* wakes the loop of the run in there; NULL: none */
-  bool raised;                /* once, on its thread */
+  /* on its thread */
+  volatile enum { LA_KICK_NEVER, LA_KICK_ONCE, LA_KICK_TWICE } raised; /* or more often */
+  volatile bool told;                                                  /* the signal has come */
 } la_kick;
+
+/* What the error says, behind its position. */
+#define LA_KICK_MESSAGE "cancelled: nobody waits for this work any more"
 
 void la_kick_init(la_kick *k);
 
@@ -33,8 +40,8 @@ void la_kick_init(la_kick *k);
 void la_kick_begin(la_kick *k, lua_State *L);
 void la_kick_end(la_kick *k);
 
-/* From here on the code is to be interrupted: send LA_JOB_SIGNAL to its thread after it. Any
-** thread. */
+/* From here on the code is to be interrupted: send LA_JOB_SIGNAL to its thread after it, and once
+** more if it does not end. Any thread. */
 void la_kick_want(la_kick *k);
 
 /* Any code of this thread that has a la_kick is to be interrupted. */
@@ -44,9 +51,14 @@ bool la_kick_wanted(void);
 void la_kick_begin_run(uv_async_t *async);
 void la_kick_end_run(const uv_async_t *async);
 
-/* What ran on this thread in another Lua thread, or in a run, has ended: if it was to be
-** interrupted, so is what goes on now. */
+/* What ran on this thread in a run has ended: if it was to be interrupted, so is what goes on
+** now. */
 void la_kick_go_on(void);
+
+/* Around the resume of a coroutine that is not a runtime's: la_kick_leave gets what la_kick_enter
+** has returned. */
+lua_State *la_kick_enter(lua_State *co);
+void la_kick_leave(lua_State *outer);
 
 /* Sees to it that the signal has our handler, unless the program has one for it. Any thread. */
 void la_kick_install(void);

@@ -10,8 +10,9 @@
 #include "lib/thread_call.h"
 #include "lib/thread_state.h"
 
-/* How long an interrupted function may take to end before it is left to itself. */
-#define GRACE UINT64_C(1000000000)
+/* How long an interrupted function may take to end before it is interrupted once more, and then
+** before it is left to itself. */
+#define GRACE UINT64_C(500000000)
 
 typedef struct blocking {
   union {
@@ -22,8 +23,8 @@ typedef struct blocking {
   la_parcel *in, *out;
   bool failed; /* `out` is an error */
   la_kick kick;
-  bool interrupted, left; /* it was asked to end; it did not */
-  la_alarm grace;
+  enum { RUNS, INTERRUPTED, AGAIN, LEFT } stage; /* LEFT: it did not end */
+  la_alarm grace;                                /* from INTERRUPTED on */
 } blocking;
 
 static blocking *of(la_future *f) { return la_container(f, blocking, op.base); }
@@ -61,25 +62,34 @@ static void release(la_op *op) {
 
 /* ---- the future -------------------------------------------------------------------*/
 
+static void interrupt(blocking *b) {
+  la_executor *ex = b->op.reactor->ex;
+  la_alarm_init(&b->grace, ex, GRACE);
+  la_kick_want(&b->kick);
+  la_job_kick(&b->job);
+}
+
 static la_poll blocking_poll(la_future *f, la_context *cx) {
   blocking *b = of(f);
   if (la_op_poll(f, cx) == LA_READY) return LA_READY;
-  if (b->interrupted && la_future_poll(&b->grace.base, cx) == LA_READY) b->left = true;
-  return b->left ? LA_READY : LA_PENDING;
+  while (b->stage != RUNS && b->stage != LEFT && la_future_poll(&b->grace.base, cx) == LA_READY) {
+    b->stage++;
+    if (b->stage == LEFT) break;
+    la_future_drop(&b->grace.base);
+    interrupt(b);
+  }
+  return b->stage == LEFT ? LA_READY : LA_PENDING;
 }
 
 static la_cancel blocking_cancel(la_future *f) {
   blocking *b = of(f);
   if (b->op.state != LA_OP_IN_FLIGHT)
     return b->op.state == LA_OP_DONE ? LA_CANCEL_FINISH : LA_CANCEL_DROP;
-  if (b->interrupted) return LA_CANCEL_UNWIND;
+  if (b->stage != RUNS) return LA_CANCEL_UNWIND;
   la_job_place place = la_job_where(&b->job);
   if (place != LA_JOB_RUNNING) return place == LA_JOB_FINISHED ? LA_CANCEL_FINISH : LA_CANCEL_DROP;
-  b->interrupted = true;
-  la_executor *ex = b->op.reactor->ex;
-  la_alarm_init(&b->grace, ex, GRACE);
-  la_kick_want(&b->kick);
-  la_job_kick(&b->job);
+  b->stage = INTERRUPTED;
+  interrupt(b);
   return LA_CANCEL_UNWIND;
 }
 
@@ -88,8 +98,9 @@ static int push_left(lua_State *L) {
                        .code = "EBUSY",
                        .op = "spawn_blocking",
                        .message =
-                           "its task was cancelled, but the function is in code in C, "
-                           "which cannot be interrupted: it runs on, and what it returns is lost"});
+                           "its task was cancelled, but the function did not end, though it was "
+                           "interrupted (code in C cannot be): it runs on, and what it returns is "
+                           "lost"});
   return 1;
 }
 
@@ -103,10 +114,13 @@ static void report_left(void) {
   la_report_failure(L);
 }
 
+/* One that is dropped as it runs, with its Loop, was not cancelled before. */
 static void blocking_drop(la_future *f) {
   blocking *b = of(f);
-  if (b->interrupted) la_future_drop(&b->grace.base);
-  if (b->left && b->op.state == LA_OP_IN_FLIGHT) report_left();
+  if (b->stage != RUNS) la_future_drop(&b->grace.base);
+  if (b->stage == LEFT && b->op.state == LA_OP_IN_FLIGHT) report_left();
+  la_kick_want(&b->kick);
+  la_job_kick(&b->job);
   la_job_drop(f);
 }
 
@@ -129,7 +143,8 @@ static int begin(lua_State *L, void *room, la_future **f) {
   b->plan = w->plan;
   b->in = w->in;
   b->out = NULL;
-  b->failed = b->interrupted = b->left = false;
+  b->failed = false;
+  b->stage = RUNS;
   la_kick_init(&b->kick);
   *w = (la_thread_work){NULL, NULL};
   *f = &b->op.base;

@@ -9,6 +9,7 @@
 #include "bridge/scope.h"
 #include "bridge/task_object.h"
 #include "bridge/traceback.h"
+#include "lib/kick.h"
 #include "lib/lib.h"
 
 /* A continuation's context is one of these, and the scope in which the coroutine was resumed
@@ -167,11 +168,21 @@ static int resume_thread(lua_State *L, lua_State *co, int n, lua_KContext kind, 
   la_coro *c = in_task ? rt->current : NULL;
   if (in_task && !again) kind |= (lua_KContext)c->scope;
   la_scope *scope = scope_of(kind);
-  if (in_task) rt->running = co;
+  lua_State *outer = NULL;
+  if (in_task) {
+    rt->running = co;
+    la_about_to_run(co);
+  } else {
+    outer = la_kick_enter(co);
+  }
   int results, status = lua_resume(co, L, n, &results);
   if (status == LUA_OK) results -= LA_THREAD_GUARD; /* it counts all that is on the stack */
-  if (!in_task) return finish(L, co, status, results, kind);
+  if (!in_task) {
+    la_kick_leave(outer);
+    return finish(L, co, status, results, kind);
+  }
   rt->running = L;
+  la_about_to_run(L);
   if (status == LUA_YIELD && la_coro_awaits(c)) {
     lua_pop(co, results);
     rt->passing++;

@@ -14,8 +14,9 @@
 #include "lib/thread_call.h"
 #include "share/seat.h"
 
-/* How long a thread may take to hear an order. */
+/* How long a thread may take to hear an order, and after that each time that it is interrupted. */
 #define GRACE UINT64_C(1000000000)
+#define GRACE_KICKED UINT64_C(500000000)
 
 /* ---- what both threads hold -------------------------------------------------------*/
 
@@ -120,13 +121,13 @@ static void report_all(la_runtime *rt, la_letter *first) {
 }
 
 static int push_left(lua_State *L) {
-  la_push_error(L,
-                &(la_error_info){
-                    .code = "EBUSY",
-                    .op = "thread.spawn",
-                    .message =
-                        "its task was cancelled, but the thread is in code in C, which cannot be "
-                        "interrupted: it runs on, and what it returns is lost"});
+  la_push_error(L, &(la_error_info){
+                       .code = "EBUSY",
+                       .op = "thread.spawn",
+                       .message =
+                           "its task was cancelled, but the thread did not end, though it was "
+                           "interrupted (code in C cannot be): it runs on, and what it returns is "
+                           "lost"});
   return 1;
 }
 
@@ -187,21 +188,25 @@ static bool has_heard(la_thread_run *r) {
   return heard;
 }
 
+static void interrupt(la_thread_future *f) {
+  la_kick_want(&f->run->kick);
+  pthread_kill(f->thread, LA_JOB_SIGNAL);
+}
+
+static bool is_pressed(const la_thread_future *f) {
+  return f->stage >= LA_THREAD_ORDERED && f->stage < LA_THREAD_LEFT;
+}
+
 /* One that was ordered to end, and did not by now. */
 static void press(la_thread_future *f, la_context *cx) {
-  while ((f->stage == LA_THREAD_ORDERED || f->stage == LA_THREAD_KICKED) &&
-         la_future_poll(&f->grace.base, cx) == LA_READY) {
+  while (is_pressed(f) && la_future_poll(&f->grace.base, cx) == LA_READY) {
     la_executor *ex = f->rt->ex;
     if (has_heard(f->run)) {
       f->stage = LA_THREAD_HEARD;
-    } else if (f->stage == LA_THREAD_KICKED) {
-      f->stage = LA_THREAD_LEFT;
-    } else {
-      f->stage = LA_THREAD_KICKED;
+    } else if (++f->stage != LA_THREAD_LEFT) {
       la_future_drop(&f->grace.base);
-      la_alarm_init(&f->grace, ex, GRACE);
-      la_kick_want(&f->run->kick);
-      pthread_kill(f->thread, LA_JOB_SIGNAL);
+      la_alarm_init(&f->grace, ex, GRACE_KICKED);
+      interrupt(f);
     }
   }
 }
@@ -248,11 +253,10 @@ static void future_drop(la_future *base) {
   if (ended) {
     pthread_join(f->thread, NULL);
   } else {
+    if (f->stage == LA_THREAD_LEFT) report_left(f->rt);
+    la_thread_run_cancel(r);
+    interrupt(f);
     pthread_detach(f->thread);
-    if (f->stage == LA_THREAD_LEFT)
-      report_left(f->rt);
-    else
-      la_thread_run_cancel(r);
   }
   la_thread_run_unref(r);
   free(f);

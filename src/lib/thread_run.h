@@ -7,9 +7,9 @@
 ** there (the service). A wake follows each; no waker is called under the mutex.
 **
 ** Cancelled, it cancels the root task there, and is ready when the thread has ended. One that does
-** not hear the order in a second is interrupted (kick.h), and after one more left to itself, which
-** is reported; code that hears, but does not end, is waited for, as with any task. One that is
-** dropped without that is told so, too, and not waited for.
+** not hear the order in a second is interrupted (kick.h), twice, and after one more left to itself,
+** which is reported; code that hears, but does not end, is waited for, as with any task. One that
+** is dropped without that, with its Loop, is told and interrupted, too, and not waited for.
 */
 #ifndef LA_LIB_THREAD_RUN_H
 #define LA_LIB_THREAD_RUN_H
@@ -71,8 +71,9 @@ typedef struct la_thread_future {
     LA_THREAD_RUNS,
     LA_THREAD_ORDERED,
     LA_THREAD_KICKED,
-    LA_THREAD_HEARD,
-    LA_THREAD_LEFT
+    LA_THREAD_KICKED_AGAIN,
+    LA_THREAD_LEFT,
+    LA_THREAD_HEARD
   } stage;
   la_alarm grace; /* from LA_THREAD_ORDERED on */
 } la_thread_future;

@@ -1,0 +1,89 @@
+-- Work on other threads that is interrupted, catches that, and goes on.
+local async = require "lua_async"
+local support = require "spec.support"
+local body = require("spec.support.threads").body
+local run, thread = support.run, async.thread
+
+-- Cancels work once it has set the Shared that it gets. Returns what on_error was told: nothing, when it has ended.
+local function cancelled(spawn, text)
+  local told = {}
+  local old = async.on_error(function(e) told[#told + 1] = tostring(e) end)
+  run(function()
+    local begun = thread.shared(false)
+    local t = spawn(body("local begun = ... " .. text), begun)
+    while not begun:get() do async.sleep(0.001) end
+    t:cancel()
+    assert.is_true(async.is_cancelled(select(2, pcall(t.await, t))))
+  end)
+  async.on_error(old)
+  return told
+end
+
+describe("interrupted work that catches it is interrupted again #interrupt", function()
+  local works = {
+    ["in a coroutine made before"] = [[
+      local co = coroutine.create(function() while true do end end)
+      begun:set(true)
+      pcall(function() while true do end end)
+      coroutine.resume(co)]],
+    ["in a coroutine of async.coroutine made before"] = [[
+      local co = async.coroutine.create(function() while true do end end)
+      begun:set(true)
+      pcall(function() while true do end end)
+      async.coroutine.resume(co)]],
+    ["where it has resumed what was interrupted"] = [[
+      local co = async.coroutine.create(function() begun:set(true) while true do end end)
+      async.coroutine.resume(co)
+      while true do end]],
+    ["in a run, as its awaits fail at once"] = [[
+      async.run(function() begun:set(true) while true do pcall(async.sleep, 0.001) end end)]],
+    ["in a run, as it computes after the cancellation"] = [[
+      async.run(function() begun:set(true) pcall(async.sleep, 1000) while true do end end)]],
+    ["in a run, in a coroutine of async.coroutine"] = [[
+      async.run(function()
+        local co = async.coroutine.create(function() while true do end end)
+        begun:set(true)
+        pcall(function() while true do end end)
+        async.coroutine.resume(co)
+      end)]],
+    ["in functions of C that return"] = [[
+      begun:set(true)
+      while true do pcall(string.rep, "x", 1 << 20) end]],
+  }
+  for name, text in pairs(works) do
+    it(name, function() assert.same({}, cancelled(thread.spawn_blocking, text)) end)
+  end
+
+  it("in a thread of its own", function()
+    assert.same({}, cancelled(thread.spawn, [[
+      local co = async.coroutine.create(function() while true do end end)
+      begun:set(true)
+      pcall(function() while true do end end)
+      async.coroutine.resume(co)]]))
+  end)
+end)
+
+describe("threads of a Loop that is collected #interrupt", function()
+  for _, how in ipairs { "spawn_blocking", "spawn" } do
+    it("end, though they compute: " .. how, function()
+      local begun, ended = thread.shared(false), thread.shared(false)
+      do
+        local loop = async.loop()
+        loop:spawn(function()
+          thread[how](body [[
+            local begun, ended = ...
+            local _ <close> = setmetatable({}, { __close = function() ended:set(true) end })
+            begun:set(true)
+            while true do end]], begun, ended)
+          async.sleep(1000)
+        end)
+        while not begun:get() do loop:turn() end
+      end
+      collectgarbage()
+      collectgarbage()
+      run(function()
+        while not ended:get() do async.sleep(0.001) end
+      end)
+    end)
+  end
+end)
