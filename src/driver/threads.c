@@ -2,6 +2,9 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
+
+#include "core/tls.h"
 
 #define IDLE_NS UINT64_C(5000000000)
 
@@ -131,13 +134,53 @@ static void *thread_main(void *arg) {
   return NULL;
 }
 
-int la_thread_start(pthread_t *thread, void *(*body)(void *), void *arg) {
-  sigset_t every, old;
+/* ---- signals ------------------------------------------------------------------------*/
+
+static LA_THREAD_LOCAL bool is_ours;
+static LA_THREAD_LOCAL sigset_t program_mask;
+
+void la_thread_program_mask(sigset_t *mask) {
+  if (is_ours)
+    *mask = program_mask;
+  else
+    pthread_sigmask(SIG_SETMASK, NULL, mask);
+}
+
+typedef struct beginning {
+  void *(*body)(void *);
+  void *arg;
+  sigset_t mask;
+} beginning;
+
+static void *begin(void *arg) {
+  beginning b = *(beginning *)arg;
+  free(arg);
+  is_ours = true;
+  program_mask = b.mask;
+  return b.body(b.arg);
+}
+
+/* But those that a fault of the thread itself raises, and a profiler's. */
+static void block_signals(sigset_t *old) {
+  static const int open[] = {LA_JOB_SIGNAL, SIGSEGV, SIGBUS,  SIGFPE,
+                             SIGILL,        SIGTRAP, SIGABRT, SIGPROF};
+  sigset_t every;
   sigfillset(&every);
-  sigdelset(&every, LA_JOB_SIGNAL);
-  pthread_sigmask(SIG_SETMASK, &every, &old);
-  int err = pthread_create(thread, NULL, body, arg);
+  for (size_t i = 0; i < sizeof open / sizeof *open; i++) sigdelset(&every, open[i]);
+  pthread_sigmask(SIG_SETMASK, &every, old);
+}
+
+int la_thread_start(pthread_t *thread, void *(*body)(void *), void *arg) {
+  sigset_t old;
+  beginning *b = malloc(sizeof *b);
+  if (b == NULL) return UV_ENOMEM;
+  b->body = body;
+  b->arg = arg;
+  la_thread_program_mask(&b->mask);
+  block_signals(&old);
+  int err = pthread_create(thread, NULL, begin, b);
   pthread_sigmask(SIG_SETMASK, &old, NULL);
+  if (err != 0) free(b);
   return uv_translate_sys_error(err);
 }
 

@@ -5,8 +5,8 @@
 ** would hold up files, and one another. So would the work of spawn_blocking. Each kind has a
 ** pool of the whole process: threads made when work comes and none is idle, up to
 ** LA_THREADS_MAX (and as many more as have an abandoned job, up to LA_THREADS_LEFT_MAX), gone
-** after some idle seconds, and at once when the last reactor has. All signals are blocked in
-** them, but the one that la_job_kick sends.
+** after some idle seconds, and at once when the last reactor has. Signals are blocked in
+** them, but for the one that la_job_kick sends, and those that a fault raises.
 **
 ** A job is a struct that begins with la_job. `run` is executed once on a thread; it sees the
 ** job's own plain memory and nothing else: no Lua, no reactor, no waker. A job that is dropped
@@ -31,9 +31,14 @@ enum { LA_THREADS_MAX = 64, LA_THREADS_LEFT_MAX = 192 };
 /* Used by few, and ignored where nobody has a handler for it. */
 #define LA_JOB_SIGNAL SIGURG
 
-/* A thread of its own, in which all signals are blocked but LA_JOB_SIGNAL; to be joined or
-** detached. 0, or UV_EAGAIN: none can be made. */
+/* A thread of its own, in which signals are blocked but for LA_JOB_SIGNAL, those that the thread
+** raises by a fault, and SIGPROF; to be joined or detached. 0, or UV_EAGAIN, UV_ENOMEM: none can
+** be made. */
 int la_thread_start(pthread_t *thread, void *(*body)(void *), void *arg);
+
+/* The signal mask that the program chose: of this thread, or if it is ours, of the one that it was
+** started from in the end. What a child should have. */
+void la_thread_program_mask(sigset_t *mask);
 
 typedef enum la_pool_of { LA_POOL_NAMES, LA_POOL_WORK, LA_POOLS } la_pool_of;
 

@@ -83,11 +83,21 @@ static int workers_ended(lua_State *L, int status, lua_KContext k) {
 
 #define WORKERS "lua_async.workers"
 
+/* Raises what sending the n arguments would, and for what only one of the workers could have. */
+static void check_arguments(lua_State *L, int n) {
+  la_parcel *p = la_parcel_pack(L, 1, n, "argument");
+  bool moves = p->moves;
+  la_parcel_drop(p);
+  if (moves)
+    luaL_error(L, "an argument of workers holds what only one thread can have, such as a "
+                  "connection: send it in a channel");
+}
+
 static int workers(lua_State *L) {
   la_runtime_check(L, "async.thread.workers");
   la_thread_check_callable(L, 2);
   int n = lua_gettop(L);
-  la_parcel_drop(la_parcel_pack(L, 1, n, "argument")); /* raises what each worker would */
+  check_arguments(L, n);
   la_require(L, WORKERS, sizeof WORKERS - 1);
   lua_getfield(L, -1, "supervise");
   lua_replace(L, n + 1);

@@ -8,6 +8,7 @@
 #include "bridge/parcel.h"
 #include "lib/kick.h"
 #include "lib/lib.h"
+#include "lib/shell.h"
 #include "lib/thread_call.h"
 
 enum { KEPT = 16 };
@@ -264,6 +265,7 @@ static int set_up(lua_State *L) {
   luaL_openlibs(L);
   la_require_keep(L);
   la_kick_open(L);
+  la_shell_open(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   lua_pushcfunction(L, luaopen_lua_async);
   lua_setfield(L, -2, "lua_async");

@@ -10,8 +10,14 @@ local HEALTHY <const> = 10
 local LONGEST <const> = 30
 local GRACE <const> = 0.5
 
+-- What an accept fails with when we have closed its listener.
+local function is_of_closing(err)
+  if type(err) ~= "table" then return false end
+  return rawget(err, "op") == "accept" and (rawget(err, "code") == "ECANCELED" or rawget(err, "code") == "EBADF")
+end
+
 -- The root task of a worker. `stop` becomes true when it is to end: its listeners are closed, so that the
--- function returns; then what it has spawned may end, too.
+-- function returns, or fails with what its accept says then; then what it has spawned may end, too.
 function workers.main(stop, drain, f, ...)
   local stopping = false
   local work = async.spawn(f, ...)
@@ -29,7 +35,10 @@ function workers.main(stop, drain, f, ...)
   end)
   local result = table.pack(pcall(work.await, work))
   if stopping then closer:await() else closer:cancel() end
-  if not result[1] and not (stopping and async.is_cancelled(result[2])) then work:await() end -- raises
+  local err = result[2]
+  if not result[1] and not (stopping and (async.is_cancelled(err) or is_of_closing(err))) then
+    work:await() -- raises
+  end
 end
 
 local OVER <const> = { done = true, failed = true, cancelled = true }
@@ -106,7 +115,7 @@ function workers.supervise(options, f, ...)
         return stop()
       end
       internals.report(task)
-      pause(failures)
+      if not stopping then pause(failures) end
     end
   end
 
