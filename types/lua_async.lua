@@ -1552,6 +1552,9 @@ function Shared:swap(v) end
 ---@return (number | boolean)? now
 function Shared:compare_exchange(expected, v) end
 
+---@return true
+function Shared:close() end
+
 ---@class lua_async.ThreadSender
 local ThreadSender = {}
 

@@ -11,8 +11,6 @@
 #include "bridge/parcel.h"
 #include "lib/l_thread.h"
 
-#define SHARED_NAME "lua_async.Shared"
-
 typedef struct scalar {
   enum { AN_INTEGER, A_FLOAT, A_BOOLEAN } type;
   union {
@@ -68,34 +66,41 @@ static scalar exchange(cell *c, scalar s) {
 
 /* ---- methods ---------------------------------------------------------------------------*/
 
-static cell *check(lua_State *L) {
-  cell *c = *(cell **)luaL_checkudata(L, 1, SHARED_NAME);
-  if (c == NULL) luaL_argerror(L, 1, "it has been collected");
-  return c;
-}
+typedef struct shared_object {
+  la_sync_object head;
+  cell *cell;
+} shared_object;
 
-static cell **push_shared(lua_State *L) {
-  cell **room = lua_newuserdatauv(L, sizeof *room, 0);
-  *room = NULL;
-  luaL_setmetatable(L, SHARED_NAME);
-  return room;
+static void close_shared(void *object) { (void)object; }
+static void end_shared(void *object) { unref(((shared_object *)object)->cell); }
+
+static const la_sync_class shared_class = {"lua_async.Shared", close_shared, end_shared, NULL};
+
+/* NULL, with `nil, err` pushed: it is closed. */
+static cell *check(lua_State *L, const char *op) {
+  const shared_object *o = la_sync_check(L, 1, &shared_class);
+  if (!o->head.closed) return o->cell;
+  la_sync_fail_closed(L, op);
+  return NULL;
 }
 
 /* shared(value) */
 static int shared(lua_State *L) {
   scalar s = check_scalar(L, 1);
-  cell **room = push_shared(L);
+  shared_object *o = la_sync_new(L, &shared_class, sizeof *o, 0);
   cell *c = malloc(sizeof *c);
   if (c == NULL) return la_no_memory(L);
   c->value = s;
   atomic_init(&c->refs, 1);
   pthread_mutex_init(&c->mutex, NULL);
-  *room = c;
+  o->cell = c;
+  la_sync_made(L, &shared_class);
   return 1;
 }
 
 static int get(lua_State *L) {
-  cell *c = check(L);
+  cell *c = check(L, "get");
+  if (c == NULL) return 2;
   pthread_mutex_lock(&c->mutex);
   scalar s = c->value;
   pthread_mutex_unlock(&c->mutex);
@@ -103,16 +108,24 @@ static int get(lua_State *L) {
 }
 
 static int set(lua_State *L) {
-  exchange(check(L), check_scalar(L, 2));
+  scalar s = check_scalar(L, 2);
+  cell *c = check(L, "set");
+  if (c == NULL) return 2;
+  exchange(c, s);
   lua_settop(L, 1);
   return 1;
 }
 
-static int swap(lua_State *L) { return push_scalar(L, exchange(check(L), check_scalar(L, 2))); }
+static int swap(lua_State *L) {
+  scalar s = check_scalar(L, 2);
+  cell *c = check(L, "swap");
+  return c == NULL ? 2 : push_scalar(L, exchange(c, s));
+}
 
 /* add(n = 1) -> the sum. Integers wrap, as everywhere in Lua. */
 static int add(lua_State *L) {
-  cell *c = check(L);
+  cell *c = check(L, "add");
+  if (c == NULL) return 2;
   lua_settop(L, 2);
   if (lua_isnil(L, 2)) {
     lua_pushinteger(L, 1);
@@ -136,9 +149,10 @@ static int add(lua_State *L) {
 
 /* compare_exchange(expected, new) -> true; or false and what is there. As == compares. */
 static int compare_exchange(lua_State *L) {
-  cell *c = check(L);
   check_scalar(L, 2);
   scalar new = check_scalar(L, 3);
+  cell *c = check(L, "compare_exchange");
+  if (c == NULL) return 2;
   lua_settop(L, 3);
   for (;;) {
     pthread_mutex_lock(&c->mutex);
@@ -161,54 +175,53 @@ static int compare_exchange(lua_State *L) {
   }
 }
 
-static int collect(lua_State *L) {
-  cell **room = luaL_checkudata(L, 1, SHARED_NAME);
-  if (*room != NULL) unref(*room);
-  *room = NULL;
-  return 0;
-}
-
 static int to_string(lua_State *L) {
+  const shared_object *o = la_sync_check(L, 1, &shared_class);
+  if (o->head.closed) {
+    lua_pushliteral(L, "Shared (closed)");
+    return 1;
+  }
   get(L);
   lua_pushfstring(L, "Shared: %s", luaL_tolstring(L, -1, NULL));
   return 1;
 }
 
-/* Equal are two that stand for the same. */
+/* Equal are two that stand for the same; one of them is a Shared. */
 static int equal(lua_State *L) {
-  cell **a = luaL_testudata(L, 1, SHARED_NAME), **b = luaL_testudata(L, 2, SHARED_NAME);
-  lua_pushboolean(L, a != NULL && b != NULL && *a == *b);
+  const cell *cells[2];
+  for (int i = 0; i < 2; i++) {
+    const shared_object *o = lua_touserdata(L, i + 1);
+    bool is = lua_rawlen(L, i + 1) == sizeof *o && o->head.cls == &shared_class;
+    cells[i] = is ? o->cell : NULL;
+  }
+  lua_pushboolean(L, cells[0] != NULL && cells[0] == cells[1]);
   return 1;
 }
 
 /* ---- to other threads ------------------------------------------------------------------*/
 
 static void *give(void *ud, int *error) {
-  *error = 0;
-  return ref(*(cell **)ud);
+  const shared_object *o = ud;
+  *error = o->head.closed ? UV_EBADF : 0;
+  return o->head.closed ? NULL : ref(o->cell);
 }
 static void take(lua_State *L, void *object) {
-  cell **room = push_shared(L);
-  *room = ref(object);
+  shared_object *o = la_sync_new(L, &shared_class, sizeof *o, 0);
+  o->cell = ref(object);
+  la_sync_made(L, &shared_class);
 }
 static void drop(void *object) { unref(object); }
 
 void la_open_shared(lua_State *L) {
   static const la_sendable sendable = {give, NULL, take, drop, NULL};
-  static const luaL_Reg meta[] = {{"__gc", collect},
-                                  {"__tostring", to_string},
-                                  {"__eq", equal},
-                                  {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__tostring", to_string}, {"__eq", equal}, {NULL, NULL}};
   static const luaL_Reg methods[] = {{"get", get},
                                      {"set", set},
                                      {"swap", swap},
                                      {"add", add},
                                      {"compare_exchange", compare_exchange},
                                      {NULL, NULL}};
-  la_new_class(L, SHARED_NAME, meta, methods);
-  luaL_getmetatable(L, SHARED_NAME);
-  la_sendable_set(L, &sendable);
-  lua_pop(L, 1);
+  la_thread_class_open(L, &shared_class, meta, methods, &sendable);
   lua_pushcfunction(L, shared);
   lua_setfield(L, -2, "shared");
 }

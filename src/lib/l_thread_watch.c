@@ -106,7 +106,9 @@ static int sender_send(lua_State *L) {
 
 static int sender_get(lua_State *L) {
   uint64_t version;
-  return push_value(L, check_sender(L)->cell, &version);
+  const sender *tx = check_sender(L);
+  if (tx->head.closed) return la_sync_fail_closed(L, "get");
+  return push_value(L, tx->cell, &version);
 }
 
 static int sender_receivers(lua_State *L) {

@@ -65,8 +65,25 @@ static int try_pack(lua_State *L, int first, const char *what, la_parcel **out) 
   return lua_pcall(L, lua_gettop(L) - first, 0, 0);
 }
 
+/* Pushes what tostring makes of it; of a plain table, what it says: "message (code)". */
 static int to_text(lua_State *L) {
-  luaL_tolstring(L, 1, NULL);
+  lua_settop(L, 1);
+  if (!lua_istable(L, 1) || luaL_getmetafield(L, 1, "__tostring") != LUA_TNIL) {
+    luaL_tolstring(L, 1, NULL);
+    return 1;
+  }
+  lua_pushliteral(L, "message");
+  bool message = lua_rawget(L, 1) == LUA_TSTRING;
+  lua_pushliteral(L, "code");
+  int code = lua_rawget(L, 1);
+  if (!message && code != LUA_TSTRING && code != LUA_TNUMBER) {
+    luaL_tolstring(L, 1, NULL);
+    return 1;
+  }
+  if (code != LUA_TSTRING && code != LUA_TNUMBER)
+    lua_pop(L, 1);
+  else if (message)
+    lua_pushfstring(L, "%s (%s)", lua_tostring(L, 2), lua_tostring(L, 3));
   return 1;
 }
 
@@ -85,6 +102,28 @@ static bool replace(lua_State *L, int at, lua_CFunction f) {
   else
     lua_pop(L, 1);
   return made;
+}
+
+/* (text, why) -> both */
+static int with_reason(lua_State *L) {
+  static const char third[] = "error 3"; /* as it is the third that is packed */
+  const char *why = lua_tostring(L, 2);
+  if (strncmp(why, third, sizeof third - 1) == 0) why += sizeof third - 1;
+  lua_pushfstring(L, "%s\n\t(the value itself could not be sent: error%s)", lua_tostring(L, 1),
+                  why);
+  return 1;
+}
+
+/* To the text at `at`, why the error is not sent itself, which is on top and goes. */
+static void add_reason(lua_State *L, int at) {
+  lua_pushcfunction(L, with_reason);
+  lua_insert(L, -2);
+  lua_pushvalue(L, at);
+  lua_insert(L, -2);
+  if (lua_pcall(L, 2, 1, 0) == LUA_OK)
+    lua_replace(L, at);
+  else
+    lua_pop(L, 1);
 }
 
 /* Of an error on top go, from index `at` on: its traceback, its text unless that is itself, and
@@ -113,7 +152,9 @@ la_parcel *la_thread_pack_error(lua_State *L) {
   if (!lua_checkstack(L, 12)) return NULL;
   spread_error(L, at);
   for (int i = 0; i < 3; i++) lua_pushvalue(L, at + i);
-  if (try_pack(L, at + 3, "error", &p) != LUA_OK) {
+  int status = try_pack(L, at + 3, "error", &p);
+  if (status != LUA_OK) {
+    if (status == LUA_ERRRUN && !lua_isnil(L, at + 1)) add_reason(L, at + 1);
     lua_settop(L, at + 2);
     if (!lua_isnil(L, at + 1)) lua_copy(L, at + 1, at + 2);
     try_pack(L, at, "error", &p);

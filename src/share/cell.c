@@ -29,7 +29,7 @@ la_cell *la_cell_ref(la_cell *c) {
 
 void la_cell_unref(la_cell *c) {
   if (atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) != 1) return;
-  la_letter_unref(c->letter);
+  if (c->letter != NULL) la_letter_unref(c->letter);
   pthread_mutex_destroy(&c->mutex);
   free(c);
 }
@@ -39,22 +39,43 @@ static void unlock(la_cell *c) { pthread_mutex_unlock(&c->mutex); }
 
 /* ---- ends -------------------------------------------------------------------------*/
 
-static void count(la_cell *c, uint32_t *which, int change) {
+static void open_end(la_cell *c, uint32_t *which) {
   lock(c);
-  *which += (uint32_t)change;
+  ++*which;
   unlock(c);
 }
 
-void la_cell_open_sender(la_cell *c) { count(c, &c->senders, 1); }
-void la_cell_open_receiver(la_cell *c) { count(c, &c->receivers, 1); }
-void la_cell_close_receiver(la_cell *c) { count(c, &c->receivers, -1); }
+void la_cell_open_sender(la_cell *c) { open_end(c, &c->senders); }
+void la_cell_open_receiver(la_cell *c) { open_end(c, &c->receivers); }
+
+/* The letter, if this was the last end of all: nobody is left to look at it. */
+static la_letter *close_end(la_cell *c, uint32_t *which) {
+  --*which;
+  if (c->senders != 0 || c->receivers != 0) return NULL;
+  la_letter *letter = c->letter;
+  c->letter = NULL;
+  return letter;
+}
+
+static void forget(la_letter *letter) {
+  if (letter != NULL) la_letter_unref(letter);
+}
+
+void la_cell_close_receiver(la_cell *c) {
+  lock(c);
+  la_letter *letter = close_end(c, &c->receivers);
+  unlock(c);
+  forget(letter);
+}
 
 void la_cell_close_sender(la_cell *c) {
   lock(c);
-  if (--c->senders == 0)
+  la_letter *letter = close_end(c, &c->senders);
+  if (c->senders == 0)
     la_seat_wake_all(&c->line, NULL, LA_SEAT_NEW, &c->mutex);
   else
     unlock(c);
+  forget(letter);
 }
 
 size_t la_cell_receivers(la_cell *c) {

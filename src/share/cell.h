@@ -2,7 +2,8 @@
 ** cell.h - the newest of the letters sent, for any thread to look at: watch between threads.
 **
 ** One mutex, one counted letter, and the number of its version; the first is 1. A receiver is the
-** version that it has seen. Ends, counts and threads as with port.h.
+** version that it has seen. Ends, counts and threads as with port.h; with the last end of all
+** the letter goes, so that it is looked at, and sent, by those alone that have an end open.
 */
 #ifndef LA_SHARE_CELL_H
 #define LA_SHARE_CELL_H

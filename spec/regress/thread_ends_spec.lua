@@ -1,0 +1,75 @@
+-- Handles of threads that are closed, and errors that cannot be sent as they are.
+local async = require "lua_async"
+local support = require "spec.support"
+local body = require("spec.support.threads").body
+local run, thread = support.run, async.thread
+
+describe("a Shared", function()
+  it("is closed as every handle is", function()
+    local s = thread.shared(1)
+    do
+      local closed <close> = s
+      assert.equal(1, closed:get())
+    end
+    assert.is_true(s:close())
+    assert.equal("Shared (closed)", tostring(s))
+    for _, call in ipairs { { "get" }, { "set", 1 }, { "swap", 1 }, { "add" }, { "compare_exchange", 1, 2 } } do
+      local ok, err = s[call[1]](s, table.unpack(call, 2))
+      assert.same({ nil, "EBADF", call[1] }, { ok, err.code, err.op })
+    end
+    local tx <close> = thread.channel(1)
+    local ok, err = tx:try_send(s)
+    assert.same({ nil, "EBADF" }, { ok, err.code })
+  end)
+
+  it("that is closed is open to others", function()
+    run(function()
+      local s = thread.shared(1)
+      local t = thread.spawn_blocking(body "return (...):add(2)", s)
+      s:close()
+      assert.equal(3, t:await())
+    end)
+  end)
+end)
+
+describe("a watch", function()
+  it("lets go of its value with its last end", function()
+    run(function()
+      local tx, rx = thread.channel(1)
+      local wtx, wrx = thread.watch({ tx })
+      tx:close()
+      wtx:close()
+      assert.is_nil(wtx:get())
+      local there = wrx:clone()
+      wrx:close()
+      assert.is_nil(rx:try_recv()) -- EAGAIN: the value has a sender
+      assert.equal("EAGAIN", select(2, rx:try_recv()).code)
+      local keeps = there -- collected later than this
+      there:close()
+      assert.same({ nil, n = 1 }, table.pack(rx:try_recv()))
+      assert.matches("closed", tostring(keeps))
+    end)
+  end)
+end)
+
+describe("an error that cannot be sent", function()
+  local function raised(text)
+    local e
+    run(function()
+      local t = thread.spawn_blocking(body(text))
+      e = select(2, pcall(t.await, t))
+    end)
+    return tostring(e)
+  end
+
+  it("says what it says, and why it is not itself", function()
+    local text = raised 'error({ code = "EXYZ", message = "disk is full", handle = io.tmpfile() })'
+    assert.matches("^disk is full %(EXYZ%)\n", text)
+    assert.matches("error.handle: a FILE* cannot be sent", text, 1, true)
+    assert.matches("^no room\n", (raised 'error({ message = "no room", handle = io.tmpfile() })'))
+    assert.matches("^17\n", (raised 'error({ code = 17, handle = io.tmpfile() })'))
+    assert.matches("^own text\n", (raised [[
+      error(setmetatable({ message = "no", handle = io.tmpfile() }, { __tostring = function() return "own text" end }))]]))
+    assert.matches("^table: 0x", (raised 'error({ io.tmpfile() })'))
+  end)
+end)
