@@ -87,3 +87,48 @@ describe("threads of a Loop that is collected #interrupt", function()
     end)
   end
 end)
+
+describe("what fails in a run on the pool with nobody awaiting it", function()
+  it("is told to on_error here, as it happens", function()
+    run(function()
+      local told = {}
+      local old = async.on_error(function(e, trace, task) told[#told + 1] = { e, trace, task } end)
+      local go = thread.shared(false)
+      local t = thread.spawn_blocking(body [[
+        local go = ...
+        async.run(function()
+          async.spawn(error, "a failure there", 0)
+          while not go:get() do async.sleep(0.001) end
+        end)]], go)
+      while #told == 0 do async.sleep(0.001) end
+      assert.equal("waiting", t:status())
+      go:set(true)
+      t:await()
+      async.on_error(old)
+      assert.equal(1, #told)
+      assert.same({ "a failure there", t }, { told[1][1], told[1][3] })
+      assert.matches("in another thread", told[1][2])
+    end)
+  end)
+
+  it("is not told when it is the interruption #interrupt", function()
+    local text = support.child_ok [[
+      async.on_error(function(e) print("told", e) end)
+      async.run(function()
+        local begun = async.thread.shared(0)
+        local t = async.thread.spawn_blocking(function()
+          local async = require "lua_async"
+          async.run(function()
+            for _ = 1, 3 do async.spawn(function() begun:add() while true do async.yield() end end) end
+            async.sleep(1000)
+          end)
+        end)
+        while begun:get() < 3 do async.sleep(0.001) end
+        t:cancel()
+        assert(async.is_cancelled(select(2, pcall(t.await, t))))
+      end)
+      print "ok"
+    ]]
+    assert.equal("ok\n", text)
+  end)
+end)

@@ -7,6 +7,7 @@
 #include "driver/threads.h"
 #include "lib/kick.h"
 #include "lib/l_thread.h"
+#include "lib/reports.h"
 #include "lib/thread_call.h"
 #include "lib/thread_state.h"
 
@@ -23,6 +24,7 @@ typedef struct blocking {
   la_parcel *in, *out;
   bool failed; /* `out` is an error */
   la_kick kick;
+  la_reports reports;
   enum { RUNS, INTERRUPTED, AGAIN, LEFT } stage; /* LEFT: it did not end */
   la_alarm grace;                                /* from INTERRUPTED on */
 } blocking;
@@ -35,8 +37,10 @@ static ssize_t run(la_job *job) {
   blocking *b = la_container(job, blocking, job);
   int error;
   la_circle_working(1); /* it may be left to itself, and run on */
+  la_reports_begin(&b->reports);
   lua_State *L = la_state_take(b->plan, &b->kick, &error);
   if (L == NULL) {
+    la_reports_begin(NULL);
     la_circle_working(-1);
     return UV_ENOMEM;
   }
@@ -48,6 +52,7 @@ static ssize_t run(la_job *job) {
   b->failed = b->failed || error != LUA_OK;
   bool ends = b->in->handles > 0 || (b->out != NULL && b->out->handles > 0);
   la_state_give(b->plan, L, ends, error != LUA_OK);
+  la_reports_begin(NULL);
   la_circle_working(-1);
   return b->out != NULL ? 0 : UV_ENOMEM;
 }
@@ -56,6 +61,7 @@ static void release(la_op *op) {
   blocking *b = la_container(op, blocking, op);
   la_parcel_drop(b->in);
   la_parcel_drop(b->out);
+  la_reports_end(&b->reports);
   la_plan_unref(b->plan);
   free(b);
 }
@@ -71,7 +77,9 @@ static void interrupt(blocking *b) {
 
 static la_poll blocking_poll(la_future *f, la_context *cx) {
   blocking *b = of(f);
-  if (la_op_poll(f, cx) == LA_READY) return LA_READY;
+  la_poll ended = la_op_poll(f, cx);
+  la_reports_poll(&b->reports, la_rt, cx);
+  if (ended == LA_READY) return LA_READY;
   while (b->stage != RUNS && b->stage != LEFT && la_future_poll(&b->grace.base, cx) == LA_READY) {
     b->stage++;
     if (b->stage == LEFT) break;
@@ -119,6 +127,7 @@ static void blocking_drop(la_future *f) {
   blocking *b = of(f);
   if (b->stage != RUNS) la_future_drop(&b->grace.base);
   if (b->stage == LEFT && b->op.state == LA_OP_IN_FLIGHT) report_left();
+  la_reports_close(&b->reports, la_rt);
   la_kick_want(&b->kick);
   la_job_kick(&b->job);
   la_job_drop(f);
@@ -146,6 +155,7 @@ static int begin(lua_State *L, void *room, la_future **f) {
   b->failed = false;
   b->stage = RUNS;
   la_kick_init(&b->kick);
+  la_reports_init(&b->reports);
   *w = (la_thread_work){NULL, NULL};
   *f = &b->op.base;
   return 0;

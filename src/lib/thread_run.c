@@ -29,21 +29,13 @@ static la_thread_run *run_new(la_plan *plan, la_parcel *in) {
   la_kick_init(&r->kick);
   r->plan = plan;
   r->in = in;
-  r->reports_last = &r->reports;
+  la_reports_init(&r->reports);
   return r;
-}
-
-static void drop_letters(la_letter *l) {
-  while (l != NULL) {
-    la_letter *next = l->next;
-    la_letter_unref(l);
-    l = next;
-  }
 }
 
 void la_thread_run_unref(la_thread_run *r) {
   if (atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) != 1) return;
-  drop_letters(r->reports);
+  la_reports_end(&r->reports);
   la_parcel_drop(r->in);
   la_parcel_drop(r->out);
   la_plan_unref(r->plan);
@@ -71,6 +63,7 @@ static void *thread_main(void *arg) {
   la_parcel *out = NULL;
   la_waker parent = {0};
   bool ok = false;
+  la_reports_begin(&r->reports);
   lua_State *L = la_state_new(r->plan, &r->kick, &error);
   if (L != NULL) {
     if (error == LUA_OK)
@@ -95,30 +88,6 @@ static void *thread_main(void *arg) {
 }
 
 /* ---- reports ----------------------------------------------------------------------*/
-
-/* (la_letter, la_runtime): reports an error that is in a parcel. */
-static int report(lua_State *L) {
-  la_runtime *rt = lua_touserdata(L, 2);
-  la_thread_push_error(L, la_parcel_of(lua_touserdata(L, 1)));
-  la_task *t = la_task_current(rt);
-  if (t != NULL)
-    la_task_object_push(L, rt, t);
-  else
-    lua_pushnil(L);
-  la_report_failure(L);
-  return 0;
-}
-
-static void report_all(la_runtime *rt, la_letter *first) {
-  lua_State *L = rt->running;
-  for (la_letter *l = first; l != NULL && lua_checkstack(L, LUA_MINSTACK); l = l->next) {
-    lua_pushcfunction(L, report);
-    lua_pushlightuserdata(L, l);
-    lua_pushlightuserdata(L, rt);
-    if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
-  }
-  drop_letters(first);
-}
 
 static int push_left(lua_State *L) {
   la_push_error(L, &(la_error_info){
@@ -152,23 +121,14 @@ static la_list *running_list(void) {
 
 static la_thread_future *future_of(la_future *f) { return la_container(f, la_thread_future, base); }
 
-/* Under the mutex. */
-static la_letter *take_reports(la_thread_run *r) {
-  la_letter *first = r->reports;
-  r->reports = NULL;
-  r->reports_last = &r->reports;
-  return first;
-}
-
-/* Takes what there is to report, and sits down to wait. True: it has ended. */
-static bool look(la_thread_run *r, la_waker *kept, la_letter **reports) {
+/* Sits down to wait. True: it has ended. */
+static bool look(la_thread_run *r, la_waker *kept) {
   pthread_mutex_lock(&r->mutex);
   la_waker old = r->parent;
   bool ended = r->ended;
   r->parent = *kept;
   *kept = (la_waker){0};
   if (ended) *kept = la_waker_out(&r->parent);
-  *reports = take_reports(r);
   pthread_mutex_unlock(&r->mutex);
   la_seat_forget(old);
   return ended;
@@ -213,11 +173,10 @@ static void press(la_thread_future *f, la_context *cx) {
 
 static la_poll future_poll(la_future *base, la_context *cx) {
   la_thread_future *f = future_of(base);
-  la_letter *reports;
   la_waker kept = la_seat_keep(cx->waker);
-  bool ended = look(f->run, &kept, &reports);
+  bool ended = look(f->run, &kept);
   la_seat_forget(kept);
-  report_all(f->rt, reports);
+  la_reports_poll(&f->run->reports, f->rt, cx);
   if (ended) return LA_READY;
   press(f, cx);
   return f->stage == LA_THREAD_LEFT ? LA_READY : LA_PENDING;
@@ -244,12 +203,10 @@ static void future_drop(la_future *base) {
   ((la_reactor *)f->rt->reactor)->threads--;
   pthread_mutex_lock(&r->mutex);
   bool ended = r->ended;
-  r->orphan = true;
   parent = la_waker_out(&r->parent);
-  la_letter *reports = take_reports(r);
   pthread_mutex_unlock(&r->mutex);
   la_seat_forget(parent);
-  report_all(f->rt, reports);
+  la_reports_close(&r->reports, f->rt);
   if (ended) {
     pthread_join(f->thread, NULL);
   } else {

@@ -20,6 +20,7 @@
 #include "bridge/runtime.h"
 #include "core/alarm.h"
 #include "lib/kick.h"
+#include "lib/reports.h"
 #include "lib/thread_state.h"
 
 typedef struct la_thread_run {
@@ -27,18 +28,17 @@ typedef struct la_thread_run {
   pthread_cond_t answered;
   atomic_uint refs;
   la_kick kick;
+  la_reports reports;
   la_plan *plan;
   la_parcel *in; /* the function and its arguments, until it is called */
   /* under the mutex */
-  la_waker parent, child;             /* of who waits for the end, and of the service */
-  bool cancel, heard;                 /* the order, and that the service has it, or is over */
-  bool orphan;                        /* nobody is left to report to */
-  bool ended, failed;                 /* the last that the thread says, with: */
-  la_parcel *out;                     /* the results, or an error; NULL: no memory for it */
-  la_letter *reports, **reports_last; /* parcels of an error and its traceback */
-  bool asked;                         /* for a dump, */
-  long patience;                      /* in so many nanoseconds */
-  char *dump;                         /* the answer; NULL and not asked: no memory for it */
+  la_waker parent, child; /* of who waits for the end, and of the service */
+  bool cancel, heard;     /* the order, and that the service has it, or is over */
+  bool ended, failed;     /* the last that the thread says, with: */
+  la_parcel *out;         /* the results, or an error; NULL: no memory for it */
+  bool asked;             /* for a dump, */
+  long patience;          /* in so many nanoseconds */
+  char *dump;             /* the answer; NULL and not asked: no memory for it */
 } la_thread_run;
 
 /* Takes the waker out, under the mutex. */

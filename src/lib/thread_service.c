@@ -114,36 +114,6 @@ static int serve_on(lua_State *L, int status, lua_KContext k) {
 }
 static int serve(lua_State *L) { return serve_on(L, LUA_OK, 0); }
 
-/* ---- reports ----------------------------------------------------------------------*/
-
-/* (error, traceback, Task): what fails here with nobody awaiting it is told where the thread
-** comes from. Upvalue: the la_thread_run. */
-static int forward(lua_State *L) {
-  la_thread_run *r = lua_touserdata(L, lua_upvalueindex(1));
-  lua_settop(L, 3);
-  lua_pushvalue(L, 1);
-  lua_pushvalue(L, 2);
-  la_thread_join_error(L);
-  la_parcel *p = la_thread_pack_error(L);
-  if (p == NULL) return la_no_memory(L);
-  la_waker parent = {0};
-  pthread_mutex_lock(&r->mutex);
-  bool orphan = r->orphan;
-  if (!orphan) {
-    *r->reports_last = &p->letter;
-    r->reports_last = &p->letter.next;
-    parent = la_waker_out(&r->parent);
-  }
-  pthread_mutex_unlock(&r->mutex);
-  la_seat_wake(parent);
-  if (!orphan) return 0;
-  la_parcel_drop(p);
-  lua_pushnil(L);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &la_error_handler_key);
-  la_report_failure(L);
-  return 0;
-}
-
 /* ---- the run ----------------------------------------------------------------------*/
 
 static LA_THREAD_LOCAL bool spoken_for;
@@ -190,12 +160,6 @@ static int root(lua_State *L) {
 int la_thread_run_enter(lua_State *L) {
   la_thread_run *r = lua_touserdata(L, 1);
   la_require(L, LA_MODULE, sizeof LA_MODULE - 1);
-  lua_pop(L, 1);
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &la_error_handler_key) == LUA_TNIL) { /* none of init's */
-    lua_pushlightuserdata(L, r);
-    lua_pushcclosure(L, forward, 1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &la_error_handler_key);
-  }
   lua_pop(L, 1);
   lua_pushcfunction(L, run_root);
   lua_createtable(L, 0, 1);

@@ -8,6 +8,7 @@
 #include "bridge/parcel.h"
 #include "lib/kick.h"
 #include "lib/lib.h"
+#include "lib/reports.h"
 #include "lib/shell.h"
 #include "lib/thread_call.h"
 
@@ -266,6 +267,7 @@ static int set_up(lua_State *L) {
   la_require_keep(L);
   la_kick_open(L);
   la_shell_open(L);
+  la_reports_open(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   lua_pushcfunction(L, luaopen_lua_async);
   lua_setfield(L, -2, "lua_async");
