@@ -141,13 +141,18 @@ la_parcel *la_parcel_new(void);
 /* That of the userdata on top of L; NULL for one that cannot be sent. */
 const la_sendable *la_sendable_of(lua_State *L);
 
-/* Pushes the table of what goes by its name: value -> string as LA_TAG_NAMED has it. May raise.
-** It is kept from one call to the next while the same modules are loaded, unless `again`; false:
-** it was made just now. */
+/* Pushes the table of what goes by its name, to be asked by la_parcel_push_name. May raise. It is
+** kept from one call to the next, unless `again`, since a walk through all modules takes its time;
+** false: it was made just now. */
 bool la_parcel_push_names(lua_State *L, bool again);
 
-/* The value at index i, not above -2, still stands where the name at the top says. */
-bool la_parcel_has_name(lua_State *L, int i);
+/* Pushes the name of the value at the top, a string as LA_TAG_NAMED has it, false if it had none,
+** and nil if it has not been looked for: what came into a module since the names were made is
+** among those. */
+void la_parcel_push_name(lua_State *L, int names);
+
+/* The value at the top was looked for, just now, and has none. */
+void la_parcel_set_nameless(lua_State *L, int names);
 
 /* Pushes what has that name here. Raises when there is none. */
 void la_parcel_push_named(lua_State *L, const char *name, size_t len);

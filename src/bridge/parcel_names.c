@@ -7,19 +7,9 @@
 
 #define CANCELLED "=cancelled" /* what a cancelled task fails with */
 
-static char names_key; /* registry: { value -> name, weak; [0] = the signature } */
-
-/* Of the modules that are loaded: another one, most likely, when others are. (Whether they are
-** where they were is seen by la_parcel_has_name.) */
-static lua_Integer signature(lua_State *L, int loaded) {
-  lua_Unsigned s = 0;
-  lua_pushnil(L);
-  while (lua_next(L, loaded)) {
-    s += (lua_Unsigned)(size_t)lua_topointer(L, -1) * UINT64_C(0x9E3779B97F4A7C15);
-    lua_pop(L, 1);
-  }
-  return (lua_Integer)(s >> 1);
-}
+/* registry: { value -> name, weak }; false: it has none. Functions in Lua without one are there by
+** their place in the source, since there are new ones all the time. */
+static char names_key;
 
 /* The value at the top, which goes, has the name below it, which stays, unless it has one. */
 static void name(lua_State *L, int names) {
@@ -119,31 +109,40 @@ static void make_names(lua_State *L, int loaded) {
   }
 }
 
+/* What had no name, and did not get one, has none in the table at the top either. */
+static void keep_nameless(lua_State *L, int old) {
+  enum { MOST = 4096 };
+  int n = 0, names = lua_gettop(L);
+  for (lua_pushnil(L); lua_next(L, old) && n < MOST;) {
+    lua_pushvalue(L, -2);
+    if (lua_isboolean(L, -2) && lua_rawget(L, names) == LUA_TNIL) {
+      n++;
+      lua_pushvalue(L, -3);
+      lua_pushboolean(L, 0);
+      lua_rawset(L, names);
+    }
+    lua_settop(L, names + 1); /* the key */
+  }
+  lua_settop(L, names);
+}
+
 bool la_parcel_push_names(lua_State *L, bool again) {
   luaL_checkstack(L, 24, NULL);
+  int old = lua_gettop(L) + 1;
+  bool kept = lua_rawgetp(L, LUA_REGISTRYINDEX, &names_key) == LUA_TTABLE;
+  if (kept && !again) return true;
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  int loaded = lua_gettop(L);
-  lua_Integer now = signature(L, loaded);
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &names_key) == LUA_TTABLE && !again) {
-    lua_rawgeti(L, -1, 0);
-    bool same = lua_tointeger(L, -1) == now;
-    lua_pop(L, 1);
-    if (same) {
-      lua_remove(L, loaded);
-      return true;
-    }
-  }
-  lua_pop(L, 1);
-  make_names(L, loaded);
-  lua_pushinteger(L, now);
-  lua_rawseti(L, -2, 0);
+  make_names(L, lua_gettop(L));
+  if (kept) keep_nameless(L, old);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &names_key);
-  lua_remove(L, loaded);
+  lua_replace(L, old);
+  lua_settop(L, old);
   return false;
 }
 
-bool la_parcel_has_name(lua_State *L, int i) {
+/* The value at index i, not above -2, still stands where the name at the top says. */
+static bool has_name(lua_State *L, int i) {
   size_t len;
   const char *s = lua_tolstring(L, -1, &len), *end = s + len;
   if (*s == '=') return true;
@@ -158,6 +157,51 @@ bool la_parcel_has_name(lua_State *L, int i) {
   bool is = s >= end && lua_rawequal(L, i, -1);
   lua_settop(L, top);
   return is;
+}
+
+/* A number for where the function in Lua at the top comes from. */
+static lua_Integer place(lua_State *L) {
+  lua_Debug about;
+  lua_pushvalue(L, -1);
+  lua_getinfo(L, ">S", &about);
+  uint64_t h = (uint64_t)(uintptr_t)about.source * UINT64_C(0x9E3779B97F4A7C15);
+  h += (uint64_t)about.linedefined * UINT64_C(0xC2B2AE3D27D4EB4F) + (uint64_t)about.lastlinedefined;
+  return (lua_Integer)(h >> 1);
+}
+
+static bool is_lua(lua_State *L) { return lua_isfunction(L, -1) && !lua_iscfunction(L, -1); }
+
+void la_parcel_push_name(lua_State *L, int names) {
+  lua_pushvalue(L, -1);
+  int type = lua_rawget(L, names);
+  if (type == LUA_TBOOLEAN || (type == LUA_TSTRING && has_name(L, -2))) return;
+  lua_pop(L, 1);
+  if (is_lua(L))
+    lua_rawgeti(L, names, place(L));
+  else
+    lua_pushnil(L);
+}
+
+/* (value, names) */
+static int set_nameless(lua_State *L) {
+  lua_pushboolean(L, 0);
+  lua_pushvalue(L, 1);
+  if (is_lua(L)) {
+    lua_Integer at = place(L);
+    lua_pop(L, 1);
+    lua_rawseti(L, 2, at);
+  } else {
+    lua_insert(L, -2);
+    lua_rawset(L, 2);
+  }
+  return 0;
+}
+
+void la_parcel_set_nameless(lua_State *L, int names) {
+  lua_pushcfunction(L, set_nameless);
+  lua_pushvalue(L, -2);
+  lua_pushvalue(L, names);
+  if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1); /* no memory: it is looked for again */
 }
 
 static char require_key; /* registry: see la_require_keep */

@@ -28,8 +28,9 @@ typedef struct frame {
 typedef struct packer {
   lua_State *L;
   la_parcel *p;
-  int names; /* index of the table of la_parcel_push_names; 0: nothing here can have a name */
-  int held;  /* index of a table with room for the userdata that are sent; 0: none */
+  int names;  /* index of the table of la_parcel_push_names; 0: nothing here can have a name */
+  int held;   /* index of a table with room for the userdata that are sent; 0: none */
+  bool fresh; /* the names were made just now */
   bool lends;
   const void *globals;
   la_met met;
@@ -39,11 +40,9 @@ typedef struct packer {
   frame own[FRAMES_INLINE];
 } packer;
 
-static void begin(packer *k, lua_State *L, int names, bool lends) {
+static void begin(packer *k, lua_State *L, bool fresh) {
   k->L = L;
-  k->held = 0;
-  k->lends = lends;
-  k->names = names;
+  k->fresh = fresh;
   k->depth = 0;
   k->frames = k->own;
   k->room = FRAMES_INLINE;
@@ -183,13 +182,21 @@ static bool begin_function(packer *k, uint32_t number) {
   return put_byte(k, about.nups);
 }
 
-static bool put_name(packer *k, bool *found) {
+/* Functions, and metatables, which are classes: of those that have not been looked for one wants to
+** know. Other tables are data, and come by the thousand; a module among them has functions. */
+static bool may_have_name(const packer *k, int type) {
+  return type != LUA_TTABLE || (k->depth > 0 && k->frames[k->depth - 1].at == METATABLE);
+}
+
+/* False, too, when the names have to be made again for this object. */
+static bool put_name(packer *k, int type, bool *found) {
   lua_State *L = k->L;
-  lua_pushvalue(L, -1);
-  lua_rawget(L, k->names);
-  *found = lua_isstring(L, -1) && la_parcel_has_name(L, -2);
-  bool ok = !*found || (put_byte(k, LA_TAG_NAMED) && put_string(k, -1));
+  la_parcel_push_name(L, k->names);
+  *found = lua_isstring(L, -1);
+  bool unknown = lua_isnil(L, -1) && may_have_name(k, type);
+  bool ok = *found ? put_byte(k, LA_TAG_NAMED) && put_string(k, -1) : !unknown || k->fresh;
   lua_pop(L, 1);
+  if (unknown && k->fresh) la_parcel_set_nameless(L, k->names);
   return ok;
 }
 
@@ -243,7 +250,7 @@ static bool begin_object(packer *k, int type) {
   }
   const la_sendable *cls = type == LUA_TUSERDATA ? la_sendable_of(L) : NULL;
   bool named = false;
-  if (cls == NULL && !put_name(k, &named)) return false;
+  if (cls == NULL && !put_name(k, type, &named)) return false;
   if (named) return true;
   if (type != LUA_TTABLE && cls == NULL && !may_be_copied(k, type)) return false;
   if (type == LUA_TTABLE && has_finaliser(L))
@@ -445,18 +452,19 @@ static bool have_objects(lua_State *L, int first, int n) {
 
 /* `held`: see packer; it has to be above the values. */
 static la_parcel *pack_all(lua_State *L, int first, int n, const char *what, bool lends, int held) {
-  packer k;
+  packer k; /* large: begin fills in what has to be */
   int which, top = lua_gettop(L);
   luaL_checkstack(L, 8, NULL);
   bool named = have_objects(L, first, n), kept = named && la_parcel_push_names(L, false);
-  begin(&k, L, named ? top + 1 : 0, lends);
+  k.names = named ? top + 1 : 0;
   k.held = held;
+  k.lends = lends;
+  begin(&k, L, !kept);
   la_parcel *p = try_pack(&k, first, n, &which);
-  if (p == NULL && kept) { /* what is refused may be new in a module */
+  if (p == NULL && kept) { /* something in it may be new in a module */
     la_parcel_push_names(L, true);
     lua_replace(L, top + 1);
-    begin(&k, L, top + 1, lends);
-    k.held = held;
+    begin(&k, L, true);
     p = try_pack(&k, first, n, &which);
   }
   lua_settop(L, top);
