@@ -55,6 +55,17 @@ describe("what came into a module later", function()
     end)
   end)
 
+  it("is looked for when it is data of a module that was loaded after others were", function()
+    run(function()
+      local tx, rx = thread.channel(1)
+      tx:send {} -- the names are made
+      assert.same({}, rx:recv())
+      package.loaded[MODULE] = { null = {} } -- such as json.null
+      tx:send { package.loaded[MODULE].null }
+      assert.equal(package.loaded[MODULE].null, rx:recv()[1])
+    end)
+  end)
+
   it("is copied when it is not there any more, or another is", function()
     run(function()
       local M = require(MODULE)

@@ -142,8 +142,8 @@ la_parcel *la_parcel_new(void);
 const la_sendable *la_sendable_of(lua_State *L);
 
 /* Pushes the table of what goes by its name, to be asked by la_parcel_push_name. May raise. It is
-** kept from one call to the next, unless `again`, since a walk through all modules takes its time;
-** false: it was made just now. */
+** kept until a module is loaded, unless `again`, since to make it takes its time; false: it was made
+** just now. */
 bool la_parcel_push_names(lua_State *L, bool again);
 
 /* Pushes the name of the value at the top, a string as LA_TAG_NAMED has it, false if it had none,

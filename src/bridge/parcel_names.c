@@ -8,8 +8,39 @@
 #define CANCELLED "=cancelled" /* what a cancelled task fails with */
 
 /* registry: { value -> name, weak }; false: it has none. Functions in Lua without one are there by
-** their place in the source, since there are new ones all the time. */
+** their place in the source, since there are new ones all the time. [&names_key] is true when
+** modules have been loaded since it was made. */
 static char names_key;
+
+/* The __newindex of package.loaded: (loaded, name, module). Takes no memory but for that. */
+static int module_comes(lua_State *L) {
+  lua_settop(L, 3);
+  lua_rawset(L, 1);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &names_key) != LUA_TTABLE) return 0;
+  lua_pushboolean(L, 1);
+  lua_rawsetp(L, -2, &names_key);
+  return 0;
+}
+
+/* A walk through all modules for each message would cost more than the message. Where the program
+** has a metatable of its own there, modules are seen to have come by their functions alone. */
+static void watch_modules(lua_State *L, int loaded) {
+  if (lua_getmetatable(L, loaded)) {
+    lua_pop(L, 1);
+    return;
+  }
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, module_comes);
+  lua_setfield(L, -2, "__newindex");
+  lua_setmetatable(L, loaded);
+}
+
+static bool is_outdated(lua_State *L) {
+  lua_rawgetp(L, -1, &names_key);
+  bool is = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return is;
+}
 
 /* The value at the top, which goes, has the name below it, which stays, unless it has one. */
 static void name(lua_State *L, int names) {
@@ -130,9 +161,12 @@ bool la_parcel_push_names(lua_State *L, bool again) {
   luaL_checkstack(L, 24, NULL);
   int old = lua_gettop(L) + 1;
   bool kept = lua_rawgetp(L, LUA_REGISTRYINDEX, &names_key) == LUA_TTABLE;
-  if (kept && !again) return true;
+  if (kept && !again && !is_outdated(L)) return true;
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  make_names(L, lua_gettop(L));
+  watch_modules(L, old + 1);
+  make_names(L, old + 1);
+  lua_pushboolean(L, 0);
+  lua_rawsetp(L, -2, &names_key);
   if (kept) keep_nameless(L, old);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &names_key);

@@ -182,8 +182,8 @@ static bool begin_function(packer *k, uint32_t number) {
   return put_byte(k, about.nups);
 }
 
-/* Functions, and metatables, which are classes: of those that have not been looked for one wants to
-** know. Other tables are data, and come by the thousand; a module among them has functions. */
+/* Functions, and metatables, which are classes: one that has not been looked for may have come into
+** a module after that was loaded. Other tables are data, and come by the thousand. */
 static bool may_have_name(const packer *k, int type) {
   return type != LUA_TTABLE || (k->depth > 0 && k->frames[k->depth - 1].at == METATABLE);
 }
