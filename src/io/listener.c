@@ -20,9 +20,11 @@ struct la_listener {
   const la_stream_kind *kind;
   void (*closed)(void *); /* see la_listener_on_close */
   void *closed_arg;
-  bool ready;       /* a notice came, and accept has not been empty since */
-  bool listening;   /* uv_poll_start is on */
-  int held;         /* accepted, and waiting for memory to make a stream of; or -1 */
+  bool ready;     /* a notice came, and accept has not been empty since */
+  bool listening; /* uv_poll_start is on */
+  int held;       /* accepted, and waiting for memory to make a stream of; or -1 */
+  int *left;      /* accepted as it stopped, the first at the end; see la_listener_stop */
+  size_t left_count;
   la_stream *spare; /* made beforehand, so that no connection is lost to want of memory */
   la_list waiting;
   la_timer backoff; /* wakes the first that waits; its waker is that of its newest poll */
@@ -54,7 +56,14 @@ static void listener_closing(la_handle *h) {
   wake_all(l);
 }
 
-static void listener_free(la_handle *h) { free(from_handle(h)); }
+static void listener_free(la_handle *h) {
+  la_listener *l = from_handle(h);
+  if (l->held >= 0) close(l->held);
+  while (l->left_count > 0) close(l->left[--l->left_count]);
+  if (l->spare != NULL) la_stream_unref(l->spare);
+  free(l->left);
+  free(l);
+}
 
 static const la_handle_class listener_class = {listener_handle, listener_closing, listener_free};
 
@@ -205,16 +214,23 @@ static bool out_of_something(int err) {
   return err == UV_EMFILE || err == UV_ENFILE || err == UV_ENOBUFS || err == UV_ENOMEM;
 }
 
-/* A stream, or NULL and a negative errno, UV_EAGAIN among them. */
-static int next_stream(la_listener *l, la_stream **out) {
-  if (l->spare == NULL) l->spare = l->kind->make(l->handle.reactor);
-  if (l->spare == NULL) return UV_ENOMEM;
+/* The next connection of the system's, or a negative errno. */
+static int next_fd(la_listener *l) {
   int fd = l->held;
   l->held = -1;
   while (fd < 0) {
     fd = accept_now(l->fd);
     if (fd < 0 && !passing(fd)) return fd;
   }
+  return fd;
+}
+
+/* A stream, or NULL and a negative errno, UV_EAGAIN among them. */
+static int next_stream(la_listener *l, la_stream **out) {
+  if (l->spare == NULL) l->spare = l->kind->make(l->handle.reactor);
+  if (l->spare == NULL) return UV_ENOMEM;
+  int fd = next_fd(l);
+  if (fd < 0) return fd;
   int err = l->kind->open(l->spare, fd);
   if (err != 0) {
     l->held = fd;
@@ -223,6 +239,41 @@ static int next_stream(la_listener *l, la_stream **out) {
   *out = l->spare;
   l->spare = NULL;
   return 0;
+}
+
+/* ---- stopping ---------------------------------------------------------------------*/
+
+static bool leave(la_listener *l, int fd) {
+  if (l->left_count % 16 == 0) {
+    int *more = realloc(l->left, (l->left_count + 16) * sizeof *more);
+    if (more == NULL) return false;
+    l->left = more;
+  }
+  l->left[l->left_count++] = fd;
+  return true;
+}
+
+static void turn_round(int *list, size_t n) {
+  for (size_t i = 0; i < n / 2; i++) {
+    int other = list[n - 1 - i];
+    list[n - 1 - i] = list[i];
+    list[i] = other;
+  }
+}
+
+/* What clients take for connected, as much of it as there are memory and descriptors for. */
+void la_listener_stop(la_listener *l) {
+  enum { MOST = 65536 };
+  if (!la_listener_is_open(l)) return;
+  while (l->left_count < MOST) {
+    int fd = next_fd(l);
+    if (fd < 0) break;
+    if (leave(l, fd)) continue;
+    close(fd);
+    break;
+  }
+  turn_round(l->left, l->left_count); /* the first is served first, from the end */
+  la_listener_close(l);
 }
 
 static void back_off(la_listener *l, la_context *cx) {
@@ -265,10 +316,18 @@ static bool my_turn(const la_accept *a) {
   return a->queued ? waiting->head.next == &a->node : la_list_empty(waiting);
 }
 
+/* From a listener that is closed. */
+static la_poll accept_left(la_accept *a) {
+  la_listener *l = a->listener;
+  if (l->held < 0 && l->left_count > 0) l->held = l->left[--l->left_count];
+  if (l->held >= 0) return finish(a, next_stream(l, &a->stream));
+  return finish(a, a->queued ? UV_ECANCELED : UV_EBADF);
+}
+
 static la_poll accept_poll(la_future *f, la_context *cx) {
   la_accept *a = la_container(f, la_accept, base);
   la_listener *l = a->listener;
-  if (!la_listener_is_open(l)) return finish(a, a->queued ? UV_ECANCELED : UV_EBADF);
+  if (!la_listener_is_open(l)) return accept_left(a);
   if (!my_turn(a) || (!l->ready && l->held < 0) || !la_timer_idle(&l->backoff)) {
     wait_turn(a, cx);
     if (!la_timer_idle(&l->backoff) && my_turn(a)) back_off_for(l, cx);

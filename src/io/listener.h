@@ -41,6 +41,8 @@ int la_listener_fd(const la_listener *l);
 
 /* Waiting accepts end with UV_ECANCELED, later ones with UV_EBADF. */
 void la_listener_close(la_listener *l);
+/* The same for who goes on to serve: accepts get what clients have connected until now first. */
+void la_listener_stop(la_listener *l);
 bool la_listener_is_open(const la_listener *l);
 void la_listener_ref(la_listener *l);
 void la_listener_unref(la_listener *l); /* the last one closes */

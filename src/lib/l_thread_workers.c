@@ -7,14 +7,14 @@
 #include "lib/l_net.h"
 #include "lib/l_thread.h"
 
-/* close_listeners(): all of this Lua state, so that whoever accepts ends; those that this run makes
-** later, too. */
+/* close_listeners(): all of this Lua state, so that whoever accepts ends, when it has had those that
+** have connected; those that this run makes later, too. */
 static int close_listeners(lua_State *L) {
   la_check_reactor(L, "close_listeners")->stopping = true;
   la_listeners_push(L);
   for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
     la_listener_object *o = lua_touserdata(L, -2);
-    if (o->listener != NULL) la_listener_close(o->listener);
+    if (o->listener != NULL) la_listener_stop(o->listener);
   }
   return 0;
 }
