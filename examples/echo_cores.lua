@@ -22,7 +22,8 @@ end
 async.run(function()
   local host, port = arg[1] or "127.0.0.1", math.tointeger(tonumber(arg[2] or 7007))
   local threads = math.tointeger(tonumber(arg[3])) or async.thread.cores()
-  -- Ours only holds the port until they are gone, and finds one out for port 0.
+  -- Ours finds a port for 0, and fails at once where none can be had. It is closed before they listen: the
+  -- kernel would spread connections to it as well.
   local listener <close> = assert(async.net.listen(host, port, { reuseport = true, backlog = 1 }))
   host, port = listener:address()
   listener:close()
