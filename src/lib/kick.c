@@ -32,15 +32,18 @@ static void watch(lua_State *L) {
 }
 
 static void interrupt_at_once(lua_State *L) {
+  if (L == NULL) return;
   lua_sethook(L, hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
 }
 
-/* The innermost of a plain coroutine and a runtime, which that coroutine may have entered. */
+/* The innermost of a plain coroutine and a runtime, which that coroutine may have entered. NULL:
+** the runtime itself is at work, whose own calls are not to fail; what it resumes is watched. */
 static lua_State *innermost(const la_kick *k) {
   lua_State *inner = k->inner;
   const la_runtime *rt = la_rt;
   bool in_runtime = rt != NULL && rt->running != NULL && (inner == NULL || inner == rt->L);
-  return in_runtime ? rt->running : inner != NULL ? inner : k->L;
+  if (in_runtime) return rt->current != NULL ? rt->running : NULL;
+  return inner != NULL ? inner : k->L;
 }
 
 void la_kick_go_on(void) {
