@@ -113,14 +113,15 @@ static void the_last_sender_refuses_who_has_seen_all(void **state) {
 
 static void a_handle_that_is_closed_refuses_its_own(void **state) {
   la_cell_changed mine, others;
-  int handle;
+  la_list handle;
   PROBES(2);
   (void)state;
   la_cell *c = cell();
   la_cell_open_receiver(c);
   la_cell_changed_init(&mine, c, 1);
   la_cell_changed_init(&others, c, 1);
-  mine.seat.owner = &handle;
+  la_list_init(&handle);
+  la_list_push(&handle, &mine.seat.mine);
   assert_pending(&mine.seat.base, &p[0]);
   assert_pending(&others.seat.base, &p[1]);
   la_cell_refuse(c, &handle);

@@ -193,13 +193,15 @@ static void receivers_that_wait_are_refused(void **state) {
 
 static void those_of_one_handle_are_refused(void **state) {
   la_port_room f[4];
-  int mine, others;
+  la_list mine, others;
   PROBES(4);
   (void)state;
   la_port *p_ = full(1);
+  la_list_init(&mine);
+  la_list_init(&others);
   for (int i = 0; i < 4; i++) {
     la_port_room_init(&f[i], p_);
-    f[i].seat.owner = i % 2 == 0 ? &mine : &others;
+    la_list_push(i % 2 == 0 ? &mine : &others, &f[i].seat.mine);
     assert_pending(&f[i].seat.base, &p[i]);
   }
   note_read(take(p_)); /* granted to the first */

@@ -36,7 +36,7 @@ describe("a table whose border is far away", function()
 end)
 
 describe("a chain of channels, each of which holds the next one's receiver", function()
-  it("is dropped without recursion, however long #large", function()
+  it("is dropped without recursion, however long #large #process", function()
     support.child_ok [[
       local thread = async.thread
       local before

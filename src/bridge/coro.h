@@ -37,7 +37,7 @@ enum {
 
 /* Room in every coroutine for the future it awaits, so that sleeping, yielding and
 ** joining allocate nothing. */
-enum { LA_SLOT_SIZE = 64 };
+enum { LA_SLOT_SIZE = 72 };
 
 typedef union la_room { /* aligned as Lua aligns a userdata */
   void *pointer;

@@ -15,19 +15,20 @@
 typedef struct end_object { /* a sender or a receiver */
   la_sync_object head;
   la_port *port;
+  la_list waiting; /* the futures that were made for it */
   la_letter *kept; /* received, but there was no memory for the value: the next one that is */
   bool sent;       /* a oneshot's */
 } end_object;
 
 static void sender_close(void *object) {
   end_object *e = object;
-  la_port_refuse(e->port, e);
+  la_port_refuse(e->port, &e->waiting);
   la_port_close_sender(e->port);
 }
 
 static void receiver_close(void *object) {
   end_object *e = object;
-  la_port_refuse(e->port, e);
+  la_port_refuse(e->port, &e->waiting);
   la_port_close_receiver(e->port);
   if (e->kept != NULL) la_letter_unref(e->kept);
   e->kept = NULL;
@@ -54,6 +55,7 @@ static int push_end(lua_State *L, const la_sync_class *cls, la_port *port,
   end_object *e = la_sync_new(L, cls, sizeof *e, cls == &receiver_class ? 1 : 0);
   open(port);
   e->port = la_port_ref(port);
+  la_list_init(&e->waiting);
   la_sync_made(L, cls);
   return 1;
 }
@@ -128,7 +130,7 @@ static int send_begin(lua_State *L, void *room, la_future **f) {
   s->base.vt = &send_vtable;
   s->parcel = p;
   la_port_room_init(&s->room, tx->port);
-  s->room.seat.owner = tx;
+  la_list_push(&tx->waiting, &s->room.seat.mine);
   *f = &s->base;
   return 0;
 }
@@ -197,7 +199,7 @@ static int recv_begin(lua_State *L, void *room, la_future **f) {
   if (n != 0) return n;
   la_port_recv *r = room;
   la_port_recv_init(r, rx->port);
-  r->seat.owner = rx;
+  la_list_push(&rx->waiting, &r->seat.mine);
   *f = &r->seat.base;
   return 0;
 }
@@ -304,6 +306,8 @@ static int push_channel(lua_State *L, uint32_t capacity, const la_sync_class *se
   if (port == NULL) return la_no_memory(L);
   tx->port = port;
   rx->port = la_port_ref(port);
+  la_list_init(&tx->waiting);
+  la_list_init(&rx->waiting);
   la_sync_made(L, &receiver_class);
   lua_insert(L, -2);
   la_sync_made(L, sender);

@@ -18,13 +18,14 @@ typedef struct receiver {
   la_sync_object head;
   la_cell *cell;
   uint64_t seen;
+  la_list waiting; /* the futures that were made for it */
 } receiver;
 
 static void sender_close(void *object) { la_cell_close_sender(((sender *)object)->cell); }
 static void sender_end(void *object) { la_cell_unref(((sender *)object)->cell); }
 static void receiver_close(void *object) {
   receiver *r = object;
-  la_cell_refuse(r->cell, r);
+  la_cell_refuse(r->cell, &r->waiting);
   la_cell_close_receiver(r->cell);
 }
 static void receiver_end(void *object) { la_cell_unref(((receiver *)object)->cell); }
@@ -49,6 +50,7 @@ static int push_receiver(lua_State *L, la_cell *cell, uint64_t seen) {
   la_cell_open_receiver(cell);
   rx->cell = la_cell_ref(cell);
   rx->seen = seen;
+  la_list_init(&rx->waiting);
   la_sync_made(L, &receiver_class);
   return 1;
 }
@@ -83,6 +85,7 @@ static int watch(lua_State *L) {
   tx->cell = cell;
   rx->cell = la_cell_ref(cell);
   rx->seen = 1;
+  la_list_init(&rx->waiting);
   la_sync_made(L, &receiver_class);
   lua_insert(L, -2);
   la_sync_made(L, &sender_class);
@@ -176,7 +179,7 @@ static int changed_begin(lua_State *L, void *room, la_future **f) {
   if (c == NULL) return la_no_memory(L);
   c->base.vt = &changed_vtable;
   la_cell_changed_init(&c->changed, r->cell, r->seen);
-  c->changed.seat.owner = r;
+  la_list_push(&r->waiting, &c->changed.seat.mine);
   *f = &c->base;
   return 0;
 }

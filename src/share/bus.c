@@ -19,6 +19,7 @@ struct la_bus_receiver {
   la_bus *bus;
   uint64_t next;    /* the letter that it gets next */
   uint64_t skipped; /* letters given back behind one that was taken: missed, and to be told */
+  la_list own;      /* la_bus_recv, all that are left until it is closed */
   la_list held;     /* la_bus_recv, GRANTED and not taken, in the order of their letters */
   bool closed;
   atomic_uint refs;
@@ -82,7 +83,7 @@ void la_bus_open_sender(la_bus *b) {
 void la_bus_close_sender(la_bus *b) {
   lock(b);
   if (--b->senders == 0)
-    la_seat_wake_all(&b->line, NULL, LA_SEAT_NEW, &b->mutex);
+    la_seat_wake_all(&b->line, LA_SEAT_NEW, &b->mutex);
   else
     unlock(b);
 }
@@ -98,6 +99,7 @@ static la_bus_receiver *receiver_new(la_bus *b) {
   la_bus_receiver *r = malloc(sizeof *r);
   if (r == NULL) return NULL;
   *r = (la_bus_receiver){.bus = la_bus_ref(b)};
+  la_list_init(&r->own);
   la_list_init(&r->held);
   atomic_init(&r->refs, 1);
   lock(b);
@@ -131,7 +133,8 @@ void la_bus_receiver_close(la_bus_receiver *r) {
   lock(b);
   r->closed = true;
   bool last = --b->receivers == 0;
-  la_seat_wake_all(&b->line, r, LA_SEAT_REFUSED, &b->mutex);
+  unlock(b);
+  la_seat_refuse(&r->own, &b->mutex);
   if (last) clear(b);
   receiver_unref(r);
 }
@@ -150,7 +153,7 @@ la_port_result la_bus_send(la_bus *b, la_letter *letter) {
   b->slot = b->slot + 1 == b->capacity ? 0 : b->slot + 1;
   b->sent++;
   if (!full) b->kept++;
-  la_seat_wake_all(&b->line, NULL, LA_SEAT_NEW, &b->mutex);
+  la_seat_wake_all(&b->line, LA_SEAT_NEW, &b->mutex);
   if (old != NULL) la_letter_unref(old);
   return LA_PORT_DONE;
 }
@@ -231,6 +234,7 @@ static void give_back(la_bus_recv *f) {
 static void recv_drop(la_future *f) {
   la_seat *s = la_seat_of(f);
   la_bus_receiver *r = recv_of(s)->receiver;
+  la_seat_disown(s);
   if (s->known) la_seat_leave(s, &r->bus->mutex);
   if (s->state == LA_SEAT_GRANTED) {
     give_back(recv_of(s));
@@ -243,7 +247,7 @@ static const la_future_vtable recv_vtable = {recv_poll, recv_drop, "thread.broad
 
 void la_bus_recv_init(la_bus_recv *f, la_bus_receiver *r) {
   la_seat_init(&f->seat, &recv_vtable);
-  f->seat.owner = r;
+  la_list_push(&r->own, &f->seat.mine);
   f->receiver = r;
   f->letter = NULL;
   f->missed = f->from = f->to = 0;

@@ -72,7 +72,7 @@ void la_cell_close_sender(la_cell *c) {
   lock(c);
   la_letter *letter = close_end(c, &c->senders);
   if (c->senders == 0)
-    la_seat_wake_all(&c->line, NULL, LA_SEAT_NEW, &c->mutex);
+    la_seat_wake_all(&c->line, LA_SEAT_NEW, &c->mutex);
   else
     unlock(c);
   forget(letter);
@@ -85,10 +85,7 @@ size_t la_cell_receivers(la_cell *c) {
   return n;
 }
 
-void la_cell_refuse(la_cell *c, const void *owner) {
-  lock(c);
-  la_seat_wake_all(&c->line, owner, LA_SEAT_REFUSED, &c->mutex);
-}
+void la_cell_refuse(la_cell *c, la_list *own) { la_seat_refuse(own, &c->mutex); }
 
 /* ---- the letter ---------------------------------------------------------------------*/
 
@@ -98,7 +95,7 @@ void la_cell_send(la_cell *c, la_letter *letter) {
   la_letter *old = c->letter;
   c->letter = letter;
   c->version++;
-  la_seat_wake_all(&c->line, NULL, LA_SEAT_NEW, &c->mutex);
+  la_seat_wake_all(&c->line, LA_SEAT_NEW, &c->mutex);
   la_letter_unref(old);
 }
 
@@ -142,6 +139,7 @@ static la_poll changed_poll(la_future *f, la_context *cx) {
 static void changed_drop(la_future *f) {
   la_seat *s = la_seat_of(f);
   la_cell *c = changed_of(s)->cell;
+  la_seat_disown(s);
   if (s->known) la_seat_leave(s, &c->mutex);
   la_cell_unref(c);
 }

@@ -29,7 +29,7 @@ void la_cell_close_receiver(la_cell *c);
 size_t la_cell_receivers(la_cell *c);
 
 /* As la_port_refuse. */
-void la_cell_refuse(la_cell *c, const void *owner);
+void la_cell_refuse(la_cell *c, la_list *own);
 
 /* The letter, whose reference it takes, is the newest, whoever receives. Nobody writes to it any
 ** more. */

@@ -91,7 +91,7 @@ static bool ended(const la_port *p) {
 /* Unlocks. Who waits for a letter is refused, when this was the end. */
 static void unlock_ended(la_port *p) {
   if (ended(p))
-    la_seat_wake_all(&p->mail.line, NULL, LA_SEAT_REFUSED, &p->mutex);
+    la_seat_wake_all(&p->mail.line, LA_SEAT_REFUSED, &p->mutex);
   else
     unlock(p);
 }
@@ -135,18 +135,13 @@ void la_port_close_receiver(la_port *p) {
     return;
   }
   la_letter *rest = cut(p);
-  la_seat_wake_all(&p->room.line, NULL, LA_SEAT_REFUSED, &p->mutex);
+  la_seat_wake_all(&p->room.line, LA_SEAT_REFUSED, &p->mutex);
   lock(p);
-  la_seat_wake_all(&p->mail.line, NULL, LA_SEAT_REFUSED, &p->mutex);
+  la_seat_wake_all(&p->mail.line, LA_SEAT_REFUSED, &p->mutex);
   drop_letters(rest);
 }
 
-void la_port_refuse(la_port *p, const void *owner) {
-  lock(p);
-  la_seat_wake_all(&p->room.line, owner, LA_SEAT_REFUSED, &p->mutex);
-  lock(p);
-  la_seat_wake_all(&p->mail.line, owner, LA_SEAT_REFUSED, &p->mutex);
-}
+void la_port_refuse(la_port *p, la_list *own) { la_seat_refuse(own, &p->mutex); }
 
 /* ---- without waiting --------------------------------------------------------------*/
 
@@ -280,6 +275,7 @@ static void room_leave(la_seat *s, la_port *p) {
 static void room_drop(la_future *f) {
   la_seat *s = la_seat_of(f);
   la_port *p = room_of(s)->port;
+  la_seat_disown(s);
   if (s->known) room_leave(s, p);
   la_port_unref(p);
 }
@@ -333,6 +329,7 @@ static void recv_leave(la_seat *s, la_port *p) {
 static void recv_drop(la_future *f) {
   la_seat *s = la_seat_of(f);
   la_port *p = recv_of(s)->port;
+  la_seat_disown(s);
   if (s->known) recv_leave(s, p);
   la_port_unref(p);
 }

@@ -58,9 +58,9 @@ void la_port_open_receiver(la_port *p);
 void la_port_close_sender(la_port *p);
 void la_port_close_receiver(la_port *p);
 
-/* The futures that wait and were made for this handle (seat.owner) are refused; those that were
-** granted something keep it. For the close of a handle, before the close of its end. */
-void la_port_refuse(la_port *p, const void *owner);
+/* The futures that wait and are in this list (seat.mine), a handle's own, are refused; those that
+** were granted something keep it. For the close of a handle, before the close of its end. */
+void la_port_refuse(la_port *p, la_list *own);
 
 /* Letters that are there and nobody was granted. */
 size_t la_port_count(la_port *p);

@@ -63,25 +63,14 @@ void la_seat_leave(la_seat *s, pthread_mutex_t *mutex) {
   la_seat_forget(kept);
 }
 
-static void choose(la_list *chosen, la_list *line, const void *owner) {
-  if (owner == NULL) {
-    la_list_take(chosen, line);
-    return;
-  }
-  la_list_init(chosen);
-  for (la_node *n = line->head.next, *next; n != &line->head; n = next) {
-    next = n->next;
-    if (la_seat_at(n)->owner != owner) continue;
-    la_node_unlink(n);
-    la_list_push(chosen, n);
-  }
+static void wake(const la_waker *wakers, unsigned n) {
+  for (unsigned i = 0; i < n; i++) la_seat_wake(wakers[i]);
 }
 
 /* Who is dropped meanwhile leaves `chosen` under the mutex, as it would the line. */
-void la_seat_wake_all(la_list *line, const void *owner, la_seat_state state,
-                      pthread_mutex_t *mutex) {
+void la_seat_wake_all(la_list *line, la_seat_state state, pthread_mutex_t *mutex) {
   la_list chosen;
-  choose(&chosen, line, owner);
+  la_list_take(&chosen, line);
   bool more = !la_list_empty(&chosen);
   while (more) {
     la_waker wakers[BATCH];
@@ -93,12 +82,28 @@ void la_seat_wake_all(la_list *line, const void *owner, la_seat_state state,
     }
     more = !la_list_empty(&chosen);
     pthread_mutex_unlock(mutex);
-    for (unsigned i = 0; i < n; i++) la_seat_wake(wakers[i]);
+    wake(wakers, n);
     if (!more) return;
     pthread_mutex_lock(mutex);
     more = !la_list_empty(&chosen);
   }
   pthread_mutex_unlock(mutex);
+}
+
+void la_seat_refuse(la_list *own, pthread_mutex_t *mutex) {
+  while (!la_list_empty(own)) {
+    la_waker wakers[BATCH];
+    unsigned n = 0;
+    pthread_mutex_lock(mutex);
+    for (la_node *node; n < BATCH && (node = la_list_pop(own)) != NULL;) {
+      la_seat *s = la_container(node, la_seat, mine);
+      if (s->state != LA_SEAT_WAITING) continue;
+      la_seat_turn(s, LA_SEAT_REFUSED);
+      la_seat_take(s, &wakers[n++]);
+    }
+    pthread_mutex_unlock(mutex);
+    wake(wakers, n);
+  }
 }
 
 bool la_seat_mutex_init(pthread_mutex_t *mutex) {

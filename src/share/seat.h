@@ -26,11 +26,10 @@ typedef enum la_seat_state {
 typedef struct la_seat {
   la_future base;
   la_node node;
-  la_waker waker;    /* vt is NULL: none */
-  const void *owner; /* NULL at first: the handle that it was made for, whose close refuses it.
-                     ** To be set before the first poll */
-  unsigned state;    /* la_seat_state */
-  bool known;        /* it may be in line, or have something: a drop needs the mutex */
+  la_waker waker; /* vt is NULL: none */
+  la_node mine; /* in the list of the handle that it was made for, of the waiting thread's alone */
+  unsigned state; /* la_seat_state */
+  bool known;     /* it may be in line, or have something: a drop needs the mutex */
 } la_seat;
 
 static inline void la_seat_init(la_seat *s, const la_future_vtable *vt) {
@@ -74,11 +73,17 @@ static inline void la_seat_forget(la_waker w) {
 la_poll la_seat_poll(la_seat *s, pthread_mutex_t *mutex, la_list *line, void (*look)(la_seat *s),
                      la_context *cx);
 
-/* Turns all in line, or those of `owner` if that is not NULL, to `state`, and wakes them. Who
-** waits again meanwhile is not of them. Locked before, unlocked after; in between now this, now
-** that. */
-void la_seat_wake_all(la_list *line, const void *owner, la_seat_state state,
-                      pthread_mutex_t *mutex);
+/* Turns all in line to `state`, and wakes them. Who waits again meanwhile is not of them. Locked
+** before, unlocked after; in between now this, now that. */
+void la_seat_wake_all(la_list *line, la_seat_state state, pthread_mutex_t *mutex);
+
+/* A handle is closed: those in its list that are in line are refused. The list is empty then. */
+void la_seat_refuse(la_list *own, pthread_mutex_t *mutex);
+
+/* For the drop, of the handle's list. */
+static inline void la_seat_disown(la_seat *s) {
+  if (la_node_linked(&s->mine)) la_node_unlink(&s->mine);
+}
 
 /* For the drop: out of the line, and no wake any more. What was granted stays so. */
 void la_seat_leave(la_seat *s, pthread_mutex_t *mutex);
