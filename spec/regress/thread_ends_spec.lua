@@ -69,7 +69,8 @@ describe("an error that cannot be sent", function()
     assert.matches("^no room\n", (raised 'error({ message = "no room", handle = io.tmpfile() })'))
     assert.matches("^17\n", (raised 'error({ code = 17, handle = io.tmpfile() })'))
     assert.matches("^own text\n", (raised [[
-      error(setmetatable({ message = "no", handle = io.tmpfile() }, { __tostring = function() return "own text" end }))]]))
+      local meta = { __tostring = function() return "own text" end }
+      error(setmetatable({ message = "no", handle = io.tmpfile() }, meta))]]))
     assert.matches("^table: 0x", (raised 'error({ io.tmpfile() })'))
   end)
 end)

@@ -142,7 +142,8 @@ la_parcel *la_parcel_new(void);
 const la_sendable *la_sendable_of(lua_State *L);
 
 /* Pushes the table of what goes by its name, to be asked by la_parcel_push_name. May raise. It is
-** kept until a module is loaded, unless `again`, since to make it takes its time; false: it was made
+** kept until a module is loaded, unless `again`, since to make it takes its time; false: it was
+*made
 ** just now. */
 bool la_parcel_push_names(lua_State *L, bool again);
 

@@ -128,8 +128,10 @@ static void blocking_drop(la_future *f) {
   if (b->stage != RUNS) la_future_drop(&b->grace.base);
   if (b->stage == LEFT && b->op.state == LA_OP_IN_FLIGHT) report_left();
   la_reports_close(&b->reports, la_rt);
-  la_kick_want(&b->kick);
-  la_job_kick(&b->job);
+  if (b->op.state == LA_OP_IN_FLIGHT) {
+    la_kick_want(&b->kick);
+    la_job_kick(&b->job);
+  }
   la_job_drop(f);
 }
 

@@ -109,6 +109,18 @@ static int report(lua_State *L) {
   return 0;
 }
 
+static void report_all(la_runtime *rt, la_letter *first) {
+  if (first == NULL) return;
+  lua_State *L = rt->running;
+  for (la_letter *l = first; l != NULL && lua_checkstack(L, LUA_MINSTACK); l = l->next) {
+    lua_pushcfunction(L, report);
+    lua_pushlightuserdata(L, l);
+    lua_pushlightuserdata(L, rt);
+    if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
+  }
+  drop_letters(first);
+}
+
 /* Takes the waker out, and puts in the one that is there; reports what has come. */
 static void look(la_reports *r, la_runtime *rt, la_waker waker, bool last) {
   pthread_mutex_lock(&r->mutex);
@@ -120,14 +132,7 @@ static void look(la_reports *r, la_runtime *rt, la_waker waker, bool last) {
   r->orphan = last;
   pthread_mutex_unlock(&r->mutex);
   la_seat_forget(old);
-  lua_State *L = rt->running;
-  for (la_letter *l = first; l != NULL && lua_checkstack(L, LUA_MINSTACK); l = l->next) {
-    lua_pushcfunction(L, report);
-    lua_pushlightuserdata(L, l);
-    lua_pushlightuserdata(L, rt);
-    if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
-  }
-  drop_letters(first);
+  report_all(rt, first);
 }
 
 void la_reports_poll(la_reports *r, la_runtime *rt, const la_context *cx) {

@@ -13,7 +13,8 @@ local GRACE <const> = 0.5
 -- What an accept fails with when we have closed its listener.
 local function is_of_closing(err)
   if type(err) ~= "table" then return false end
-  return rawget(err, "op") == "accept" and (rawget(err, "code") == "ECANCELED" or rawget(err, "code") == "EBADF")
+  local code = rawget(err, "code")
+  return rawget(err, "op") == "accept" and (code == "ECANCELED" or code == "EBADF")
 end
 
 -- The root task of a worker. `stop` becomes true when it is to end: its listeners are closed, so that the
