@@ -7,8 +7,7 @@
 #include "lib/l_net.h"
 #include "lib/l_thread.h"
 
-/* close_listeners(): all of this Lua state, so that whoever accepts ends, when it has had those
-*that
+/* close_listeners(): all of this Lua state, so that whoever accepts ends, once it has had those who
 ** have connected; those that this run makes later, too. */
 static int close_listeners(lua_State *L) {
   la_check_reactor(L, "close_listeners")->stopping = true;
