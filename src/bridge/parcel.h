@@ -143,8 +143,7 @@ const la_sendable *la_sendable_of(lua_State *L);
 
 /* Pushes the table of what goes by its name, to be asked by la_parcel_push_name. May raise. It is
 ** kept until a module is loaded, unless `again`, since to make it takes its time; false: it was
-*made
-** just now. */
+** made just now. */
 bool la_parcel_push_names(lua_State *L, bool again);
 
 /* Pushes the name of the value at the top, a string as LA_TAG_NAMED has it, false if it had none,
