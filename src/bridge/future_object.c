@@ -278,14 +278,17 @@ void la_future_objects_drop_all(la_runtime *rt) {
 }
 
 /* One drop may end others, so the walk begins again after each. */
-void la_future_objects_drop_left(la_runtime *rt) {
+bool la_future_objects_drop_left(la_runtime *rt) {
+  bool any = false;
   la_node *n = rt->futures.head.next;
   while (n != &rt->futures.head) {
     la_future_object *o = la_container(n, la_future_object, started);
     bool left = o->state == LA_FUTURE_STARTED && o->awaiter == NULL && !o->polling;
     if (left) la_future_object_drop(o);
+    any = any || left;
     n = left ? rt->futures.head.next : n->next;
   }
+  return any;
 }
 
 /* ---- the output ----------------------------------------------------------------------*/

@@ -81,9 +81,9 @@ void la_future_object_drop(la_future_object *o);
 void la_future_object_collect(la_future_object *o);
 
 /* Gives up all that were started in `rt`, as it ends, or those that nobody awaits: what they
-** run would have nobody to end it. */
+** run would have nobody to end it (true: there was one). */
 void la_future_objects_drop_all(la_runtime *rt);
-void la_future_objects_drop_left(la_runtime *rt);
+bool la_future_objects_drop_left(la_runtime *rt);
 
 /* The coroutine of a call that was started; NULL for another kind of Future. */
 la_coro *la_future_object_coro(const la_future_object *o);

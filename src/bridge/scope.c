@@ -44,8 +44,14 @@ void la_scope_rewake(la_coro *c, la_context *cx) {
   }
 }
 
+/* What was spawned for the sake of a shield, as the run ends, ends with the last one. */
+static void leave_shield(la_runtime *rt) {
+  if (--rt->shields == 0 && rt->ending) la_runtime_cancel_all(rt);
+}
+
 void la_scope_leave(la_coro *c) {
   la_scope *s = c->scope;
+  if (s->shield) leave_shield(la_rt);
   la_timer_cancel(&la_rt->ex->timers, &s->timer);
   la_kept_drop(&s->waits);
   c->scope = s->parent;
@@ -72,6 +78,7 @@ la_scope *la_scope_enter(la_coro *c, uint64_t deadline, bool shield) {
     s->cancelled = true;
   else if (deadline != LA_TIMER_NEVER)
     arm(s, la_rt->cx);
+  if (shield) la_rt->shields++;
   c->scope = s;
   return s;
 }
