@@ -90,21 +90,23 @@ static int leave(lua_State *L, int status, lua_KContext k) {
   la_coro *c = la_rt->current;
   bool failed = status != LUA_OK && status != LUA_YIELD;
   bool mine = failed && la_scope_target(c) == s && la_is_cancelled(L, -1);
+  const char *op = s->op;
   la_scope_leave(c);
   if (!failed) return lua_gettop(L) - 1;
   if (!mine) return la_rethrow(L);
   lua_pushnil(L);
   la_push_error(L, &(la_error_info){.code = "ETIMEDOUT",
-                                    .op = "timeout",
+                                    .op = op,
                                     .message = "the deadline has passed"});
   return 2;
 }
 
-int la_scope_call(lua_State *L, int nargs, uint64_t deadline, bool shield) {
+int la_scope_call(lua_State *L, int nargs, const char *op, uint64_t deadline, bool shield) {
   la_coro *c = la_await_context(L);
   int first = lua_gettop(L) - nargs;
   la_scope *s = la_scope_enter(c, deadline, shield);
   if (s == NULL) return luaL_error(L, "not enough memory");
+  s->op = op;
   lua_pushcfunction(L, la_traceback_handler);
   lua_insert(L, first);
   if (first > 1) { /* what stood below the function is not a result */

@@ -33,7 +33,8 @@ static void watch_closing(la_handle *h) {
 
 static void watch_free(la_handle *h) { free(from_handle(h)); }
 
-static const la_handle_class watch_class = {watch_handle, watch_closing, watch_free};
+static const la_handle_class watch_class = {"watch of a descriptor", watch_handle, watch_closing,
+                                            watch_free};
 
 static void end(watch *w, int status, int events) {
   w->ended = true;

@@ -56,7 +56,8 @@ static void listener_closing(la_handle *h) {
 
 static void listener_free(la_handle *h) { free(from_handle(h)); }
 
-static const la_handle_class listener_class = {listener_handle, listener_closing, listener_free};
+static const la_handle_class listener_class = {"open socket", listener_handle, listener_closing,
+                                               listener_free};
 
 void la_listener_close(la_listener *l) { la_handle_close(&l->handle); }
 bool la_listener_is_open(const la_listener *l) { return la_handle_is_open(&l->handle); }
@@ -268,7 +269,8 @@ static bool my_turn(const la_accept *a) {
 static la_poll accept_poll(la_future *f, la_context *cx) {
   la_accept *a = la_container(f, la_accept, base);
   la_listener *l = a->listener;
-  if (!la_listener_is_open(l)) return finish(a, a->queued ? UV_ECANCELED : UV_EBADF);
+  if (!la_listener_is_open(l))
+    return la_budget_take(cx) ? finish(a, a->queued ? UV_ECANCELED : UV_EBADF) : LA_PENDING;
   if (!my_turn(a) || (!l->ready && l->held < 0) || !la_timer_idle(&l->backoff)) {
     wait_turn(a, cx);
     if (!la_timer_idle(&l->backoff) && my_turn(a)) back_off_for(l, cx);

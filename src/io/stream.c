@@ -67,7 +67,8 @@ static void stream_free(la_handle *h) {
   free(s);
 }
 
-static const la_handle_class stream_class = {stream_handle, stream_closing, stream_free};
+static const la_handle_class stream_class = {"open socket", stream_handle, stream_closing,
+                                             stream_free};
 
 static la_poll reader_fill(la_reader *rd, la_context *cx, size_t want, ssize_t *n);
 static void reader_forget(la_reader *rd) { la_stream_forget_read(from_reader(rd)); }
