@@ -278,8 +278,7 @@ void la_file_begin_close(la_file *f) {
 /* ---- reading ----------------------------------------------------------------------*/
 
 void la_file_unread(la_file *f) {
-  f->position -= (int64_t)(la_reader_unread(&f->reader) + f->ahead_len);
-  la_reader_clear(&f->reader);
+  f->position -= (int64_t)(la_reader_rewind(&f->reader) + f->ahead_len);
   forget_ahead(f);
   f->flags &= ~LA_FILE_READ_ENDED;
   f->reads = 0;

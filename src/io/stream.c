@@ -290,9 +290,13 @@ la_poll la_stream_poll_send(la_stream *s, la_context *cx, la_outgoing *out, ssiz
     *n = carried;
     return LA_READY;
   }
+  if (out->len <= (size_t)carried) { /* the byte was all there is */
+    *n = carried;
+    return LA_READY;
+  }
   size_t left = out->len - (size_t)carried;
   if ((s->handle.flags & FULL) != 0 && carried == 0) return wait_writable(s, cx, out, n);
-  ssize_t sent = left == 0 ? 0 : send_now(s, out, (size_t)carried);
+  ssize_t sent = send_now(s, out, (size_t)carried);
   if (sent == UV_EAGAIN && carried == 0) return wait_writable(s, cx, out, n);
   if (sent < 0 && carried > 0) sent = 0; /* an error comes back at the next write */
   *n = sent < 0 ? sent : sent + carried;
