@@ -42,8 +42,29 @@ static uv_handle_t *stream_handle(la_handle *h) {
   return (uv_handle_t *)la_stream_uv(from_handle(h));
 }
 
+#ifdef MSG_NOSIGNAL
+static const int send_flags = MSG_NOSIGNAL;
+#else
+static const int send_flags = 0;
+#endif
+
+static ssize_t put(const la_stream *s, const char *data, size_t len) {
+  if (s->handle.flags & SOCKET) return send(s->fd, data, len, send_flags);
+  return write(s->fd, data, len);
+}
+
+/* A byte of a write that was given up has been counted as gone: if libuv could not write it yet,
+** and there is room by now, it is. */
+static void put_abandoned(la_stream *s) {
+  const la_carry *c = s->carry;
+  if (c == NULL || !c->abandoned || uv_stream_get_write_queue_size(la_stream_uv(s)) == 0) return;
+  ssize_t n = put(s, &c->byte, 1);
+  (void)n; /* nobody is there to be told */
+}
+
 static void stream_closing(la_handle *h) {
   la_stream *s = from_handle(h);
+  put_abandoned(s);
   s->fd = -1;
   if (h->flags & PASSING) la_unix_forget(s);
   if (la_waiter_holds(&s->reading)) h->flags |= READ_CUT;
@@ -311,16 +332,9 @@ typedef struct outgoing_bytes {
   const char *data;
 } outgoing_bytes;
 
-#ifdef MSG_NOSIGNAL
-static const int send_flags = MSG_NOSIGNAL;
-#else
-static const int send_flags = 0;
-#endif
-
 static ssize_t send_bytes(la_outgoing *out, la_stream *s, size_t skip) {
   const char *data = ((outgoing_bytes *)(void *)out)->data + skip;
-  if (s->handle.flags & SOCKET) return send(s->fd, data, out->len - skip, send_flags);
-  return write(s->fd, data, out->len - skip);
+  return put(s, data, out->len - skip);
 }
 
 static char first_byte(la_outgoing *out) { return *((outgoing_bytes *)(void *)out)->data; }
@@ -407,17 +421,27 @@ static size_t sink_forget(void *self) { return la_stream_forget_write(self); }
 
 const la_sink la_stream_sink = {sink_write, sink_forget, sink_writev};
 
+static la_poll flush_poll(la_future *f, la_context *cx) {
+  la_stream_op *op = la_container(f, la_stream_op, base);
+  return la_stream_poll_settled(op->stream, cx, &op->status);
+}
+
 static la_poll shutdown_poll(la_future *f, la_context *cx) {
-  la_shutdown *sd = la_container(f, la_shutdown, base);
-  return la_stream_poll_shutdown(sd->stream, cx, &sd->status);
+  la_stream_op *op = la_container(f, la_stream_op, base);
+  return la_stream_poll_shutdown(op->stream, cx, &op->status);
 }
 
-static void shutdown_drop(la_future *f) {
-  la_stream_forget_write(la_container(f, la_shutdown, base)->stream);
+static void op_drop(la_future *f) {
+  la_stream_forget_write(la_container(f, la_stream_op, base)->stream);
 }
 
-static const la_future_vtable shutdown_vtable = {shutdown_poll, shutdown_drop, "shutdown", NULL};
+static const la_future_vtable flush_vtable = {flush_poll, op_drop, "flush", NULL};
+static const la_future_vtable shutdown_vtable = {shutdown_poll, op_drop, "shutdown", NULL};
 
-void la_shutdown_init(la_shutdown *f, la_stream *s) {
-  *f = (la_shutdown){.base = {&shutdown_vtable}, .stream = s};
+void la_flush_init(la_stream_op *op, la_stream *s) {
+  *op = (la_stream_op){.base = {&flush_vtable}, .stream = s};
+}
+
+void la_shutdown_init(la_stream_op *op, la_stream *s) {
+  *op = (la_stream_op){.base = {&shutdown_vtable}, .stream = s};
 }

@@ -146,14 +146,10 @@ static void flush_drop(la_future *f) {
 static const la_future_vtable flush_vtable = {flush_poll, flush_drop, "flush", NULL};
 
 static int flush_begin(lua_State *L, void *room, la_future **f) {
-  (void)room;
   standard_object *o = check(L);
   la_io_object *io = la_io_live(L, &o->io);
   if (!io->cls->is_open(io->self)) return la_fail(L, la_io_closed_error(io), "flush");
-  if (o->standard.file == NULL) {
-    lua_settop(L, 1);
-    return 1;
-  }
+  if (o->standard.file == NULL) return la_stream_flush_begin(L, io, room, f);
   flush_future *w = malloc(sizeof *w);
   if (w == NULL) return la_no_memory(L);
   w->base.vt = &flush_vtable;
@@ -163,6 +159,7 @@ static int flush_begin(lua_State *L, void *room, la_future **f) {
 }
 
 static int flush_finish(lua_State *L, la_future *f) {
+  if (f->vt != &flush_vtable) return la_stream_flush_finish(L, f);
   int status = ((flush_future *)(void *)f)->op.status;
   if (status != 0) return la_fail(L, status, "flush");
   lua_pushvalue(L, 1);

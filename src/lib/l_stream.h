@@ -36,6 +36,10 @@ la_io_object *la_pipe_new(lua_State *L);
 void la_stream_class_open(lua_State *L, const la_io_class *cls, lua_CFunction to_string,
                           const luaL_Reg *methods);
 
+/* `begin` and `finish` of flush for the object of an open stream at index 1. */
+int la_stream_flush_begin(lua_State *L, la_io_object *o, void *room, la_future **f);
+int la_stream_flush_finish(lua_State *L, la_future *f);
+
 /* Pushes true, or the failure. */
 int la_push_done(lua_State *L, int error, const char *op);
 
