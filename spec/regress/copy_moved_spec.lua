@@ -28,7 +28,10 @@ describe("a File from which a copy reads", function()
         return text:sub(1, at) .. text:sub(-8)
       end,
       write = function(from, at) assert(from:write("W")) return text:sub(1, at) .. text:sub(at + 2) end,
-      write_at = function(from, at) assert(from:write_at(at, "W")) return text:sub(1, at) .. "W" .. text:sub(at + 2) end,
+      write_at = function(from, at)
+        assert(from:write_at(at, "W"))
+        return text:sub(1, at) .. "W" .. text:sub(at + 2)
+      end,
       truncate = function(from, at) assert(from:truncate(at)) return text:sub(1, at) end,
     }
     for name, move in pairs(moves) do

@@ -56,7 +56,9 @@ local function total_limit(self) return async.now() + self.total end
 
 -- The same for a receive. As LuaSocket has it, a "b" timeout that is alone counts from the beginning of
 -- the call, and beside a "t" for each wait.
-local function receive_limit(self) return async.now() + (self.total < math.huge and self.total or self.block) end
+local function receive_limit(self)
+  return async.now() + (self.total < math.huge and self.total or self.block)
+end
 
 -- Waits until the socket may go on: true, or nil and "timeout" or "closed". `limit` is total_limit's.
 local function wait(self, events, limit)
