@@ -143,15 +143,31 @@ static int begin_format(lua_State *L, la_io_object *o, la_reader *rd, void *room
   return 0;
 }
 
-/* A line that is in the buffer needs no future. */
 static bool line_now(lua_State *L, la_reader *rd, char format) {
-  size_t len = la_rbuf_len(&rd->buf);
-  if (len == 0 || (format != 'l' && format != 'L')) return false;
-  const char *s = la_rbuf_bytes(&rd->buf), *end = memchr(s, '\n', len);
+  const char *s = la_rbuf_bytes(&rd->buf), *end = memchr(s, '\n', la_rbuf_len(&rd->buf));
   if (end == NULL) return false;
   lua_pushlstring(L, s, (size_t)(end - s) + (format == 'L'));
   la_reader_taken(rd, (size_t)(end - s) + 1);
   return true;
+}
+
+static bool count_now(lua_State *L, la_reader *rd, size_t n) {
+  size_t len = la_rbuf_len(&rd->buf);
+  if (n > len) n = len;
+  lua_pushlstring(L, la_rbuf_bytes(&rd->buf), n);
+  la_reader_taken(rd, n);
+  return true;
+}
+
+/* A line, or as many of the bytes at `arg` as there are, that are in the buffer need no future. */
+static bool read_now(lua_State *L, la_reader *rd, char format, int arg) {
+  if (la_rbuf_len(&rd->buf) == 0) return false;
+  switch (format) {
+  case 'l':
+  case 'L': return line_now(L, rd, format);
+  case 0: return count_now(L, rd, check_count(L, arg));
+  default: return false;
+  }
 }
 
 static int read_begin(lua_State *L, void *room, la_future **f) {
@@ -161,7 +177,7 @@ static int read_begin(lua_State *L, void *room, la_future **f) {
     return luaL_error(L, "a future of read takes one format: use a function for more");
   if (la_io_is_closed(o)) return la_fail(L, la_io_closed_error(o), "read");
   char format = check_format(L, 2);
-  if (la_operation_may_take() && line_now(L, rd, format)) return 1;
+  if (la_operation_may_take() && read_now(L, rd, format, 2)) return 1;
   return begin_format(L, o, rd, room, f);
 }
 
@@ -326,13 +342,14 @@ static void push_formats(lua_State *L, int count) {
 static int next_begin(lua_State *L, void *room, la_future **f) {
   la_io_object *o = lua_touserdata(L, lua_upvalueindex(2));
   int type = lua_type(L, lua_upvalueindex(3)); /* none: there is no such upvalue */
-  char format = type == LUA_TSTRING ? *lua_tostring(L, lua_upvalueindex(3)) : 'l';
+  char format = type == LUA_TNUMBER ? 0 : 'l';
+  if (type == LUA_TSTRING) format = *lua_tostring(L, lua_upvalueindex(3));
   bool ready =
       o->cls->attach == NULL && o->self != NULL && o->reading == NULL && !la_io_is_closed(o);
-  if (type != LUA_TNUMBER && ready) {
+  if (ready) {
     la_reader *rd = o->cls->reader(o->self);
     la_reader_release(rd);
-    if (line_now(L, rd, format)) return 1;
+    if (read_now(L, rd, format, lua_upvalueindex(3))) return 1;
   }
   push_formats(L, type != LUA_TNONE);
   return read_begin(L, room, f);
