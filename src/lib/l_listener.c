@@ -57,6 +57,8 @@ static int listen_finish(lua_State *L, la_future *f) {
     la_listener_object *o = la_listener_push(L);
     la_check_socket_options(L, 3, &o->options);
     error = la_listener_new(q->op.reactor, &q->list[0], &options, &o->listener);
+    if (error == 0 && o->options.nodelay)
+      o->options.nodelay = !la_tcp_inherit_nodelay(la_listener_fd(o->listener));
   }
   if (error != 0) return la_fail_address(L, error, "listen", host, (int)lua_tointeger(L, 2));
   return 1;
