@@ -3,6 +3,9 @@
 --   process_pool.lua [workers [jobs]]
 -- The workers here are a shell that adds, and dies of every job that is divisible by 7 when it
 -- is young.
+local here = arg[0]:gsub("[^/]*$", "")
+package.cpath = ("%s;%s../build/?.so"):format(package.cpath, here)
+
 local async = require "lua_async"
 
 local WORKER = {

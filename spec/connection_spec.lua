@@ -31,6 +31,19 @@ describe("a connection", function()
     end)
   end)
 
+  it("that is accepted has nodelay, unless the listener says otherwise", function()
+    run(function()
+      for _, case in ipairs { { {}, true }, { { nodelay = true }, true }, { { nodelay = false }, false } } do
+        local listener <close> = assert(net.listen("127.0.0.1", 0, case[1]))
+        local here <close> = assert(net.connect("127.0.0.1", select(2, listener:address()), case[1]))
+        local there <close> = assert(listener:accept())
+        for _, c in ipairs { here, there } do
+          assert.equal(case[2], sys.sockopt(c:fd(), "nodelay") ~= 0)
+        end
+      end
+    end)
+  end)
+
   it("half-closes: the other side reads the end and still answers", function()
     run(function()
       local a, b = support.pair()

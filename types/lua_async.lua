@@ -714,7 +714,8 @@ function Stream:lines(...) end
 ---@return lua_async.Error? err with `partial`
 function Stream:write(...) end
 
----Waits until what was written is with the system.
+---Waits until what was written is with the system; on a connection only a byte of a cancelled write may not
+---be yet.
 ---@return self?
 ---@return lua_async.Error?
 function Stream:flush() end
@@ -724,7 +725,8 @@ function Stream:flush() end
 ---@return lua_async.Error?
 function Stream:close() end
 
----Waits; bytes from one stream to another, until its end or `n` of them.
+---Waits; bytes from one stream to another, until its end or `n` of them. After a cancelled one `flush` a
+---connection before it is closed.
 ---@param from lua_async.Stream
 ---@param to lua_async.Stream
 ---@param n? integer
@@ -979,7 +981,8 @@ function async.net.connect_unix(path) end
 ---@return lua_async.Error?
 function async.net.listen_unix(path, options) end
 
----The object for a descriptor from elsewhere, which it owns from then on.
+---The object for a descriptor from elsewhere, which it owns from then on. No object of this run may
+---have it already.
 ---@param fd integer
 ---@return lua_async.Connection | lua_async.UnixConnection | lua_async.Listener | lua_async.Pipe | nil
 ---@return lua_async.Error?

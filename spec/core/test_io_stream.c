@@ -256,7 +256,7 @@ static void shutdown_waits_for_the_carried_byte(void **state) {
   la_writer_init(&w, &la_stream_sink, s, data, BIG);
   stop(R, go_once(R, &w.base));
   la_future_drop(&w.base);
-  la_shutdown sd;
+  la_stream_op sd;
   la_shutdown_init(&sd, s);
   la_task *t = go_once(R, &sd.base);
   size_t seen = 0;

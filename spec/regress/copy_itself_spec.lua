@@ -34,10 +34,10 @@ describe("async.copy through a pipe of the system's", function()
     end
   end)
 
-  it("loses no byte when the other end goes away", function()
+  it("loses no byte when the other end goes away #large", function()
     support.run(function()
       local text = {}
-      for i = 1, 2000000 do text[i] = ("%07d "):format(i) end
+      for i = 1, 200000 do text[i] = ("%07d "):format(i):rep(10) end
       text = table.concat(text)
       for wait = 1, 4 do
         local source <close>, from = support.pair()

@@ -96,3 +96,24 @@ for name, give_up in pairs(ways) do
     end)
   end)
 end
+
+describe("a combination that was begun by hand and is left to the collector", function()
+  it("gives back what its arms had", function()
+    steps.run(function()
+      for _, combine in ipairs { async.select, join } do
+        local tx, rx = async.channel(1)
+        local begun = future(combine, { a = future(rx.recv, rx) })
+        async.await(async.poll_fn(function(cx)
+          begun:poll(cx)
+          return "ready"
+        end))
+        tx:send("m")
+        steps.spin()
+        begun = nil
+        collectgarbage()
+        collectgarbage()
+        assert.same({ nil, "m" }, { begun, (rx:try_recv()) })
+      end
+    end)
+  end)
+end)

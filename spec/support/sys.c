@@ -207,7 +207,7 @@ static int sys_nofile(lua_State *L) {
 
 /* A new descriptor, or nil when there is none left. */
 static int sys_dup(lua_State *L) {
-  int fd = fcntl(0, F_DUPFD_CLOEXEC, 0);
+  int fd = fcntl((int)luaL_optinteger(L, 1, 0), F_DUPFD_CLOEXEC, 0);
   if (fd < 0) return failed(L);
   lua_pushinteger(L, fd);
   return 1;

@@ -5,15 +5,19 @@
 ** that arms it: arm(n, span) lets the n-th allocation of this thread from now on fail,
 ** and the span - 1 after it; disarm() returns how many did. (One alone would prove
 ** little: Lua collects garbage and tries again.) Other threads are left alone, so that
-** the count means the same each time.
+** the count means the same each time. descriptors() says how many are open, and which, without
+** any of its own.
 */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <lauxlib.h>
 #include <lua.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static long until_failure = -1, span, failed;
 static pthread_t owner;
@@ -77,8 +81,35 @@ static int disarm(lua_State *L) {
   return 1;
 }
 
+static int descriptors(lua_State *L) {
+  luaL_Buffer b;
+  lua_Integer count = 0;
+  luaL_buffinit(L, &b);
+  DIR *d = opendir("/proc/self/fd");
+  if (d == NULL) return luaL_error(L, "/proc is not there");
+  for (struct dirent *e; (e = readdir(d)) != NULL;) {
+    int fd = atoi(e->d_name);
+    char path[64], target[256];
+    if (e->d_name[0] == '.' || fd == dirfd(d)) continue;
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(path, target, sizeof target - 1);
+    target[n < 0 ? 0 : n] = '\0';
+    lua_pushfstring(L, "\n%d -> %s", fd, target);
+    luaL_addvalue(&b);
+    count++;
+  }
+  closedir(d);
+  luaL_pushresult(&b);
+  lua_pushinteger(L, count);
+  lua_insert(L, -2);
+  return 2;
+}
+
 int luaopen_failing_malloc(lua_State *L) {
-  static const luaL_Reg functions[] = {{"arm", arm}, {"disarm", disarm}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"arm", arm},
+                                       {"disarm", disarm},
+                                       {"descriptors", descriptors},
+                                       {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;
 }

@@ -34,13 +34,6 @@ package.cpath = build .. "/?.so;" .. package.cpath
 local async = require "lua_async"
 local malloc = require "failing_malloc"
 
-local function descriptors()
-  local p = io.popen("ls -l /proc/$PPID/fd")
-  local list = p:read("a")
-  p:close()
-  return select(2, list:gsub("\n", "")), list
-end
-
 local script = assert(loadfile(here .. "/scripts/" .. arg[1]))
 async.on_error(function() end)
 
@@ -87,7 +80,7 @@ local function works() return async.run(function() async.sleep(0) return "works"
 
 assert(run(30)) -- once in peace: what is loaded or made once is there
 collectgarbage()
-local before = descriptors()
+local before = malloc.descriptors()
 for _, span in ipairs { 2, math.maxinteger } do
   local n = 1
   while run_failing(n, span) > 0 do
@@ -97,10 +90,8 @@ for _, span in ipairs { 2, math.maxinteger } do
   assert(works(), "the runtime is broken")
   collectgarbage()
   collectgarbage()
-  local after, list = descriptors()
-  -- A leak would show once for each of the many failures. Now and then one pipe more is
-  -- there, in one run of many, whose owner is not found yet.
-  assert(after <= before + 2, "descriptors are left: " .. list)
+  local after, list = malloc.descriptors()
+  assert(after == before, "descriptors are left, or gone: " .. list)
   print(("torture: %-12s %4d allocations failed in turn, %s"):format(arg[1], n - 1,
     span == 2 and "alone" or "with all after them"))
 end

@@ -46,10 +46,6 @@ int la_raise_cancelled(lua_State *L) {
 la_coro *la_await_coro(lua_State *L) {
   la_coro *c = la_await_context(L);
   if (c->inner != NULL) la_coro_drop_inner(c); /* its finish raised */
-  if (la_coro_cancelled(c)) {
-    if (c->scope != NULL) la_scope_unwind(c);
-    la_raise_cancelled(L);
-  }
   return c;
 }
 
@@ -81,6 +77,24 @@ static int resumed(lua_State *L, int status, lua_KContext k) {
   return c != NULL ? finish_now(L, c, (la_finish)k) : lua_yieldk(L, 0, k, resumed);
 }
 
+static int raise_due(lua_State *L, la_coro *c) {
+  if (c->inner != NULL) la_coro_drop_inner(c);
+  if (c->scope != NULL) la_scope_unwind(c);
+  return la_raise_cancelled(L);
+}
+
+static int raise_later(lua_State *L, int status, lua_KContext k) {
+  (void)status;
+  la_coro *c = awoken(L);
+  return c != NULL ? raise_due(L, c) : lua_yieldk(L, 0, k, raise_later);
+}
+
+int la_await_cancelled(lua_State *L, la_coro *c) {
+  if (la_budget_take(la_rt->cx)) return raise_due(L, c);
+  la_coro_set_inner(c, &la_ready, false);
+  return lua_yieldk(L, 0, 0, raise_later);
+}
+
 static int await_inner(lua_State *L, la_coro *c, la_finish finish) {
   if (la_future_poll(c->inner, la_rt->cx) == LA_READY) return finish_now(L, c, finish);
   return lua_yieldk(L, 0, (lua_KContext)finish, resumed);
@@ -110,11 +124,18 @@ static int given(lua_State *L, int status, lua_KContext n) {
   return (int)n;
 }
 
-/* What is over as it begins costs budget, too: without it, others go first. */
+/* What is over as it begins costs budget, too: without it, others go first. Once a deadline has
+** passed, that is all there is. */
 int la_operate(lua_State *L, const la_operation *op) {
   la_coro *c = la_await_coro(L);
+  bool due = la_coro_cancelled(c);
+  if (due && !la_coro_overdue(c)) return la_await_cancelled(L, c);
   la_future *f = NULL;
   int n = op->begin(L, &c->room, &f);
+  if (f != NULL && due) {
+    la_future_drop(f);
+    return la_await_cancelled(L, c);
+  }
   if (f != NULL) return la_await_future(L, c, f, op->finish);
   if (la_budget_take(la_rt->cx)) return n;
   la_coro_set_inner(c, &la_ready, false);
@@ -156,8 +177,10 @@ const la_operation *la_operation_of(lua_State *L, int i) {
 int la_api_await(lua_State *L, la_future *f, la_finish finish) {
   la_coro *c = la_await_possible(L);
   if (c != NULL && c->inner != NULL) la_coro_drop_inner(c);
-  if (c == NULL || la_coro_cancelled(c)) la_future_drop(f);
+  bool due = c != NULL && la_coro_cancelled(c);
+  if (c == NULL || due) la_future_drop(f);
   c = la_await_coro(L);
+  if (due) return la_await_cancelled(L, c);
   la_coro_set_inner(c, f, true);
   return await_inner(L, c, finish);
 }

@@ -6,14 +6,20 @@
 
 #include "bridge/coro.h"
 
-/* The coroutine that L is, checked to be one that can be suspended here and now.
-** Raises an error that says what to do instead; raises cancellation when it is due. */
+/* The coroutine that L is, checked to be one that can be suspended here and now, and made ready
+** to await. Raises an error that says what to do instead. When cancellation is due
+** (la_coro_cancelled) la_await_cancelled is how to go on. */
 la_coro *la_await_coro(lua_State *L);
+
+/* Raises in the coroutine of L, which la_await_coro returned, that it is cancelled. Like an
+** operation that is over at once it costs budget: without it, others go first. A tail call of a
+** lua_CFunction. */
+int la_await_cancelled(lua_State *L, la_coro *c);
 
 /* The coroutine that L is, if it can be suspended here and now; NULL otherwise. */
 la_coro *la_await_possible(lua_State *L);
 
-/* As la_await_coro, without looking at cancellation. */
+/* The same, without making it ready. */
 la_coro *la_await_context(lua_State *L);
 
 /* Suspends until `f` is ready, then returns what `finish` pushed; `f` is dropped, at the next

@@ -24,6 +24,11 @@ bool la_coro_cancelled(const la_coro *c) {
   return c->scope != NULL ? la_scope_target(c) != LA_SCOPE_NONE : la_coro_root_cancelled(c);
 }
 
+bool la_coro_overdue(const la_coro *c) {
+  const la_scope *target = la_scope_target(c);
+  return target != LA_SCOPE_NONE && target != LA_SCOPE_ROOT && target->nursery == NULL;
+}
+
 bool la_coro_root_cancelled(const la_coro *c) {
   if ((c->flags & LA_CORO_TASK) != 0)
     return la_task_has((const la_task *)(const void *)c - 1, LA_TASK_CANCELLED);

@@ -73,6 +73,10 @@ void la_coro_fail(la_coro *c);
 /* True when the next await has to raise. */
 bool la_coro_cancelled(const la_coro *c);
 
+/* True when that is so for no other reason than a deadline that has passed: what need not wait may
+** still be had. */
+bool la_coro_overdue(const la_coro *c);
+
 /* The coroutine as a whole (its task, or the child it is) is cancelled. */
 bool la_coro_root_cancelled(const la_coro *c);
 

@@ -24,12 +24,15 @@ void la_push_error(lua_State *L, const la_error_info *info) {
   luaL_setmetatable(L, la_error_metatable);
 }
 
-/* Adds `before`, the field's string (a field that is not one is left out) and `after`. */
+/* Adds `before`, the field's string (a field that is not one is left out) and `after`. A Unix
+** socket's abstract name begins with a zero byte, for which "@" is usual. */
 static void add_field(lua_State *L, luaL_Buffer *b, const char *before, const char *field,
                       const char *after) {
   if (lua_getfield(L, 1, field) == LUA_TSTRING) {
-    const char *s = lua_tostring(L, -1);
-    lua_pushfstring(L, "%s%s%s", before, s, after);
+    size_t len;
+    const char *s = lua_tolstring(L, -1, &len);
+    bool abstract = len > 0 && *s == '\0';
+    lua_pushfstring(L, "%s%s%s%s", before, abstract ? "@" : "", s + abstract, after);
     lua_remove(L, -2);
     luaL_addvalue(b);
   } else {

@@ -21,6 +21,7 @@ static la_future_object *make(lua_State *L, la_future_kind kind, int uservalues)
   o->rt = NULL;
   o->awaiter = NULL;
   o->nargs = 0;
+  o->depth = 0;
   o->polling = false;
   o->started = o->done = (la_node){NULL, NULL};
   o->kind = (unsigned char)kind;
@@ -278,14 +279,17 @@ void la_future_objects_drop_all(la_runtime *rt) {
 }
 
 /* One drop may end others, so the walk begins again after each. */
-void la_future_objects_drop_left(la_runtime *rt) {
+bool la_future_objects_drop_left(la_runtime *rt) {
+  bool any = false;
   la_node *n = rt->futures.head.next;
   while (n != &rt->futures.head) {
     la_future_object *o = la_container(n, la_future_object, started);
     bool left = o->state == LA_FUTURE_STARTED && o->awaiter == NULL && !o->polling;
     if (left) la_future_object_drop(o);
+    any = any || left;
     n = left ? rt->futures.head.next : n->next;
   }
+  return any;
 }
 
 /* ---- the output ----------------------------------------------------------------------*/
@@ -433,6 +437,20 @@ static la_cancel borrowed_cancel(la_future *f) {
 static const la_future_vtable borrowed_vtable = {borrowed_poll, borrowed_drop, "future",
                                                  borrowed_cancel};
 
+/* Futures that wait for one another in a circle are the program's mistake, and no reason to hang.
+ */
+enum { BENEATH_MAX = 200 };
+
+const la_future *la_future_beneath(const la_future *f) {
+  for (int i = 0; i < BENEATH_MAX && f != NULL && f->vt == &borrowed_vtable; i++) {
+    const la_future_object *o = ((const borrowed *)(const void *)f)->o;
+    if (o == NULL) return NULL;
+    const la_coro *c = la_future_object_coro(o);
+    f = c == NULL ? o->f : la_coro_awaits(c) ? c->inner : NULL;
+  }
+  return f;
+}
+
 static int take_first(lua_State *L, la_future *f) {
   (void)f;
   return la_future_object_take(L, 1);
@@ -444,9 +462,22 @@ static int called(lua_State *L, int status, lua_KContext k) {
   return lua_gettop(L) - 1;
 }
 
+/* Futures that were begun by hand, and wait for one another, are polled and dropped inside of one
+** another, on the C stack. */
+enum { DEPTH_MAX = 5000 };
+
+static void check_depth(lua_State *L, const la_coro *c, const la_future_object *o) {
+  if (c->base.vt != &child_vtable) return;
+  if (o->depth >= DEPTH_MAX)
+    luaL_error(L, "C stack overflow: too many futures wait for one another: spawn some of them");
+  ((la_future_object *)c->owner)->depth = (unsigned short)(o->depth + 1);
+}
+
 int la_future_object_await(lua_State *L) {
   la_future_object *o = lua_touserdata(L, 1);
   la_coro *c = la_await_coro(L);
+  bool due = la_coro_cancelled(c);
+  if (due && !la_coro_overdue(c)) return la_await_cancelled(L, c);
   check_unawaited(L, o);
   if (o->state == LA_FUTURE_NEW && o->kind <= LA_KIND_OPERATION) {
     int n = o->nargs;
@@ -455,9 +486,11 @@ int la_future_object_await(lua_State *L) {
     lua_callk(L, n, LUA_MULTRET, 0, called);
     return called(L, LUA_OK, 0);
   }
+  check_depth(L, c, o);
   if (o->state == LA_FUTURE_NEW) start(L, 1, o);
   borrowed *b = (borrowed *)(void *)&c->room;
   *b = (borrowed){.base = {&borrowed_vtable}, .o = o};
   o->awaiter = &b->o;
+  if (due) la_waker_wake_by_ref(la_rt->cx->waker); /* then it is ready, or given up */
   return la_await_future(L, c, &b->base, take_first);
 }

@@ -38,6 +38,7 @@ struct la_future_object {
   la_node done;               /* READY, among the arms of a combination that is not */
   la_future_object **awaiter; /* where who awaits it keeps its address; NULL for nobody */
   int nargs;
+  unsigned short depth; /* of those that wait for one another below it, as it began to wait */
   unsigned char kind, state;
   bool polling; /* its poll is under way */
   la_room room;
@@ -81,12 +82,17 @@ void la_future_object_drop(la_future_object *o);
 void la_future_object_collect(la_future_object *o);
 
 /* Gives up all that were started in `rt`, as it ends, or those that nobody awaits: what they
-** run would have nobody to end it. */
+** run would have nobody to end it (true: there was one). */
 void la_future_objects_drop_all(la_runtime *rt);
-void la_future_objects_drop_left(la_runtime *rt);
+bool la_future_objects_drop_left(la_runtime *rt);
 
 /* The coroutine of a call that was started; NULL for another kind of Future. */
 la_coro *la_future_object_coro(const la_future_object *o);
+
+/* What somebody waits for who awaits `f`: of a Future object that is awaited, what that waits for.
+ *NULL:
+ ** it runs, or has not begun. */
+const la_future *la_future_beneath(const la_future *f);
 
 /* Awaits the Future at index 1, the only value on L's stack: a tail call. */
 int la_future_object_await(lua_State *L);

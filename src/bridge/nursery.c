@@ -202,6 +202,7 @@ static la_nursery *new_nursery(lua_State *L, la_coro *c) {
 
 int la_nursery_call(lua_State *L, int nargs) {
   la_coro *c = la_await_coro(L);
+  if (la_coro_cancelled(c)) return la_await_cancelled(L, c);
   int function = lua_gettop(L) - nargs;
   la_nursery *n = new_nursery(L, c);
   lua_pushcfunction(L, la_traceback_handler);

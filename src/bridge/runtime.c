@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "bridge/compat.h"
+#include "core/group.h"
 
 LA_THREAD_LOCAL la_runtime *la_rt;
 LA_THREAD_LOCAL void (*volatile la_resuming)(lua_State *co);
@@ -202,6 +203,14 @@ void la_runtime_init(lua_State *L, la_runtime *rt) {
   rt->store_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   rt->store = store;
   rt->rest = lua_tothread(store, LA_STORE_REST);
+}
+
+void la_runtime_cancel_all(la_runtime *rt) {
+  la_list *live = &rt->ex->live;
+  for (la_node *n = live->head.next; n != &live->head; n = n->next) {
+    la_task *t = la_container(n, la_task, live);
+    if (!la_task_is_member(t)) la_task_cancel(t);
+  }
 }
 
 void la_runtime_free(lua_State *L, la_runtime *rt) {

@@ -68,7 +68,9 @@ typedef struct la_runtime {
   const void *rethrow; /* the function that raises what has its traceback already; NULL: none */
   la_waker task_ended; /* woken when a task has ended; vt NULL: by nobody */
   bool entered;        /* see la_runtime_enter */
-  bool ending;         /* the root task is over: what is spawned from here on never begins */
+  bool ending;         /* the root task is over: what is spawned from here on never begins, unless
+                       ** a shield may wait for it */
+  unsigned shields;    /* that have not returned */
   lua_State *closing;  /* the thread of ours that is being closed by ourselves; NULL: none */
   unsigned passing;    /* coroutines that pass an await on, at the least */
   struct {
@@ -104,6 +106,9 @@ void la_runtime_exit(la_runtime *rt);
 /* Makes it la_rt for as long as something of it is ended from elsewhere; returns what to restore
 ** la_rt to. */
 la_runtime *la_runtime_visit(la_runtime *rt);
+
+/* Cancels every task. Members of groups are cancelled by those who wait for them. */
+void la_runtime_cancel_all(la_runtime *rt);
 
 /* The reverse of init, after the executor is closed; it is exited. */
 void la_runtime_free(lua_State *L, la_runtime *rt);

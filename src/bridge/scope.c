@@ -44,8 +44,14 @@ void la_scope_rewake(la_coro *c, la_context *cx) {
   }
 }
 
+/* What was spawned for the sake of a shield, as the run ends, ends with the last one. */
+static void leave_shield(la_runtime *rt) {
+  if (--rt->shields == 0 && rt->ending) la_runtime_cancel_all(rt);
+}
+
 void la_scope_leave(la_coro *c) {
   la_scope *s = c->scope;
+  if (s->shield) leave_shield(la_rt);
   la_timer_cancel(&la_rt->ex->timers, &s->timer);
   la_kept_drop(&s->waits);
   c->scope = s->parent;
@@ -72,6 +78,7 @@ la_scope *la_scope_enter(la_coro *c, uint64_t deadline, bool shield) {
     s->cancelled = true;
   else if (deadline != LA_TIMER_NEVER)
     arm(s, la_rt->cx);
+  if (shield) la_rt->shields++;
   c->scope = s;
   return s;
 }
@@ -83,21 +90,23 @@ static int leave(lua_State *L, int status, lua_KContext k) {
   la_coro *c = la_rt->current;
   bool failed = status != LUA_OK && status != LUA_YIELD;
   bool mine = failed && la_scope_target(c) == s && la_is_cancelled(L, -1);
+  const char *op = s->op;
   la_scope_leave(c);
   if (!failed) return lua_gettop(L) - 1;
   if (!mine) return la_rethrow(L);
   lua_pushnil(L);
   la_push_error(L, &(la_error_info){.code = "ETIMEDOUT",
-                                    .op = "timeout",
+                                    .op = op,
                                     .message = "the deadline has passed"});
   return 2;
 }
 
-int la_scope_call(lua_State *L, int nargs, uint64_t deadline, bool shield) {
+int la_scope_call(lua_State *L, int nargs, const char *op, uint64_t deadline, bool shield) {
   la_coro *c = la_await_context(L);
   int first = lua_gettop(L) - nargs;
   la_scope *s = la_scope_enter(c, deadline, shield);
   if (s == NULL) return luaL_error(L, "not enough memory");
+  s->op = op;
   lua_pushcfunction(L, la_traceback_handler);
   lua_insert(L, first);
   if (first > 1) { /* what stood below the function is not a result */

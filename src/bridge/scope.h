@@ -20,6 +20,7 @@ struct la_scope {
   la_scope *parent;
   la_nursery *nursery; /* whose body the call is; NULL: none */
   la_kept_waker waits; /* of a nursery's: wakes the coroutine when the scope is cancelled */
+  const char *op;      /* what its error calls it; static */
   uint64_t deadline;   /* LA_TIMER_NEVER for none */
   la_timer timer;
   bool shield;    /* cancellation from outside does not pass */
@@ -55,8 +56,8 @@ void la_scope_cancel(la_scope *s);
 
 /* Calls the function and its `nargs` arguments on top of L's stack in a new scope:
 ** its results, or what it raised. When the scope itself was what the cancellation
-** was for, `nil, err` with the code ETIMEDOUT. To be used as a tail call of a
+** was for, `nil, err` with the code ETIMEDOUT and the `op`. To be used as a tail call of a
 ** lua_CFunction; raises where a task cannot be suspended. */
-int la_scope_call(lua_State *L, int nargs, uint64_t deadline, bool shield);
+int la_scope_call(lua_State *L, int nargs, const char *op, uint64_t deadline, bool shield);
 
 #endif

@@ -1,6 +1,7 @@
 #include "bridge/traceback.h"
 
 #include <lauxlib.h>
+#include <string.h>
 
 #include "bridge/coro.h"
 #include "bridge/error.h"
@@ -38,11 +39,33 @@ int la_rethrow(lua_State *L) {
   return lua_error(L);
 }
 
+/* What stays of a long record, in bytes: where the error came from, and where it went last. Each
+** await copies the record, and each Task on its way keeps one. */
+enum { HEAD_MAX = 4096, TAIL_MAX = 4096 };
+
+/* Leaves out lines in the middle of the record on top of the stack. */
+static void shorten(lua_State *L) {
+  static const char mark[] = "\n\t...\t(awaits left out)";
+  size_t len;
+  const char *s = lua_tolstring(L, -1, &len);
+  if (s == NULL || len <= HEAD_MAX + sizeof mark + TAIL_MAX) return;
+  size_t head = HEAD_MAX;
+  while (head > 0 && s[head] != '\n') head--;
+  const char *tail = memchr(s + len - TAIL_MAX, '\n', TAIL_MAX);
+  if (tail == NULL) tail = s + len;
+  lua_pushlstring(L, s, head);
+  lua_pushstring(L, mark);
+  lua_pushlstring(L, tail, (size_t)(s + len - tail));
+  lua_concat(L, 3);
+  lua_replace(L, -2);
+}
+
 int la_raise_from(lua_State *L) {
   if (lua_isnil(L, -1) || la_rt == NULL || la_rt->current == NULL) {
     lua_pop(L, 1);
     return lua_error(L);
   }
+  shorten(L);
   lua_pushliteral(L, "\n");
   luaL_traceback(L, L, "awaited at", 1);
   lua_concat(L, 3);

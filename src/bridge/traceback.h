@@ -3,7 +3,7 @@
 **
 ** The message handler of every coroutine's body records the traceback of the raise
 ** beside the error value, which keeps its identity. An error that crosses from an
-** awaited task into its awaiter takes the first task's record along.
+** awaited task into its awaiter takes the first task's record along, a long one less its middle.
 */
 #ifndef LA_BRIDGE_TRACEBACK_H
 #define LA_BRIDGE_TRACEBACK_H

@@ -23,6 +23,7 @@ typedef enum la_handle_state {
 typedef struct la_handle la_handle;
 
 typedef struct la_handle_class {
+  const char *name;                 /* what async.test calls one that was left: "open socket" */
   uv_handle_t *(*uv)(la_handle *h); /* the libuv handle inside it */
   void (*closing)(la_handle *h);    /* it has just left OPEN, uv_close follows: wake who waits */
   void (*free)(la_handle *h);       /* frees the struct: closed, and no reference left */

@@ -154,6 +154,21 @@ void la_reactor_free(la_reactor *r) {
   la_reactor_ended(r);
 }
 
+static bool has(la_handle *h, int fd) {
+  uv_os_fd_t its;
+  return uv_fileno(h->cls->uv(h), &its) == 0 && its == fd;
+}
+
+bool la_reactor_owns(const la_reactor *r, int fd) {
+  for (la_node *i = r->handles.head.next; i != &r->handles.head; i = i->next)
+    if (has(la_container(i, la_handle, node), fd)) return true;
+  for (la_node *i = r->resources.head.next; i != &r->resources.head; i = i->next) {
+    const la_resource *its = la_container(i, la_resource, node);
+    if (its->fd != NULL && *its->fd == fd) return true;
+  }
+  return false;
+}
+
 void la_reactor_unref(la_reactor *r) {
   if (--r->refs == 0) free(r);
 }

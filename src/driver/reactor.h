@@ -90,6 +90,9 @@ void la_reactor_free(la_reactor *r);
 /* A look at the outside, without waiting. */
 void la_reactor_look(la_reactor *r);
 
+/* Whether a handle or resource of this reactor has the descriptor `fd`, and will close it. */
+bool la_reactor_owns(const la_reactor *r, int fd);
+
 /* For whoever watches the descriptor of the loop: nanoseconds until the loop or the executor
 ** wants a turn, LA_TIMER_NEVER for none. */
 uint64_t la_reactor_patience(const la_reactor *r);

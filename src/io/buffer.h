@@ -37,6 +37,9 @@ int la_rbuf_append(la_rbuf *b, la_reactor *r, const char *bytes, size_t n);
 /* Takes n bytes off the start; memory is kept until la_rbuf_settle. */
 static inline void la_rbuf_taken(la_rbuf *b, size_t n) { b->start += n; }
 
+/* Keeps the first n bytes alone. */
+static inline void la_rbuf_cut(la_rbuf *b, size_t n) { b->end = b->start + n; }
+
 /* Gives memory up that the bytes do not need. Cannot fail. */
 void la_rbuf_settle(la_rbuf *b, la_reactor *r);
 

@@ -91,6 +91,7 @@ static la_poll read_piece(la_copy *c, la_context *cx, ssize_t *n) {
   la_reader_span(c->from, &len);
   int status = c->from->status == UV_EOF ? 0 : c->from->status;
   *n = status < 0 ? status : (ssize_t)len;
+  if (*n > 0) la_reader_hold(c->from);
   return LA_READY;
 }
 
@@ -156,10 +157,11 @@ static void forget(la_copy *c) {
   }
 }
 
-/* What was read for a write that is given up stays with the reader. */
+/* What was read for a write that is given up, or has failed, stays with the reader. */
 static void copy_drop(la_future *f) {
   la_copy *c = la_container(f, la_copy, base);
   if (c->status == 0) forget(c);
+  la_reader_let_go(c->from);
   close_pipe(c);
 }
 

@@ -1,8 +1,8 @@
 /*
 ** copy.h - bytes from any reader to any sink, as a future, without a buffer of its own: they
-** lie in the reader's until they are written, so that one that is dropped loses none. From
-** stream to stream large pieces are spliced (splice.h), and from file to file the system
-** copies.
+** lie in the reader's until they are written (la_reader_hold), so that one that is dropped loses
+** none. From stream to stream large pieces are spliced (splice.h), and from file to file the
+** system copies.
 */
 #ifndef LA_IO_COPY_H
 #define LA_IO_COPY_H

@@ -33,7 +33,8 @@ static void watch_closing(la_handle *h) {
 
 static void watch_free(la_handle *h) { free(from_handle(h)); }
 
-static const la_handle_class watch_class = {watch_handle, watch_closing, watch_free};
+static const la_handle_class watch_class = {"watch of a descriptor", watch_handle, watch_closing,
+                                            watch_free};
 
 static void end(watch *w, int status, int events) {
   w->ended = true;
@@ -48,13 +49,21 @@ static void on_event(uv_poll_t *uv, int status, int events) {
   la_waiter_wake(&w->waiter, w->handle.reactor);
 }
 
+/* libuv makes the open file non-blocking, which is its owner's as well; waiting needs no such
+ * thing. */
+static int init_poll(uv_loop_t *loop, uv_poll_t *uv, int fd) {
+  int flags = fcntl(fd, F_GETFL), err = uv_poll_init(loop, uv, fd);
+  if (flags >= 0 && !(flags & O_NONBLOCK)) fcntl(fd, F_SETFL, flags);
+  return err;
+}
+
 static int start(watch *w) {
   la_reactor *r = w->handle.reactor;
   if (r->closed) return UV_ECANCELED;
   int fd = fcntl(w->fd, F_DUPFD_CLOEXEC, 0);
   if (fd < 0) return uv_translate_sys_error(errno);
   int err = la_guard_watch(r, fd);
-  if (err == 0) err = uv_poll_init(r->uv, &w->uv, fd);
+  if (err == 0) err = init_poll(r->uv, &w->uv, fd);
   if (err != 0) {
     close(fd);
     return err;

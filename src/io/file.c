@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include "io/file_job.h"
 #include "io/posix.h"
@@ -278,11 +279,19 @@ void la_file_begin_close(la_file *f) {
 /* ---- reading ----------------------------------------------------------------------*/
 
 void la_file_unread(la_file *f) {
-  f->position -= (int64_t)(la_reader_unread(&f->reader) + f->ahead_len);
-  la_reader_clear(&f->reader);
+  f->position -= (int64_t)(la_reader_rewind(&f->reader) + f->ahead_len);
   forget_ahead(f);
   f->flags &= ~LA_FILE_READ_ENDED;
   f->reads = 0;
+}
+
+int la_file_give_back(la_file *f, int fd) {
+  size_t n = la_reader_unread(&f->reader) + f->ahead_len;
+  if (f->busy && f->job.kind == LA_JOB_READ) return UV_EBUSY;
+  if (n > 0 && lseek(fd, -(off_t)n, SEEK_CUR) < 0) return la_posix_errno();
+  la_reader_clear(&f->reader);
+  forget_ahead(f);
+  return 0;
 }
 
 static void reader_forget(la_reader *rd) {

@@ -68,6 +68,11 @@ bool la_file_is_open(const la_file *f);
 ** UV_EBUSY: a piece of work is under way, or what was written is still in the buffer. */
 int la_file_fd(const la_file *f);
 
+/* For one that is read at its descriptor's own position: puts that, of `fd` (the same open file),
+** back to where its reader is, and forgets what was read ahead. It may be closed. UV_EBUSY: a read
+** is under way; or why the position cannot be moved back. */
+int la_file_give_back(la_file *f, int fd);
+
 /* Its reader; see reader.h. UV_EBADF when it was not opened for reading. */
 la_reader *la_file_reader(la_file *f);
 

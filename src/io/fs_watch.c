@@ -112,7 +112,7 @@ static void free_watch(la_handle *h) {
   free(w);
 }
 
-static const la_handle_class class = {uv_of, closing, free_watch};
+static const la_handle_class class = {"open watch", uv_of, closing, free_watch};
 
 /* The first watch of a loop opens a descriptor, which libuv watches at once. */
 static int guard(la_reactor *r) {

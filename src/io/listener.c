@@ -65,7 +65,8 @@ static void listener_free(la_handle *h) {
   free(l);
 }
 
-static const la_handle_class listener_class = {listener_handle, listener_closing, listener_free};
+static const la_handle_class listener_class = {"open socket", listener_handle, listener_closing,
+                                               listener_free};
 
 void la_listener_close(la_listener *l) { la_handle_close(&l->handle); }
 bool la_listener_is_open(const la_listener *l) { return la_handle_is_open(&l->handle); }
@@ -327,7 +328,7 @@ static la_poll accept_left(la_accept *a) {
 static la_poll accept_poll(la_future *f, la_context *cx) {
   la_accept *a = la_container(f, la_accept, base);
   la_listener *l = a->listener;
-  if (!la_listener_is_open(l)) return accept_left(a);
+  if (!la_listener_is_open(l)) return la_budget_take(cx) ? accept_left(a) : LA_PENDING;
   if (!my_turn(a) || (!l->ready && l->held < 0) || !la_timer_idle(&l->backoff)) {
     wait_turn(a, cx);
     if (!la_timer_idle(&l->backoff) && my_turn(a)) back_off_for(l, cx);

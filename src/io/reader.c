@@ -16,6 +16,17 @@ void la_reader_init(la_reader *rd, la_reactor *r, const la_source *source) {
 void la_reader_clear(la_reader *rd) {
   la_rbuf_clear(&rd->buf, rd->reactor);
   rd->kept = rd->start = rd->scanned = rd->span = 0;
+  rd->held = rd->stale = false;
+}
+
+size_t la_reader_rewind(la_reader *rd) {
+  size_t n = la_reader_unread(rd);
+  rd->stale = rd->held;
+  if (rd->held)
+    la_rbuf_cut(&rd->buf, rd->start + rd->span);
+  else
+    la_reader_clear(rd);
+  return n;
 }
 
 /* ---- what is wanted ---------------------------------------------------------------*/
@@ -235,10 +246,18 @@ void la_reader_take(la_reader *rd) {
 }
 
 void la_reader_take_some(la_reader *rd, size_t n) {
+  if (n > rd->span) n = rd->span;
   la_rbuf_taken(&rd->buf, rd->start + n);
   rd->kept = rd->start = 0;
   rd->span -= n;
-  if (rd->span == 0) la_rbuf_settle(&rd->buf, rd->reactor);
+  if (rd->span > 0) return;
+  rd->held = rd->stale = false;
+  la_rbuf_settle(&rd->buf, rd->reactor);
+}
+
+void la_reader_let_go(la_reader *rd) {
+  if (rd->stale) la_reader_take_some(rd, rd->span);
+  rd->held = false;
 }
 
 void la_reader_take_kept(la_reader *rd) {

@@ -60,11 +60,12 @@ struct la_reader {
   unsigned char kind; /* la_read_kind */
   bool under_way;     /* begun, and not ready yet */
   bool gathers;       /* it is one of several: see la_reader_keep */
+  bool held, stale;   /* see la_reader_hold */
 };
 
 /* Empty, with no read under way; it holds no reference of its own to the reactor. */
 void la_reader_init(la_reader *rd, la_reactor *r, const la_source *source);
-/* Drops the bytes; a read that is under way goes on from there. */
+/* Drops the bytes. */
 void la_reader_clear(la_reader *rd);
 
 /* What is there, at least one byte, at most max. max 0: an empty span unless at the end. */
@@ -89,7 +90,7 @@ static inline const char *la_reader_span(const la_reader *rd, size_t *len) {
 /* Takes the span off the buffer, and what is before it. */
 void la_reader_take(la_reader *rd);
 
-/* Takes the first n bytes of the span, which is shorter then. */
+/* Takes the first n bytes of the span, or all of it: it is shorter then. */
 void la_reader_take_some(la_reader *rd, size_t n);
 
 /* Takes n bytes off the buffer while no read is under way and nothing is kept. */
@@ -103,13 +104,27 @@ static inline void la_reader_taken(la_reader *rd, size_t n) {
 ** it never comes to that, la_reader_release before the next read gives them back. */
 static inline void la_reader_gather(la_reader *rd) { rd->gathers = true; }
 static inline void la_reader_keep(la_reader *rd) { rd->kept = rd->start + rd->span; }
-static inline void la_reader_release(la_reader *rd) { rd->kept = 0; }
 void la_reader_take_kept(la_reader *rd);
 
-/* Bytes that nobody has read: what is kept counts as read only while that read goes on. */
-static inline size_t la_reader_unread(const la_reader *rd) {
-  return la_rbuf_len(&rd->buf) - (rd->under_way ? rd->kept : 0);
+/* Who writes the span piece by piece holds it until it is taken or let go: meanwhile
+** la_reader_rewind leaves it be. Let go, its bytes are to be read again, but for one that the
+** source has moved away from (stale), which is dropped. Only of a read that kept nothing. */
+static inline void la_reader_hold(la_reader *rd) { rd->held = true; }
+void la_reader_let_go(la_reader *rd);
+
+static inline void la_reader_release(la_reader *rd) {
+  if (rd->held) la_reader_let_go(rd);
+  rd->kept = 0;
 }
+
+/* Bytes that nobody has read: what is kept or held counts as read only while that goes on. */
+static inline size_t la_reader_unread(const la_reader *rd) {
+  return la_rbuf_len(&rd->buf) - (rd->under_way ? rd->kept : 0) - (rd->held ? rd->span : 0);
+}
+
+/* The source moves: drops the bytes that nobody has read, and returns how many these were. A read
+** that is under way goes on from there. */
+size_t la_reader_rewind(la_reader *rd);
 
 la_poll la_reader_poll(la_future *f, la_context *cx);
 void la_reader_drop(la_future *f);

@@ -58,6 +58,7 @@ static int open_file(la_standard *s, la_reactor *r, int fd) {
 
 static int open_socket(la_standard *s, la_reactor *r, int fd) {
   int copy = duplicate(fd);
+  s->shared = true;
   return copy < 0 ? copy : open_stream(s, r, copy, &la_tcp_kind);
 }
 
@@ -87,7 +88,7 @@ void la_standard_inherit(la_standard *s, const la_standard *old) {
   if (to == NULL || from == NULL) return;
   add(to, la_rbuf_len(&from->buf) > 0 ? la_rbuf_bytes(&from->buf) : "", la_rbuf_len(&from->buf));
   if (old->file != NULL && old->file->ahead_len > 0)
-    add(to, old->file->ahead, old->file->ahead_len);
+    add(to, old->file->ahead + old->file->ahead_at, old->file->ahead_len);
 }
 
 void la_standard_close(la_standard *s) {

@@ -15,6 +15,7 @@
 typedef struct la_standard {
   la_stream *stream; /* one reference to either; both NULL: the descriptor is closed */
   la_file *file;     /* at the descriptor's own position; what is written is on its way at once */
+  bool shared;       /* `stream` has the descriptor's own open file: a socket */
 } la_standard;
 
 /* fd is 0, 1 or 2, and stays as it is: what is opened is a duplicate, closed by its end. A

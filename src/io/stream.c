@@ -42,8 +42,29 @@ static uv_handle_t *stream_handle(la_handle *h) {
   return (uv_handle_t *)la_stream_uv(from_handle(h));
 }
 
+#ifdef MSG_NOSIGNAL
+static const int send_flags = MSG_NOSIGNAL;
+#else
+static const int send_flags = 0;
+#endif
+
+static ssize_t put(const la_stream *s, const char *data, size_t len) {
+  if (s->handle.flags & SOCKET) return send(s->fd, data, len, send_flags);
+  return write(s->fd, data, len);
+}
+
+/* A byte of a write that was given up has been counted as gone: if libuv could not write it yet,
+** and there is room by now, it is. */
+static void put_abandoned(la_stream *s) {
+  const la_carry *c = s->carry;
+  if (c == NULL || !c->abandoned || uv_stream_get_write_queue_size(la_stream_uv(s)) == 0) return;
+  ssize_t n = put(s, &c->byte, 1);
+  (void)n; /* nobody is there to be told */
+}
+
 static void stream_closing(la_handle *h) {
   la_stream *s = from_handle(h);
+  put_abandoned(s);
   s->fd = -1;
   if (h->flags & PASSING) la_unix_forget(s);
   if (la_waiter_holds(&s->reading)) h->flags |= READ_CUT;
@@ -67,7 +88,8 @@ static void stream_free(la_handle *h) {
   free(s);
 }
 
-static const la_handle_class stream_class = {stream_handle, stream_closing, stream_free};
+static const la_handle_class stream_class = {"open socket", stream_handle, stream_closing,
+                                             stream_free};
 
 static la_poll reader_fill(la_reader *rd, la_context *cx, size_t want, ssize_t *n);
 static void reader_forget(la_reader *rd) { la_stream_forget_read(from_reader(rd)); }
@@ -289,9 +311,13 @@ la_poll la_stream_poll_send(la_stream *s, la_context *cx, la_outgoing *out, ssiz
     *n = carried;
     return LA_READY;
   }
+  if (out->len <= (size_t)carried) { /* the byte was all there is */
+    *n = carried;
+    return LA_READY;
+  }
   size_t left = out->len - (size_t)carried;
   if ((s->handle.flags & FULL) != 0 && carried == 0) return wait_writable(s, cx, out, n);
-  ssize_t sent = left == 0 ? 0 : send_now(s, out, (size_t)carried);
+  ssize_t sent = send_now(s, out, (size_t)carried);
   if (sent == UV_EAGAIN && carried == 0) return wait_writable(s, cx, out, n);
   if (sent < 0 && carried > 0) sent = 0; /* an error comes back at the next write */
   *n = sent < 0 ? sent : sent + carried;
@@ -306,16 +332,9 @@ typedef struct outgoing_bytes {
   const char *data;
 } outgoing_bytes;
 
-#ifdef MSG_NOSIGNAL
-static const int send_flags = MSG_NOSIGNAL;
-#else
-static const int send_flags = 0;
-#endif
-
 static ssize_t send_bytes(la_outgoing *out, la_stream *s, size_t skip) {
   const char *data = ((outgoing_bytes *)(void *)out)->data + skip;
-  if (s->handle.flags & SOCKET) return send(s->fd, data, out->len - skip, send_flags);
-  return write(s->fd, data, out->len - skip);
+  return put(s, data, out->len - skip);
 }
 
 static char first_byte(la_outgoing *out) { return *((outgoing_bytes *)(void *)out)->data; }
@@ -402,17 +421,27 @@ static size_t sink_forget(void *self) { return la_stream_forget_write(self); }
 
 const la_sink la_stream_sink = {sink_write, sink_forget, sink_writev};
 
+static la_poll flush_poll(la_future *f, la_context *cx) {
+  la_stream_op *op = la_container(f, la_stream_op, base);
+  return la_stream_poll_settled(op->stream, cx, &op->status);
+}
+
 static la_poll shutdown_poll(la_future *f, la_context *cx) {
-  la_shutdown *sd = la_container(f, la_shutdown, base);
-  return la_stream_poll_shutdown(sd->stream, cx, &sd->status);
+  la_stream_op *op = la_container(f, la_stream_op, base);
+  return la_stream_poll_shutdown(op->stream, cx, &op->status);
 }
 
-static void shutdown_drop(la_future *f) {
-  la_stream_forget_write(la_container(f, la_shutdown, base)->stream);
+static void op_drop(la_future *f) {
+  la_stream_forget_write(la_container(f, la_stream_op, base)->stream);
 }
 
-static const la_future_vtable shutdown_vtable = {shutdown_poll, shutdown_drop, "shutdown", NULL};
+static const la_future_vtable flush_vtable = {flush_poll, op_drop, "flush", NULL};
+static const la_future_vtable shutdown_vtable = {shutdown_poll, op_drop, "shutdown", NULL};
 
-void la_shutdown_init(la_shutdown *f, la_stream *s) {
-  *f = (la_shutdown){.base = {&shutdown_vtable}, .stream = s};
+void la_flush_init(la_stream_op *op, la_stream *s) {
+  *op = (la_stream_op){.base = {&flush_vtable}, .stream = s};
+}
+
+void la_shutdown_init(la_stream_op *op, la_stream *s) {
+  *op = (la_stream_op){.base = {&shutdown_vtable}, .stream = s};
 }

@@ -110,7 +110,8 @@ bool la_stream_is_settled(const la_stream *s);
 ** as a write (one at a time, forgotten by la_stream_forget_write). */
 la_poll la_stream_poll_shutdown(la_stream *s, la_context *cx, int *status);
 
-/* Pending operations are woken and end with UV_ECANCELED, later ones with UV_EBADF. The
+/* Pending operations are woken and end with UV_ECANCELED, later ones with UV_EBADF. A byte of a
+** write that was given up, which libuv could not write yet, is tried once more. The
 ** reader keeps what it had read until the stream is freed, and would still give it out:
 ** whoever begins reads looks first whether the stream is open (l_io.c does). Twice is
 ** harmless. The descriptor is closed at once. */
@@ -124,13 +125,14 @@ extern const la_sink la_stream_sink; /* `self` is the la_stream */
 /* It is open for a descriptor whose bytes may be spliced: no others come with them. */
 bool la_stream_splices(const la_stream *s);
 
-/* la_stream_poll_shutdown as a future; a drop frees nothing. */
-typedef struct la_shutdown {
+/* la_stream_poll_settled and la_stream_poll_shutdown as futures; a drop frees nothing. */
+typedef struct la_stream_op {
   la_future base;
   la_stream *stream; /* the caller keeps it alive */
   int status;
-} la_shutdown;
+} la_stream_op;
 
-void la_shutdown_init(la_shutdown *f, la_stream *s);
+void la_flush_init(la_stream_op *op, la_stream *s);
+void la_shutdown_init(la_stream_op *op, la_stream *s);
 
 #endif

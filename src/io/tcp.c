@@ -25,6 +25,16 @@ int la_tcp_nodelay(la_stream *s, bool on) {
   return la_handle_is_open(&s->handle) ? uv_tcp_nodelay(tcp(s), on) : UV_EBADF;
 }
 
+bool la_tcp_inherit_nodelay(int listener_fd) {
+#ifdef __linux__
+  int on = 1;
+  return setsockopt(listener_fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0;
+#else
+  (void)listener_fd;
+  return false;
+#endif
+}
+
 int la_tcp_keepalive(la_stream *s, unsigned seconds) {
   if (!la_handle_is_open(&s->handle)) return UV_EBADF;
   return uv_tcp_keepalive(tcp(s), seconds > 0, seconds);

@@ -15,6 +15,10 @@ int la_tcp_keepalive(la_stream *s, unsigned seconds);
 int la_tcp_peer(const la_stream *s, la_address *out);
 int la_tcp_local(const la_stream *s, la_address *out);
 
+/* Sets it on a listening socket, if this is a system on which those it accepts inherit that; false:
+** they have to be told, one by one. */
+bool la_tcp_inherit_nodelay(int listener_fd);
+
 /* A new non-blocking, CLOEXEC socket; a negative errno. */
 int la_tcp_socket(int family);
 

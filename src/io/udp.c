@@ -40,7 +40,7 @@ static void udp_free(la_handle *h) {
   free(u);
 }
 
-static const la_handle_class udp_class = {udp_handle, udp_closing, udp_free};
+static const la_handle_class udp_class = {"open socket", udp_handle, udp_closing, udp_free};
 
 void la_udp_close(la_udp *u) { la_handle_close(&u->handle); }
 

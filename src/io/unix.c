@@ -32,6 +32,14 @@ const char *la_unix_address_path(const la_unix_address *a, size_t *len) {
   return a->sun.sun_path;
 }
 
+void la_unix_address_text(const la_unix_address *a, char text[LA_UNIX_TEXT]) {
+  size_t len;
+  const char *path = la_unix_address_path(a, &len);
+  memcpy(text, path, len);
+  text[len] = '\0';
+  if (len > 0 && *text == '\0') *text = '@';
+}
+
 typedef int (*name_of)(int fd, struct sockaddr *sa, socklen_t *len);
 
 static int name(int fd, name_of get, la_unix_address *out) {

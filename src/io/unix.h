@@ -27,6 +27,10 @@ int la_unix_address_set(la_unix_address *a, const char *path, size_t len);
 /* The path or name of an address from the system; length 0 when it has none. */
 const char *la_unix_address_path(const la_unix_address *a, size_t *len);
 
+/* For people: an abstract name as "@name". */
+enum { LA_UNIX_TEXT = sizeof(((struct sockaddr_un *)0)->sun_path) + 1 };
+void la_unix_address_text(const la_unix_address *a, char text[LA_UNIX_TEXT]);
+
 /* Descriptors: connected sockets, CLOEXEC. */
 extern const la_stream_kind la_unix_kind;
 

@@ -14,15 +14,10 @@ typedef union any_address {
 } any_address;
 
 static void push_address(lua_State *L, const any_address *a, socklen_t len) {
-  char text[LA_ADDRESS_TEXT];
+  char text[LA_ADDRESS_TEXT], path[LA_UNIX_TEXT];
   if (a->any.sa_family == AF_UNIX) {
-    size_t n;
-    la_unix_address path = {.sun = a->sun, .len = len};
-    const char *s = la_unix_address_path(&path, &n);
-    if (n > 0)
-      lua_pushlstring(L, s, n);
-    else
-      lua_pushliteral(L, "a Unix socket");
+    la_unix_address_text(&(la_unix_address){.sun = a->sun, .len = len}, path);
+    lua_pushstring(L, *path != '\0' ? path : "a Unix socket");
   } else if (a->any.sa_family == AF_INET || a->any.sa_family == AF_INET6) {
     int port = la_address_text(&a->ip, text);
     lua_pushfstring(L, "%s port %d", text, port);

@@ -3,6 +3,7 @@
 #include <lauxlib.h>
 
 #include "bridge/combine.h"
+#include "bridge/future_object.h"
 #include "bridge/task_object.h"
 
 const char *la_task_state(const la_task *t) {
@@ -11,9 +12,10 @@ const char *la_task_state(const la_task *t) {
 }
 
 /* ", waits for sleep", ", waits for task 3", or nothing. */
-static void add_awaited(lua_State *L, const la_future *f) {
+static void add_awaited(lua_State *L, const la_future *awaited) {
+  const la_future *f = la_future_beneath(awaited);
   if (f == NULL) {
-    lua_pushliteral(L, "");
+    lua_pushstring(L, awaited != NULL ? ", waits for a future" : "");
     return;
   }
   const la_task *t = la_join_task(f);

@@ -38,19 +38,37 @@ static void swap(lua_State *L, int t, lua_Integer i, lua_Integer k) {
   lua_rawseti(L, t, k);
 }
 
+/* Key i is before key k. */
+static bool is_before(lua_State *L, lua_Integer i, lua_Integer k) {
+  lua_rawgeti(L, KEYS, i);
+  lua_rawgeti(L, KEYS, k);
+  bool is = before(L, -2, -1);
+  lua_pop(L, 2);
+  return is;
+}
+
+static void swap_arms(lua_State *L, lua_Integer i, lua_Integer k) {
+  swap(L, KEYS, i, k);
+  swap(L, ARMS, i, k);
+}
+
+/* Restores the heap of `n` arms, the last key first, below arm i. */
+static void sift(lua_State *L, lua_Integer i, lua_Integer n) {
+  for (lua_Integer k; (k = 2 * i) <= n; i = k) {
+    if (k < n && is_before(L, k, k + 1)) k++;
+    if (!is_before(L, i, k)) return;
+    swap_arms(L, i, k);
+  }
+}
+
 /* The order of keys in a table is another in each process; under a seed it shall not matter.
-** By insertion, which is short for lists. */
+ *Heapsort
+ ** (Williams 1964). */
 static void sort_arms(lua_State *L, lua_Integer n) {
-  for (lua_Integer i = 2; i <= n; i++) {
-    for (lua_Integer k = i; k > 1; k--) {
-      lua_rawgeti(L, KEYS, k - 1);
-      lua_rawgeti(L, KEYS, k);
-      bool done = !before(L, -1, -2);
-      lua_pop(L, 2);
-      if (done) break;
-      swap(L, KEYS, k - 1, k);
-      swap(L, ARMS, k - 1, k);
-    }
+  for (lua_Integer i = n / 2; i >= 1; i--) sift(L, i, n);
+  for (; n > 1; n--) {
+    swap_arms(L, 1, n);
+    sift(L, 1, n - 1);
   }
 }
 
@@ -85,6 +103,7 @@ static lua_Integer arms_of_arguments(lua_State *L) {
 
 static int await_all(lua_State *L, lua_Integer n, bool select, la_finish finish) {
   la_coro *c = la_await_coro(L);
+  if (la_coro_cancelled(c)) return la_await_cancelled(L, c);
   la_combined *all = la_combine(L, ARMS, n, select);
   return la_await_future(L, c, &all->base, finish);
 }

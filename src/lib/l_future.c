@@ -42,7 +42,7 @@ static int call_fn(lua_State *L) {
 }
 
 static int fn(lua_State *L) {
-  luaL_checktype(L, 1, LUA_TFUNCTION);
+  luaL_argexpected(L, la_is_callable(L, 1), 1, "function");
   lua_settop(L, 1);
   lua_pushcclosure(L, call_fn, 1);
   return 1;
@@ -59,7 +59,8 @@ static int await(lua_State *L) {
   lua_settop(L, 1);
   if (luaL_testudata(L, 1, LA_FUTURE_NAME) != NULL) return la_future_object_await(L);
   if (luaL_testudata(L, 1, LA_TASK_NAME) != NULL) return la_task_await(L);
-  la_await_coro(L);
+  la_coro *c = la_await_coro(L);
+  if (la_coro_cancelled(c) && !la_coro_overdue(c)) return la_await_cancelled(L, c);
   lua_callk(L, 0, LUA_MULTRET, 0, called);
   return called(L, LUA_OK, 0);
 }
@@ -117,6 +118,18 @@ static int context_waker(lua_State *L) {
   return 1;
 }
 
+static int context_tostring(lua_State *L) {
+  const la_context_object *o = luaL_checkudata(L, 1, LA_CONTEXT_NAME);
+  lua_pushfstring(L, "Context%s: %p", o->cx != NULL ? "" : " (over)", (const void *)o);
+  return 1;
+}
+
+static int waker_tostring(lua_State *L) {
+  const la_waker_object *o = luaL_checkudata(L, 1, LA_WAKER_NAME);
+  lua_pushfstring(L, "Waker%s: %p", o->live ? "" : " (used up)", (const void *)o);
+  return 1;
+}
+
 static la_waker_object *check_waker(lua_State *L, int arg) {
   la_waker_object *o = luaL_checkudata(L, arg, LA_WAKER_NAME);
   luaL_argcheck(L, o->live, arg,
@@ -169,15 +182,17 @@ void la_open_future(lua_State *L) {
                                            {"wake_by_ref", waker_wake_by_ref},
                                            {"will_wake", waker_will_wake},
                                            {NULL, NULL}};
-  static const luaL_Reg waker_meta[] = {{"__gc", waker_gc}, {NULL, NULL}};
-  static const luaL_Reg none[] = {{NULL, NULL}};
+  static const luaL_Reg context_meta[] = {{"__tostring", context_tostring}, {NULL, NULL}};
+  static const luaL_Reg waker_meta[] = {{"__gc", waker_gc},
+                                        {"__tostring", waker_tostring},
+                                        {NULL, NULL}};
   static const luaL_Reg functions[] = {{"future", future},
                                        {"fn", fn},
                                        {"await", await},
                                        {"poll_fn", poll_fn},
                                        {NULL, NULL}};
   la_new_class(L, LA_FUTURE_NAME, meta, methods);
-  la_new_class(L, LA_CONTEXT_NAME, none, context_methods);
+  la_new_class(L, LA_CONTEXT_NAME, context_meta, context_methods);
   la_new_class(L, LA_WAKER_NAME, waker_meta, waker_methods);
   luaL_setfuncs(L, functions, 0);
 }

@@ -10,7 +10,7 @@ enum { MAX_FORMATS = 250 }; /* as liolib's MAXARGLINE: with the stream, upvalues
 const char la_io_mark = 0;
 
 la_io_object *la_io_test(lua_State *L, int i) {
-  la_io_object *o = lua_type(L, i) == LUA_TUSERDATA ? lua_touserdata(L, i) : NULL;
+  la_io_object *o = lua_touserdata(L, i); /* light userdata have no length */
   return o != NULL && lua_rawlen(L, i) >= sizeof *o && o->mark == &la_io_mark ? o : NULL;
 }
 
@@ -76,7 +76,6 @@ static const la_future_vtable read_vtable = {read_poll, read_drop, "read", NULL}
 la_reader *la_io_check_reader(lua_State *L, la_io_object *o) {
   if (o->reading != NULL)
     luaL_error(L, "another task is reading from this stream already: one reader at a time");
-  la_runtime_check(L, "reading");
   la_reader *rd = o->cls->reader(o->self);
   if (rd != NULL) la_reader_release(rd);
   return rd;
@@ -108,18 +107,22 @@ static size_t check_count(lua_State *L, int arg) {
   return (size_t)n;
 }
 
-/* The format at `arg`: 0 for a count, or its letter. Raises when it is none. */
-static char check_format(lua_State *L, int arg) {
-  if (lua_isnoneornil(L, arg)) return 'l';
-  if (lua_type(L, arg) == LUA_TNUMBER) {
-    check_count(L, arg);
-    return 0;
-  }
+/* What a read is asked for: the letter of its format, or 0 and a count. */
+typedef struct read_format {
+  char letter;
+  size_t count;
+} read_format;
+
+/* The format at `arg`. Raises when it is none. */
+static read_format check_format(lua_State *L, int arg) {
+  int type = lua_type(L, arg);
+  if (type <= LUA_TNIL) return (read_format){'l', 0};
+  if (type == LUA_TNUMBER) return (read_format){0, check_count(L, arg)};
   const char *format = luaL_checkstring(L, arg);
   if (*format == '*') format++; /* as io.read, which forgives it */
   luaL_argcheck(L, *format != '\0' && strchr("lLan", *format) != NULL, arg,
                 "invalid format: \"l\", \"L\", \"n\", \"a\" or a count");
-  return *format;
+  return (read_format){*format, 0};
 }
 
 /* All of those from index 2 on, before any of them is read; returns how many. */
@@ -130,28 +133,44 @@ static int check_formats(lua_State *L) {
   return top - 1;
 }
 
-/* Begins the read that the format at index 2 asks for. */
-static int begin_format(lua_State *L, la_io_object *o, la_reader *rd, void *room, la_future **f) {
-  char format = check_format(L, 2);
-  switch (format) {
-  case 0: la_reader_some(rd, check_count(L, 2)); break;
+/* Begins the read that the format asks for. */
+static int begin_format(la_io_object *o, la_reader *rd, read_format format, void *room,
+                        la_future **f) {
+  switch (format.letter) {
+  case 0: la_reader_some(rd, format.count); break;
   case 'a': la_reader_all(rd, DEFAULT_MAX); break;
   case 'n': la_reader_number(rd); break;
   default: la_reader_line(rd, DEFAULT_MAX);
   }
-  begin_read(o, rd, format == 'l', room, f);
+  begin_read(o, rd, format.letter == 'l', room, f);
   return 0;
 }
 
-/* A line that is in the buffer needs no future. */
 static bool line_now(lua_State *L, la_reader *rd, char format) {
-  size_t len = la_rbuf_len(&rd->buf);
-  if (len == 0 || (format != 'l' && format != 'L')) return false;
-  const char *s = la_rbuf_bytes(&rd->buf), *end = memchr(s, '\n', len);
+  const char *s = la_rbuf_bytes(&rd->buf), *end = memchr(s, '\n', la_rbuf_len(&rd->buf));
   if (end == NULL) return false;
   lua_pushlstring(L, s, (size_t)(end - s) + (format == 'L'));
   la_reader_taken(rd, (size_t)(end - s) + 1);
   return true;
+}
+
+static bool count_now(lua_State *L, la_reader *rd, size_t n) {
+  size_t len = la_rbuf_len(&rd->buf);
+  if (n > len) n = len;
+  lua_pushlstring(L, la_rbuf_bytes(&rd->buf), n);
+  la_reader_taken(rd, n);
+  return true;
+}
+
+/* A line, or as many bytes of the count as there are, that are in the buffer need no future. */
+static bool read_now(lua_State *L, la_reader *rd, read_format format) {
+  if (la_rbuf_len(&rd->buf) == 0) return false;
+  switch (format.letter) {
+  case 'l':
+  case 'L': return line_now(L, rd, format.letter);
+  case 0: return count_now(L, rd, format.count);
+  default: return false;
+  }
 }
 
 static int read_begin(lua_State *L, void *room, la_future **f) {
@@ -160,9 +179,9 @@ static int read_begin(lua_State *L, void *room, la_future **f) {
   if (lua_gettop(L) > 2)
     return luaL_error(L, "a future of read takes one format: use a function for more");
   if (la_io_is_closed(o)) return la_fail(L, la_io_closed_error(o), "read");
-  char format = check_format(L, 2);
-  if (la_operation_may_take() && line_now(L, rd, format)) return 1;
-  return begin_format(L, o, rd, room, f);
+  read_format format = check_format(L, 2);
+  if (la_operation_may_take() && read_now(L, rd, format)) return 1;
+  return begin_format(o, rd, format, room, f);
 }
 
 static void push_number(lua_State *L, la_reader *rd) {
@@ -209,7 +228,7 @@ static const la_operation read_operation = {"read", read_begin, read_finish};
 static int part_begin(lua_State *L, void *room, la_future **f) {
   la_io_object *o = la_io_check(L);
   la_reader *rd = o->cls->reader(o->self);
-  int n = begin_format(L, o, rd, room, f);
+  int n = begin_format(o, rd, check_format(L, 2), room, f);
   la_reader_gather(rd);
   return n;
 }
@@ -253,6 +272,7 @@ static int io_read(lua_State *L) {
   check_formats(L);
   luaL_checkstack(L, count + LUA_MINSTACK, "too many formats");
   la_io_object *o = la_io_check(L);
+  la_runtime_check(L, "reading");
   la_io_check_reader(L, o);
   if (la_io_is_closed(o)) return la_fail(L, la_io_closed_error(o), "read");
   return read_next(L, 1, count);
@@ -323,35 +343,67 @@ static void push_formats(lua_State *L, int count) {
   for (int i = 0; i <= count; i++) lua_pushvalue(L, lua_upvalueindex(2 + i));
 }
 
-static int next_begin(lua_State *L, void *room, la_future **f) {
-  la_io_object *o = lua_touserdata(L, lua_upvalueindex(2));
-  int type = lua_type(L, lua_upvalueindex(3)); /* none: there is no such upvalue */
-  char format = type == LUA_TSTRING ? *lua_tostring(L, lua_upvalueindex(3)) : 'l';
+/* The reader of the object in upvalue 2, when a read can go about it directly; NULL. */
+static la_reader *reader_now(lua_State *L) {
+  const la_io_object *o = lua_touserdata(L, lua_upvalueindex(2));
   bool ready =
       o->cls->attach == NULL && o->self != NULL && o->reading == NULL && !la_io_is_closed(o);
-  if (type != LUA_TNUMBER && ready) {
-    la_reader *rd = o->cls->reader(o->self);
-    la_reader_release(rd);
-    if (line_now(L, rd, format)) return 1;
-  }
-  push_formats(L, type != LUA_TNONE);
+  la_reader *rd = ready ? o->cls->reader(o->self) : NULL;
+  if (rd != NULL) la_reader_release(rd);
+  return rd;
+}
+
+static int next_begin(lua_State *L, void *room, la_future **f) {
+  la_reader *rd = reader_now(L);
+  if (rd != NULL && read_now(L, rd, check_format(L, lua_upvalueindex(3)))) return 1;
+  push_formats(L, 1);
   return read_begin(L, room, f);
 }
 
-static const la_operation next_operation = {"read", next_begin, read_finish};
+/* By lines, which is what most do, the format is known. */
+static int line_begin(lua_State *L, void *room, la_future **f, char letter) {
+  la_reader *rd = reader_now(L);
+  if (rd != NULL && la_rbuf_len(&rd->buf) > 0 && line_now(L, rd, letter)) return 1;
+  push_formats(L, (int)lua_tointeger(L, lua_upvalueindex(1)));
+  return read_begin(L, room, f);
+}
 
-static int lines_next(lua_State *L) {
-  int count = (int)lua_tointeger(L, lua_upvalueindex(1));
-  if (count <= 1) return la_operate(L, &next_operation);
-  push_formats(L, count);
+static int chopped_begin(lua_State *L, void *room, la_future **f) {
+  return line_begin(L, room, f, 'l');
+}
+
+static int whole_begin(lua_State *L, void *room, la_future **f) {
+  return line_begin(L, room, f, 'L');
+}
+
+static const la_operation next_operation = {"read", next_begin, read_finish};
+static const la_operation chopped_operation = {"read", chopped_begin, read_finish};
+static const la_operation whole_operation = {"read", whole_begin, read_finish};
+static int next_read(lua_State *L) { return la_operate(L, &next_operation); }
+static int next_chopped(lua_State *L) { return la_operate(L, &chopped_operation); }
+static int next_whole(lua_State *L) { return la_operate(L, &whole_operation); }
+
+static int next_several(lua_State *L) {
+  push_formats(L, (int)lua_tointeger(L, lua_upvalueindex(1)));
   return io_read(L);
+}
+
+static lua_CFunction next_of(lua_State *L, int count) {
+  if (count > 1) return next_several;
+  switch (check_format(L, 2).letter) {
+  case 'l': return next_chopped;
+  case 'L': return next_whole;
+  default: return next_read;
+  }
 }
 
 static int io_lines(lua_State *L) {
   la_io_check(L);
-  lua_pushinteger(L, check_formats(L));
+  int count = check_formats(L);
+  lua_CFunction next = next_of(L, count);
+  lua_pushinteger(L, count);
   lua_insert(L, 1);
-  lua_pushcclosure(L, lines_next, lua_gettop(L));
+  lua_pushcclosure(L, next, lua_gettop(L));
   return 1;
 }
 

@@ -7,7 +7,6 @@
 void la_io_check_writer(lua_State *L, const la_io_object *o) {
   if (o->writing != NULL)
     luaL_error(L, "another task is writing to this stream already: one writer at a time");
-  la_runtime_check(L, "writing");
 }
 
 typedef struct write_future {
@@ -127,14 +126,16 @@ static int write_begin(lua_State *L, void *room, la_future **f) {
   size_t len;
   la_io_object *o = la_io_check(L);
   if (la_operation_may_take() && write_now(L, o)) return 1;
-  bool join = check_strings(L) <= JOIN_MAX || lua_gettop(L) <= 2;
+  bool one = lua_gettop(L) == 2;
+  const char *data = one ? luaL_checklstring(L, 2, &len) : NULL;
+  bool join = one || check_strings(L) <= JOIN_MAX;
   la_io_check_writer(L, o);
   if (la_io_is_closed(o)) return fail_write(L, la_io_closed_error(o), 0);
   if (!join) {
     *f = new_vector(L, o);
     return 0;
   }
-  const char *data = one_string(L, &len);
+  if (!one) data = one_string(L, &len);
   if (len == 0) {
     lua_settop(L, 1);
     return 1;

@@ -57,6 +57,8 @@ static int listen_finish(lua_State *L, la_future *f) {
     la_listener_object *o = la_listener_push(L);
     la_check_socket_options(L, 3, &o->options);
     error = la_listener_new(q->op.reactor, &q->list[0], &options, &o->listener);
+    if (error == 0 && o->options.nodelay)
+      o->options.nodelay = !la_tcp_inherit_nodelay(la_listener_fd(o->listener));
   }
   if (error != 0) return la_fail_address(L, error, "listen", host, (int)lua_tointeger(L, 2));
   return 1;
@@ -140,13 +142,20 @@ static int listener_fd(lua_State *L) {
 
 static int listener_tostring(lua_State *L) {
   const la_listener_object *o = check_listener(L);
-  lua_settop(L, 1);
-  if (listener_address(L) != (o->local ? 1 : 2) || lua_isnil(L, 2))
+  char text[LA_ADDRESS_TEXT], path_text[LA_UNIX_TEXT];
+  la_unix_address path;
+  la_address a;
+  if (!la_listener_is_open(o->listener)) {
     lua_pushliteral(L, "Listener (closed)");
-  else if (o->local)
-    lua_pushfstring(L, "Listener (%s)", luaL_tolstring(L, 2, NULL));
-  else
-    lua_pushfstring(L, "Listener (%s port %d)", lua_tostring(L, 2), (int)lua_tointeger(L, 3));
+  } else if (o->local && la_unix_listener_local(o->listener, &path) == 0) {
+    la_unix_address_text(&path, path_text);
+    lua_pushfstring(L, "Listener (%s)", path_text);
+  } else if (!o->local && la_listener_local(o->listener, &a) == 0) {
+    int port = la_address_text(&a, text);
+    lua_pushfstring(L, "Listener (%s port %d)", text, port);
+  } else {
+    lua_pushfstring(L, "Listener (descriptor %d)", la_listener_fd(o->listener));
+  }
   return 1;
 }
 

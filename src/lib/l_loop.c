@@ -77,8 +77,9 @@ static int loop_turn(lua_State *L) {
 }
 
 static int step_body(lua_State *L) {
-  const loop_object *o = lua_touserdata(L, 1);
+  loop_object *o = lua_touserdata(L, 1);
   la_executor_step(o->life.rt.ex);
+  if (o->closing) la_life_settle(&o->life);
   return 0;
 }
 

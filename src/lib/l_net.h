@@ -26,7 +26,7 @@ int la_push_path(lua_State *L, int error, const la_unix_address *a, const char *
 
 typedef struct la_listener_object {
   la_listener *listener;
-  la_socket_options options; /* of what it accepts */
+  la_socket_options options; /* of what it accepts, but for those that it inherits */
   bool local;                /* a Unix socket */
 } la_listener_object;
 

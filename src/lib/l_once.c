@@ -68,9 +68,10 @@ static int entered(lua_State *L, int status, lua_KContext k) {
   return called(L, LUA_OK, 0);
 }
 
+/* Once it is done it need not wait, but for its turn. */
 static int call(lua_State *L) {
   once_object *o = check_once(L);
-  if (o->done) return push_results(L, o);
+  if (o->done && (la_await_possible(L) == NULL || la_sync_proceed())) return push_results(L, o);
   lua_pushcfunction(L, enter);
   lua_pushvalue(L, 1);
   lua_callk(L, 1, 2, 0, entered);

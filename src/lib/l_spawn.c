@@ -195,25 +195,33 @@ static la_stream *stream_at_top(lua_State *L, int arg, const char *name) {
   if (o == NULL) return NULL;
   if (o->cls->is_open != la_stream_object_is_open) return NULL;
   if (o->self == NULL || !o->cls->is_open(o->self)) {
-    bad_fd(L, arg, name, "the stream is closed");
+    bad_fd(L, arg, name, LA_STREAM_CLOSED);
     return NULL;
   }
   la_stream *s = o->self;
   if (o->reading != NULL || o->writing != NULL || !la_stream_is_settled(s))
-    bad_fd(L, arg, name, "another task reads from this stream or writes to it");
-  if (la_reader_unread(&s->reader) > 0)
-    bad_fd(L, arg, name,
-           "bytes were read ahead from this stream, which a process would not get: copy it");
+    bad_fd(L, arg, name, LA_IN_USE);
+  if (la_reader_unread(&s->reader) > 0) bad_fd(L, arg, name, LA_READ_AHEAD);
   return s;
+}
+
+static int standard_fd(lua_State *L, la_io_object *o, int arg, const char *name,
+                       la_stream **given) {
+  const char *why;
+  int fd = la_standard_lend(o, la_check_reactor(L, "a process"), given, &why);
+  return fd >= 0 ? fd : bad_fd(L, arg, name, why);
 }
 
 /* Descriptor `i` of the child is what is on top of the stack, which is popped. */
 static void read_fd(lua_State *L, int arg, int i, const char *name, la_spawn *s) {
   luaL_Stream *file;
+  la_io_object *o = la_io_test(L, -1);
   if (lua_isinteger(L, -1)) {
     lua_Integer fd = lua_tointeger(L, -1);
     if (fd < 0 || fd > INT32_MAX) bad_fd(L, arg, name, "not a descriptor");
     s->fds[i] = (int)fd;
+  } else if (o != NULL && o->cls->attach != NULL) {
+    s->fds[i] = standard_fd(L, o, arg, name, &s->given[i]);
   } else if ((s->given[i] = stream_at_top(L, arg, name)) != NULL) {
     s->fds[i] = s->given[i]->fd;
     if (s->fds[i] <= STDERR_FILENO) s->given[i] = NULL; /* ours for good */

@@ -78,6 +78,22 @@ static void attach(lua_State *L, la_io_object *io) {
 
 static standard_object *check(lua_State *L) { return luaL_checkudata(L, 1, STANDARD_NAME); }
 
+/* ---- for a child -------------------------------------------------------------------*/
+
+int la_standard_lend(la_io_object *io, const la_reactor *r, la_stream **given, const char **why) {
+  standard_object *o = (standard_object *)(void *)io;
+  la_stream *s = o->standard.stream;
+  la_file *f = o->standard.file;
+  bool now = o->reactor == r; /* else what is under way there is over */
+  bool busy = now && (io->reading != NULL || io->writing != NULL);
+  int error = s != NULL && la_reader_unread(&s->reader) > 0 ? UV_ESPIPE : 0;
+  if (now && s != NULL && !la_stream_is_settled(s)) busy = true;
+  if (f != NULL && !busy && !o->closed) error = la_file_give_back(f, o->fd);
+  *given = now && o->standard.shared && la_stream_object_is_open(s) ? s : NULL;
+  *why = o->closed ? LA_STREAM_CLOSED : busy || error == UV_EBUSY ? LA_IN_USE : LA_READ_AHEAD;
+  return o->closed || busy || error != 0 ? -1 : o->fd;
+}
+
 /* ---- methods -----------------------------------------------------------------------*/
 
 static int standard_close(lua_State *L) {
@@ -146,14 +162,10 @@ static void flush_drop(la_future *f) {
 static const la_future_vtable flush_vtable = {flush_poll, flush_drop, "flush", NULL};
 
 static int flush_begin(lua_State *L, void *room, la_future **f) {
-  (void)room;
   standard_object *o = check(L);
   la_io_object *io = la_io_live(L, &o->io);
   if (!io->cls->is_open(io->self)) return la_fail(L, la_io_closed_error(io), "flush");
-  if (o->standard.file == NULL) {
-    lua_settop(L, 1);
-    return 1;
-  }
+  if (o->standard.file == NULL) return la_stream_flush_begin(L, io, room, f);
   flush_future *w = malloc(sizeof *w);
   if (w == NULL) return la_no_memory(L);
   w->base.vt = &flush_vtable;
@@ -163,6 +175,7 @@ static int flush_begin(lua_State *L, void *room, la_future **f) {
 }
 
 static int flush_finish(lua_State *L, la_future *f) {
+  if (f->vt != &flush_vtable) return la_stream_flush_finish(L, f);
   int status = ((flush_future *)(void *)f)->op.status;
   if (status != 0) return la_fail(L, status, "flush");
   lua_pushvalue(L, 1);

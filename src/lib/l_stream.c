@@ -49,12 +49,6 @@ static int stream_gc(lua_State *L) {
   return 0;
 }
 
-static int stream_flush(lua_State *L) {
-  if (!la_stream_object_is_open(check(L)->self)) return la_fail(L, UV_EBADF, "flush");
-  lua_settop(L, 1);
-  return 1;
-}
-
 static int stream_fd(lua_State *L) {
   const la_stream *s = check(L)->self;
   if (s->fd < 0) return la_fail(L, UV_EBADF, "fd");
@@ -62,26 +56,69 @@ static int stream_fd(lua_State *L) {
   return 1;
 }
 
-/* ---- shutdown ----------------------------------------------------------------------*/
+/* ---- flush and shutdown ------------------------------------------------------------*/
 
-typedef struct shutdown_future {
+/* Counts as a write. */
+typedef struct op_future {
   la_future base;
-  la_shutdown inner;
+  la_stream_op inner;
   la_io_object *o;
-} shutdown_future;
+} op_future;
 
-static la_poll shutdown_poll(la_future *f, la_context *cx) {
-  return la_future_poll(&((shutdown_future *)(void *)f)->inner.base, cx);
+static la_poll op_poll(la_future *f, la_context *cx) {
+  return la_future_poll(&((op_future *)(void *)f)->inner.base, cx);
 }
 
-static void shutdown_drop(la_future *f) {
-  shutdown_future *s = (shutdown_future *)(void *)f;
-  if (s->o == NULL) return;
-  la_future_drop(&s->inner.base);
-  s->o->writing = NULL;
+static void op_drop(la_future *f) {
+  op_future *op = (op_future *)(void *)f;
+  if (op->o == NULL) return;
+  la_future_drop(&op->inner.base);
+  op->o->writing = NULL;
 }
 
-static const la_future_vtable shutdown_vtable = {shutdown_poll, shutdown_drop, "shutdown", NULL};
+static const la_future_vtable flush_vtable = {op_poll, op_drop, "flush", NULL};
+static const la_future_vtable shutdown_vtable = {op_poll, op_drop, "shutdown", NULL};
+
+static void begin(la_io_object *o, const la_future_vtable *vt,
+                  void (*init)(la_stream_op *op, la_stream *s), void *room, la_future **f) {
+  op_future *op = room;
+  op->base.vt = vt;
+  op->o = o;
+  init(&op->inner, o->self);
+  o->writing = &op->o;
+  *f = &op->base;
+}
+
+static int status_of(la_future *f) {
+  const op_future *op = (const op_future *)(const void *)f;
+  return la_io_cut(op->o, op->inner.status);
+}
+
+int la_stream_flush_begin(lua_State *L, la_io_object *o, void *room, la_future **f) {
+  if (la_stream_is_settled(o->self)) {
+    lua_settop(L, 1);
+    return 1;
+  }
+  la_io_check_writer(L, o);
+  begin(o, &flush_vtable, la_flush_init, room, f);
+  return 0;
+}
+
+int la_stream_flush_finish(lua_State *L, la_future *f) {
+  int status = status_of(f);
+  if (status != 0) return la_fail(L, status, "flush");
+  lua_pushvalue(L, 1);
+  return 1;
+}
+
+static int flush_begin(lua_State *L, void *room, la_future **f) {
+  la_io_object *o = check(L);
+  if (!la_stream_object_is_open(o->self)) return la_fail(L, UV_EBADF, "flush");
+  return la_stream_flush_begin(L, o, room, f);
+}
+
+static const la_operation flush_operation = {"flush", flush_begin, la_stream_flush_finish};
+static int stream_flush(lua_State *L) { return la_operate(L, &flush_operation); }
 
 static int shutdown_begin(lua_State *L, void *room, la_future **f) {
   static const char *const halves[] = {"send", NULL};
@@ -89,18 +126,12 @@ static int shutdown_begin(lua_State *L, void *room, la_future **f) {
   luaL_checkoption(L, 2, "send", halves);
   la_io_check_writer(L, o);
   if (!la_stream_object_is_open(o->self)) return la_fail(L, UV_EBADF, "shutdown");
-  shutdown_future *s = room;
-  s->base.vt = &shutdown_vtable;
-  s->o = o;
-  la_shutdown_init(&s->inner, o->self);
-  o->writing = &s->o;
-  *f = &s->base;
+  begin(o, &shutdown_vtable, la_shutdown_init, room, f);
   return 0;
 }
 
 static int shutdown_finish(lua_State *L, la_future *f) {
-  const shutdown_future *s = (const shutdown_future *)(const void *)f;
-  return la_push_done(L, la_io_cut(s->o, s->inner.status), "shutdown");
+  return la_push_done(L, status_of(f), "shutdown");
 }
 
 static const la_operation shutdown_operation = {"shutdown", shutdown_begin, shutdown_finish};
@@ -113,13 +144,14 @@ void la_stream_class_open(lua_State *L, const la_io_class *cls, lua_CFunction to
                                     {"shutdown", stream_shutdown},
                                     {"fd", stream_fd},
                                     {NULL, NULL}};
-  static const la_operation_entry operations[] = {{stream_shutdown, &shutdown_operation},
+  static const la_operation_entry operations[] = {{stream_flush, &flush_operation},
+                                                  {stream_shutdown, &shutdown_operation},
                                                   {NULL, NULL}};
   const luaL_Reg meta[] = {{"__gc", stream_gc},
                            {"__close", stream_close},
                            {"__tostring", to_string},
                            {NULL, NULL}};
-  _Static_assert(sizeof(shutdown_future) <= LA_SLOT_SIZE, "a shutdown needs no memory");
+  _Static_assert(sizeof(op_future) <= LA_SLOT_SIZE, "a flush or shutdown needs no memory");
   la_operations_add(L, operations);
   la_io_class_open(L, cls->name, meta, shared);
   luaL_getmetatable(L, cls->name);

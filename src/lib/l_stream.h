@@ -36,6 +36,21 @@ la_io_object *la_pipe_new(lua_State *L);
 void la_stream_class_open(lua_State *L, const la_io_class *cls, lua_CFunction to_string,
                           const luaL_Reg *methods);
 
+/* `begin` and `finish` of flush for the object of an open stream at index 1. */
+int la_stream_flush_begin(lua_State *L, la_io_object *o, void *room, la_future **f);
+int la_stream_flush_finish(lua_State *L, la_future *f);
+
+/* Why a child cannot have a stream. */
+#define LA_STREAM_CLOSED "the stream is closed"
+#define LA_IN_USE "another task reads from this stream or writes to it"
+#define LA_READ_AHEAD                                                                              \
+  "bytes were read ahead from this stream, which a process would not get: copy it"
+
+/* The descriptor of a standard stream (whose class has `attach`) for a child that is started in
+** the run of `r`, at which the child reads on where the stream does; -1 and *why it cannot have
+** it. *given: the stream that is to be handed over with it, or NULL. */
+int la_standard_lend(la_io_object *o, const la_reactor *r, la_stream **given, const char **why);
+
 /* Pushes true, or the failure. */
 int la_push_done(lua_State *L, int error, const char *op);
 

@@ -129,7 +129,8 @@ static const la_operation yield_operation = {"yield", yield_begin, NULL};
 static int yield(lua_State *L) {
   const la_runtime *rt = la_rt;
   if (rt == NULL || rt->ex->shuffled) return la_operate(L, &yield_operation);
-  return la_await_turn(L, la_await_coro(L));
+  la_coro *c = la_await_coro(L);
+  return la_coro_cancelled(c) ? la_await_cancelled(L, c) : la_await_turn(L, c);
 }
 
 static int on_error(lua_State *L) {

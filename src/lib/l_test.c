@@ -1,4 +1,6 @@
 /* async.test: a test of other people's suites, in a runtime of its own. */
+#include <string.h>
+
 #include "bridge/task_object.h"
 #include "bridge/traceback.h"
 #include "driver/handle.h"
@@ -18,43 +20,43 @@ typedef struct left {
 } left;
 
 static void add(left *l, int fd) {
-  if (++l->count > LISTED) return;
+  if (++l->count > LISTED || fd < 0) return;
   luaL_checkstack(l->L, LUA_MINSTACK, NULL);
   lua_pushliteral(l->L, "\n  ");
-  if (fd >= 0)
-    la_push_descriptor(l->L, fd);
-  else
-    lua_pushliteral(l->L, "(closed)");
+  la_push_descriptor(l->L, fd);
   lua_concat(l->L, 2);
 }
 
 static int raise_left(const left *l, const char *what, const char *mend) {
   lua_concat(l->L, lua_gettop(l->L) - l->base);
-  return luaL_error(l->L, "the test left %I %s%s: %s%s", (lua_Integer)l->count, what,
-                    l->count == 1 ? "" : "s", mend, lua_tostring(l->L, -1));
+  const char *end = l->count == 1 ? "" : strcmp(what, "open watch") == 0 ? "es" : "s";
+  return luaL_error(l->L, "the test left %I %s%s: %s%s", (lua_Integer)l->count, what, end, mend,
+                    lua_tostring(l->L, -1));
 }
 
 static const char close_it[] = "close it, or declare it <close>";
 
-static void add_handles(left *l, const la_reactor *r) {
+/* Those of the kind of the first, whose name is returned. */
+static const char *add_handles(left *l, const la_reactor *r) {
+  const char *name = NULL;
   for (const la_node *i = r->handles.head.next; i != &r->handles.head; i = i->next) {
     la_handle *h = la_container((la_node *)(uintptr_t)i, la_handle, node);
     uv_os_fd_t fd;
-    if (la_handle_is_open(h)) add(l, uv_fileno(h->cls->uv(h), &fd) == 0 ? fd : -1);
+    if (!la_handle_is_open(h)) continue;
+    if (name == NULL) name = h->cls->name;
+    if (strcmp(h->cls->name, name) == 0) add(l, uv_fileno(h->cls->uv(h), &fd) == 0 ? fd : -1);
   }
+  return name;
 }
 
-/* Those of the kind of the first, whose name is returned. */
+/* The same. */
 static const char *add_resources(left *l, const la_reactor *r) {
   const char *name = NULL;
   for (const la_node *i = r->resources.head.next; i != &r->resources.head; i = i->next) {
     const la_resource *its = la_container(i, const la_resource, node);
     if (name == NULL) name = its->name;
     if (its->name == NULL || its->name != name) continue;
-    if (its->fd != NULL)
-      add(l, *its->fd);
-    else
-      l->count++;
+    add(l, its->fd != NULL ? *its->fd : -1);
   }
   return name;
 }
@@ -68,9 +70,9 @@ static int check_left(lua_State *L) {
     la_push_dump(L, rt);
     return raise_left(&l, "task", "await or cancel what it starts");
   }
-  add_handles(&l, rt->reactor);
-  if (l.count > 0) return raise_left(&l, "open socket", close_it);
-  const char *name = add_resources(&l, rt->reactor);
+  const char *name = add_handles(&l, rt->reactor);
+  if (l.count > 0) return raise_left(&l, name, close_it);
+  name = add_resources(&l, rt->reactor);
   if (l.count > 0) return raise_left(&l, name, close_it);
   l.count = la_timer_queue_count(&rt->ex->timers);
   if (l.count > 0) return raise_left(&l, "timer", "a Future was begun, and not finished");
@@ -133,7 +135,7 @@ static int run_test(lua_State *L) {
 }
 
 static int test(lua_State *L) {
-  luaL_checktype(L, 1, LUA_TFUNCTION);
+  luaL_argexpected(L, la_is_callable(L, 1), 1, "function");
   lua_settop(L, 1);
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_pushcclosure(L, run_test, 2);

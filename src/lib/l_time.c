@@ -68,25 +68,26 @@ static int advance(lua_State *L) { return la_operate(L, &advance_operation); }
 
 /* ---- scopes ------------------------------------------------------------------------*/
 
-/* The awaitable and its arguments from index `first` on, as a call in a scope. */
-static int call_in_scope(lua_State *L, int first, uint64_t deadline, bool shield) {
+/* The awaitable and its arguments from index `first` on, as a call in a scope; `op` is NULL for a
+** shield. */
+static int call_in_scope(lua_State *L, int first, const char *op, uint64_t deadline) {
   la_check_awaitable(L, first);
   la_push_callable(L, first);
-  return la_scope_call(L, lua_gettop(L) - first, deadline, shield);
+  return la_scope_call(L, lua_gettop(L) - first, op, deadline, op == NULL);
 }
 
 static int timeout(lua_State *L) {
   uint64_t ns = la_check_seconds(L, 1);
   la_await_context(L);
-  return call_in_scope(L, 2, la_time_after(la_executor_now(la_rt->ex), ns), false);
+  return call_in_scope(L, 2, "timeout", la_time_after(la_executor_now(la_rt->ex), ns));
 }
 
 static int deadline(lua_State *L) {
   uint64_t t = la_check_seconds(L, 1);
-  return call_in_scope(L, 2, t, false);
+  return call_in_scope(L, 2, "deadline", t);
 }
 
-static int shield(lua_State *L) { return call_in_scope(L, 1, LA_TIMER_NEVER, true); }
+static int shield(lua_State *L) { return call_in_scope(L, 1, NULL, LA_TIMER_NEVER); }
 
 void la_open_time(lua_State *L) {
   static const luaL_Reg functions[] = {{"sleep", l_sleep},

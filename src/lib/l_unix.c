@@ -172,6 +172,13 @@ static void check_path(lua_State *L, la_unix_address *a) {
                 "one, or a relative one");
 }
 
+static int fail_path(lua_State *L, int error, const char *op) {
+  la_fail(L, error, op);
+  lua_pushvalue(L, 1);
+  lua_setfield(L, -2, "path");
+  return 2;
+}
+
 static int connect_begin(lua_State *L, void *room, la_future **f) {
   la_unix_address a;
   (void)room;
@@ -184,7 +191,7 @@ static int connect_begin(lua_State *L, void *room, la_future **f) {
 
 static int connect_finish(lua_State *L, la_future *f) {
   la_unix_connect *c = (la_unix_connect *)(void *)f;
-  if (c->status != 0) return la_fail_path(L, c->status, "connect", lua_tostring(L, 1));
+  if (c->status != 0) return fail_path(L, c->status, "connect");
   la_unix_connection_push(L, &c->stream);
   return 1;
 }
@@ -204,7 +211,7 @@ static int net_listen_unix(lua_State *L) {
   la_listener_object *o = la_listener_push(L);
   o->local = true;
   int error = la_unix_listener_new(r, &a, &options, &o->listener);
-  return error == 0 ? 1 : la_fail_path(L, error, "listen", lua_tostring(L, 1));
+  return error == 0 ? 1 : fail_path(L, error, "listen");
 }
 
 /* ---- descriptors from elsewhere ----------------------------------------------------*/
@@ -266,9 +273,20 @@ int la_net_adopt(lua_State *L, la_reactor *r, int fd) {
 static int net_from_fd(lua_State *L) {
   lua_Integer fd = luaL_checkinteger(L, 1);
   luaL_argcheck(L, fd >= 0 && fd <= INT32_MAX, 1, "not a descriptor");
-  int error = la_net_adopt(L, la_check_reactor(L, "net.from_fd"), (int)fd);
-  if (error == 0) fcntl((int)fd, F_SETFD, FD_CLOEXEC);
-  return error == 0 ? 1 : la_fail(L, error, "from_fd");
+  la_reactor *r = la_check_reactor(L, "net.from_fd");
+  luaL_argcheck(L, !la_reactor_owns(r, (int)fd), 1,
+                "this descriptor has an object of this module already");
+  int error = la_net_adopt(L, r, (int)fd);
+  if (error == 0) {
+    fcntl((int)fd, F_SETFD, FD_CLOEXEC);
+    return 1;
+  }
+  la_fail(L, error, "from_fd");
+  if (error == UV_ENOTSUP) {
+    lua_pushliteral(L, "it is no stream socket, pipe or terminal; files: fs.open");
+    lua_setfield(L, -2, "message");
+  }
+  return 2;
 }
 
 void la_open_unix(lua_State *L) {

@@ -34,21 +34,45 @@ void la_life_begin(lua_State *L, la_life *s, const uint64_t *seed) {
   la_runtime_init(L, rt);
 }
 
-/* Members of groups are cancelled by those who wait for them. */
-static void cancel_all(la_executor *ex) {
-  for (la_node *n = ex->live.head.next; n != &ex->live.head; n = n->next) {
-    la_task *t = la_container(n, la_task, live);
-    if (!la_task_is_member(t)) la_task_cancel(t);
-  }
-}
-
 void la_life_cancel(la_life *s) {
   s->rt.ending = true;
-  cancel_all(s->rt.ex);
-  la_future_objects_drop_left(&s->rt);
+  la_runtime_cancel_all(&s->rt);
 }
 
-void la_life_unwind(la_life *s) { la_executor_run(s->rt.ex, NULL); }
+/* The oldest task that is nobody's member, a reference; NULL: none. */
+static la_task *first_task(la_executor *ex) {
+  for (la_node *n = ex->live.head.next; n != &ex->live.head; n = n->next) {
+    la_task *t = la_container(n, la_task, live);
+    if (la_task_is_member(t)) continue;
+    la_task_ref(t);
+    return t;
+  }
+  return NULL;
+}
+
+/* Runs until there is no such task. False: those that are left wait for ever. */
+static bool run_tasks(la_executor *ex) {
+  la_run_end end = LA_RUN_DONE;
+  for (la_task *t; end == LA_RUN_DONE && (t = first_task(ex)) != NULL; la_task_unref(t))
+    end = la_executor_run(ex, t);
+  return end == LA_RUN_DONE;
+}
+
+/* Tasks poll Futures as they unwind: only what is left then is nobody's. Dropped, it may cancel
+ *others,
+ ** and let go of what some wait for. */
+void la_life_unwind(la_life *s) {
+  bool ended = run_tasks(s->rt.ex);
+  while (la_future_objects_drop_left(&s->rt)) ended = run_tasks(s->rt.ex);
+  if (ended) la_executor_run(s->rt.ex, NULL);
+}
+
+void la_life_settle(la_life *s) {
+  la_executor *ex = s->rt.ex;
+  la_task *t = first_task(ex);
+  if (t == NULL || la_executor_stuck(ex)) la_future_objects_drop_left(&s->rt);
+  if (t != NULL) la_task_unref(t);
+}
 
 void la_life_end(lua_State *L, la_life *s) {
   la_runtime *rt = &s->rt;

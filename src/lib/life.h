@@ -25,12 +25,18 @@ bool la_life_find_seed(lua_State *L, int arg, uint64_t *seed);
 ** Raises for want of memory; la_life_end follows in any case. */
 void la_life_begin(lua_State *L, la_life *s, const uint64_t *seed);
 
-/* Cancels every task, and drops what runs with nobody to wait for it; what is spawned from here
-** on never begins. */
+/* Cancels every task; what is spawned from here on never begins, unless a shield may wait for it.
+ */
 void la_life_cancel(la_life *s);
 
-/* Runs until no task is left, or none can go on: entered. */
+/* Runs until no task is left, or none can go on, and drops what runs with nobody to wait for it:
+** entered. */
 void la_life_unwind(la_life *s);
+
+/* The same for one whose host gives it turns, after each of them: drops what only runs with nobody
+ *to
+ ** wait for it, when that is all there is or keeps all others waiting. */
+void la_life_settle(la_life *s);
 
 /* Drops what is left and ends the reactor; on the loop of a host that goes on closing while the
 ** host runs it. Nothing when it is over. */

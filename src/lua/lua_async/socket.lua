@@ -54,6 +54,12 @@ end
 -- The time a call that begins now has to be over, with the "t" timeout.
 local function total_limit(self) return async.now() + self.total end
 
+-- The same for a receive. As LuaSocket has it, a "b" timeout that is alone counts from the beginning of
+-- the call, and beside a "t" for each wait.
+local function receive_limit(self)
+  return async.now() + (self.total < math.huge and self.total or self.block)
+end
+
 -- Waits until the socket may go on: true, or nil and "timeout" or "closed". `limit` is total_limit's.
 local function wait(self, events, limit)
   limit = math.min(limit, async.now() + self.block)
@@ -155,20 +161,41 @@ local function connect_to(self, addr, port, limit)
   return ok, err
 end
 
+-- What getfamily calls the families of addresses.
+local families = { inet = "inet4", inet6 = "inet6" }
+
+-- A new core of no family yet, as LuaSocket makes one from one address of a name to the next: true, or nil
+-- and why not.
+local function renew(self)
+  local fresh, err = core.tcp()
+  if not fresh then return nil, err end
+  fresh:settimeout(0)
+  self.core:close()
+  self.core = fresh
+  return true
+end
+
 function methods:connect(host, port)
   local limit = total_limit(self)
   local _ <close> = hold(self, "connecting")
   local addresses, err = resolve(host, math.min(limit, async.now() + self.block))
   if not addresses then return nil, err end
-  local family = self.core:getfamily()
-  local ok
-  err = unknown
+  if not addresses[1] then return nil, unknown end
+  local free = self.core:getfd() < 0 -- of no family, before it is bound or connects
+  local ok, tried
   for _, a in ipairs(addresses) do
-    if not self.only or family == a.family then
+    local fits = self.core:getfd() < 0 or families[a.family] == self.core:getfamily()
+    if free and not fits then
+      fits, err = renew(self)
+      if not fits then return nil, err end
+    end
+    if fits then
+      tried = true
       ok, err = connect_to(self, a.addr, port, limit)
       if ok or err == "timeout" or err == "closed" then break end
     end
   end
+  if not tried then return self.core:connect(addresses[1].addr, port) end -- LuaSocket says why it cannot
   return ok, err
 end
 
@@ -241,7 +268,7 @@ local function check_pattern(pattern)
 end
 
 local function receive_stream(self, pattern, prefix)
-  local limit = total_limit(self)
+  local limit = receive_limit(self)
   local _ <close> = hold(self, "receiving")
   pattern, prefix = check_pattern(pattern), prefix or ""
   -- As LuaSocket has it, the prefix counts.
@@ -298,7 +325,7 @@ for _, name in ipairs { "tcp", "tcp4", "tcp6", "udp", "udp4", "udp6" } do
   local make = core[name]
   M[name] = make and function()
     local socket, err = wrap(make())
-    if socket then socket.only, socket.datagram = name:find("[46]$") ~= nil, name:find("^udp") ~= nil end
+    if socket then socket.datagram = name:find("^udp") ~= nil end
     return socket, err
   end
 end
@@ -317,6 +344,9 @@ function M.connect(host, port, local_host, local_port, family)
 end
 
 function M.sleep(seconds) async.sleep(seconds) end
+
+-- Seconds between two looks where no descriptor is left to wait with.
+local LOOK = 0.01
 
 -- Futures of all that select(2) would look at.
 local function arms(list, events, all)
@@ -339,7 +369,8 @@ function M.select(recvt, sendt, timeout)
     arms(recvt, "r", all)
     arms(sendt, "w", all)
     if all[1] then
-      async.deadline(limit, async.select, all)
+      local _, event, failure = async.deadline(limit, async.select, all)
+      if not event and failure then async.time.sleep_until(math.min(limit, async.now() + LOOK)) end
     else
       async.time.sleep_until(limit)
     end
