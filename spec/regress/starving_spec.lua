@@ -36,7 +36,7 @@ describe("a loop around", function()
     assert.equal(7, async.run(async.sync.once(function() return 7 end)))
   end)
 
-  it("a poll by a timeout of 0 starves nobody", function()
+  it("a poll by a timeout of 0 starves nobody #large", function()
     support.run(function()
       local _, rx = async.channel(1)
       for _, wait in ipairs {

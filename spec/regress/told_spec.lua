@@ -18,7 +18,7 @@ describe("an error that passes a thousand tasks", function()
     return before, tasks
   end
 
-  it("keeps where it came from and where it went last, and memory that grows with their number", function()
+  it("keeps where it came from and where it went last, and memory that grows with their number #large", function()
     support.run(function()
       collectgarbage()
       local floor = collectgarbage("count")
@@ -72,7 +72,7 @@ describe("a dump", function()
     end)
   end)
 
-  it("tells the line of tasks of more sources than a run can name", function()
+  it("tells the line of tasks of more sources than a run can name #large", function()
     support.run(function()
       for i = 1, 1100 do
         assert(load("local async = ... async.spawn(async.sleep, 0)\n", "=source " .. i))(async)
@@ -109,7 +109,7 @@ describe("async.test", function()
 end)
 
 describe("a join of many named arms under a seed", function()
-  it("begins them in the order of their names", function()
+  it("begins them in the order of their names #large", function()
     local orders = {}
     for k, step in ipairs { { 1, 500, 1 }, { 500, 1, -1 } } do -- tables with their keys in other orders
       local order, arms = {}, {}
@@ -128,7 +128,7 @@ describe("a join of many named arms under a seed", function()
 end)
 
 describe("futures that wait for one another", function()
-  it("in a chain without end raise before the C stack does", function()
+  it("in a chain without end raise before the C stack does #large", function()
     support.run(function()
       local e
       async.await(async.poll_fn(function(cx)
