@@ -62,6 +62,16 @@ describe("a shield at the end of a run", function()
     assert.equal("x", x)
   end)
 
+  it("has their failures reported, of the first one as well", function()
+    steps.told(function(list)
+      assert.is_true(at_end(function()
+        for i = 1, 3 do async.spawn(error, i, 0) end
+        async.sleep(1)
+      end))
+      assert.equal(3, #list)
+    end)
+  end)
+
   it("is what its tasks live for, and no longer", function()
     local left
     assert.is_true(at_end(function()

@@ -32,6 +32,9 @@ describe("a loop around", function()
       end))
       assert.is_true(yields_to_others(function() assert.equal("done", once()) end))
       assert.is_true(yields_to_others(function() assert.is_nil((m:lock())) end))
+      local failed = async.spawn(error, "failed", 0)
+      pcall(failed.await, failed)
+      assert.is_true(yields_to_others(function() assert.is_false(pcall(failed.await, failed)) end))
     end)
     assert.equal(7, async.run(async.sync.once(function() return 7 end)))
   end)
@@ -121,6 +124,33 @@ describe("a deadline that has passed", function()
         end
       end)
       assert.equal("ETIMEDOUT", err.code)
+    end)
+  end)
+
+  it("ends a loop of what fails, or is ready, as it begins", function()
+    support.run(function()
+      local tx, rx = async.channel(1)
+      rx:close()
+      local m = async.sync.mutex()
+      m:close()
+      local over = async.spawn(steps.value(1))
+      async.yield()
+      for _, step in ipairs {
+        function() tx:send(1) end,
+        function() m:lock() end,
+        function() over:await() end,
+        function() async.await(async.poll_fn(function() return "ready" end)) end,
+      } do
+        local n = 0
+        local _, err = timeout(0, function()
+          for _ = 1, 100000 do
+            step()
+            n = n + 1
+          end
+        end)
+        assert.equal("ETIMEDOUT", err.code)
+        assert.is_true(n > 0 and n <= 1000)
+      end
     end)
   end)
 

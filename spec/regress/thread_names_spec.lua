@@ -46,6 +46,29 @@ describe("what came into a module later", function()
     end)
   end)
 
+  it("has its name again when its module is put back over another", function()
+    run(function()
+      local M = require(MODULE)
+      local kept = setmetatable({}, M.Early)
+      assert.is_true(there("return getmetatable(x) == M.Early", kept))
+      local other = load(source, "=module")()
+      package.loaded[MODULE] = other
+      assert.is_true(there("return getmetatable(x) == M.Early", setmetatable({}, other.Early)))
+      assert.is_false(there("return getmetatable(x) == M.Early", kept))
+      package.loaded[MODULE] = M
+      local again = setmetatable({ f = M.early }, M.Early)
+      assert.is_true(there("return getmetatable(x) == M.Early and x.f == M.early", again))
+    end)
+  end)
+
+  it("is watched for by a metamethod that checks its arguments", function()
+    run(function() there("return x", print) end)
+    local watch = getmetatable(package.loaded).__newindex
+    assert.is_false(pcall(watch))
+    assert.is_false(pcall(watch, 1, 2, 3))
+    assert.is_false(pcall(watch, {}))
+  end)
+
   it("is looked for in a module that was loaded after others were", function()
     run(function()
       there("return x", { print })

@@ -89,6 +89,8 @@ static int raise_later(lua_State *L, int status, lua_KContext k) {
   return c != NULL ? raise_due(L, c) : lua_yieldk(L, 0, k, raise_later);
 }
 
+bool la_await_may_try(const la_coro *c) { return la_rt->ex->budget != 0 && la_coro_overdue(c); }
+
 int la_await_cancelled(lua_State *L, la_coro *c) {
   if (la_budget_take(la_rt->cx)) return raise_due(L, c);
   la_coro_set_inner(c, &la_ready, false);
@@ -129,7 +131,7 @@ static int given(lua_State *L, int status, lua_KContext n) {
 int la_operate(lua_State *L, const la_operation *op) {
   la_coro *c = la_await_coro(L);
   bool due = la_coro_cancelled(c);
-  if (due && !la_coro_overdue(c)) return la_await_cancelled(L, c);
+  if (due && !la_await_may_try(c)) return la_await_cancelled(L, c);
   la_future *f = NULL;
   int n = op->begin(L, &c->room, &f);
   if (f != NULL && due) {

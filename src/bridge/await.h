@@ -22,6 +22,10 @@ la_coro *la_await_possible(lua_State *L);
 /* The same, without making it ready. */
 la_coro *la_await_context(lua_State *L);
 
+/* Cancellation is due, but what need not wait may still be had: only a deadline has passed, and the
+** budget lasts, so that a loop of such operations ends. */
+bool la_await_may_try(const la_coro *c);
+
 /* Suspends until `f` is ready, then returns what `finish` pushed; `f` is dropped, at the next
 ** await when `finish` raises: one that lives on L's stack has to be dropped (la_coro_drop_inner)
 ** by its `finish` itself, before that can raise.

@@ -193,7 +193,7 @@ static void check_usable(lua_State *L, const la_future_object *o) {
 
 static void check_unawaited(lua_State *L, const la_future_object *o) {
   check_usable(L, o);
-  if (o->awaiter != NULL)
+  if (o->awaiter != NULL || la_node_linked(&o->done))
     luaL_error(L, "somebody awaits this future already: one at a time may await or poll it");
 }
 
@@ -477,7 +477,7 @@ int la_future_object_await(lua_State *L) {
   la_future_object *o = lua_touserdata(L, 1);
   la_coro *c = la_await_coro(L);
   bool due = la_coro_cancelled(c);
-  if (due && !la_coro_overdue(c)) return la_await_cancelled(L, c);
+  if (due && !la_await_may_try(c)) return la_await_cancelled(L, c);
   check_unawaited(L, o);
   if (o->state == LA_FUTURE_NEW && o->kind <= LA_KIND_OPERATION) {
     int n = o->nargs;

@@ -14,6 +14,8 @@ static char names_key;
 
 /* The __newindex of package.loaded: (loaded, name, module). Takes no memory but for that. */
 static int module_comes(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  luaL_checkany(L, 3);
   lua_settop(L, 3);
   lua_rawset(L, 1);
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &names_key) != LUA_TTABLE) return 0;
@@ -140,16 +142,17 @@ static void make_names(lua_State *L, int loaded) {
   }
 }
 
-/* What had no name, and did not get one, has none in the table at the top either. */
-static void keep_nameless(lua_State *L, int old) {
+/* What had no name, and did not get one, has none in the table at the top either; and what had one,
+** which stands for something else now, has it again when it comes back there. */
+static void keep_old(lua_State *L, int old) {
   enum { MOST = 4096 };
   int n = 0, names = lua_gettop(L);
   for (lua_pushnil(L); lua_next(L, old) && n < MOST;) {
     lua_pushvalue(L, -2);
-    if (lua_isboolean(L, -2) && lua_rawget(L, names) == LUA_TNIL) {
+    if (!lua_islightuserdata(L, -1) && lua_rawget(L, names) == LUA_TNIL) {
       n++;
       lua_pushvalue(L, -3);
-      lua_pushboolean(L, 0);
+      lua_pushvalue(L, -3);
       lua_rawset(L, names);
     }
     lua_settop(L, names + 1); /* the key */
@@ -167,7 +170,7 @@ bool la_parcel_push_names(lua_State *L, bool again) {
   make_names(L, old + 1);
   lua_pushboolean(L, 0);
   lua_rawsetp(L, -2, &names_key);
-  if (kept) keep_nameless(L, old);
+  if (kept) keep_old(L, old);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &names_key);
   lua_replace(L, old);
@@ -210,6 +213,10 @@ void la_parcel_push_name(lua_State *L, int names) {
   int type = lua_rawget(L, names);
   if (type == LUA_TBOOLEAN || (type == LUA_TSTRING && has_name(L, -2))) return;
   lua_pop(L, 1);
+  if (type == LUA_TSTRING) {
+    lua_pushboolean(L, 0);
+    return;
+  }
   if (is_lua(L))
     lua_rawgeti(L, names, place(L));
   else

@@ -53,10 +53,10 @@ typedef struct la_runtime {
   lua_State *rest;
   lua_State *store; /* never runs; what is pushed on it is moved on at once */
   int store_ref;
-  lua_State *running;     /* the Lua thread that runs now: L, a task's coroutine, or one of
-                             async.coroutine in it. A plain coroutine does not appear here,
-                             which is how an await in one is told. */
-  la_task *root;          /* the task of run itself: its failure is raised, not reported */
+  lua_State *running; /* the Lua thread that runs now: L, a task's coroutine, or one of
+                         async.coroutine in it. A plain coroutine does not appear here,
+                         which is how an await in one is told. */
+  la_task *root;      /* the task of run itself: its failure is raised, not reported; NULL: over */
   const la_task *service; /* one of our own, which no dump shows; NULL: none */
   la_coro *current;       /* the coroutine being polled, NULL for none */
   la_context *cx;         /* what it is polled with */
@@ -70,6 +70,7 @@ typedef struct la_runtime {
   bool entered;        /* see la_runtime_enter */
   bool ending;         /* the root task is over: what is spawned from here on never begins, unless
                        ** a shield may wait for it */
+  bool late;           /* something was spawned since, for a shield */
   unsigned shields;    /* that have not returned */
   lua_State *closing;  /* the thread of ours that is being closed by ourselves; NULL: none */
   unsigned passing;    /* coroutines that pass an await on, at the least */

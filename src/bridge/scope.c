@@ -46,7 +46,9 @@ void la_scope_rewake(la_coro *c, la_context *cx) {
 
 /* What was spawned for the sake of a shield, as the run ends, ends with the last one. */
 static void leave_shield(la_runtime *rt) {
-  if (--rt->shields == 0 && rt->ending) la_runtime_cancel_all(rt);
+  if (--rt->shields != 0 || !rt->late) return;
+  rt->late = false;
+  la_runtime_cancel_all(rt);
 }
 
 void la_scope_leave(la_coro *c) {

@@ -330,6 +330,7 @@ la_task_object *la_task_object_spawn(lua_State *L, la_runtime *rt, int nargs, in
   la_task_spawn(t);
   if (nursery != NULL) la_nursery_add(nursery, child_of(t), t);
   if (rt->ending && rt->shields == 0) la_task_cancel(t);
+  rt->late = rt->ending && rt->shields != 0;
   return o;
 }
 

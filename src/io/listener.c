@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "driver/guard.h"
@@ -25,6 +27,9 @@ struct la_listener {
   int held;       /* accepted, and waiting for memory to make a stream of; or -1 */
   int *left;      /* accepted as it stopped, the first at the end; see la_listener_stop */
   size_t left_count;
+  bool stopped;     /* and not closed since by who has it */
+  la_stream **back; /* of accepts that were given up, in order: they come first */
+  size_t back_count;
   la_stream *spare; /* made beforehand, so that no connection is lost to want of memory */
   la_list waiting;
   la_timer backoff; /* wakes the first that waits; its waker is that of its newest poll */
@@ -42,13 +47,20 @@ static void wake_all(la_listener *l) {
     la_waiter_wake(&la_container(n, la_accept, node)->waiter, l->handle.reactor);
 }
 
+/* What was accepted and nobody has taken. */
+static void close_rest(la_listener *l) {
+  if (l->held >= 0) close(l->held);
+  l->held = -1;
+  while (l->left_count > 0) close(l->left[--l->left_count]);
+  while (l->back_count > 0) la_stream_unref(l->back[--l->back_count]);
+}
+
 static void listener_closing(la_handle *h) {
   la_listener *l = from_handle(h);
   if (!la_timer_idle(&l->backoff)) la_timer_cancel(&h->reactor->ex->timers, &l->backoff);
   if (l->spare != NULL) la_stream_unref(l->spare);
   l->spare = NULL;
-  if (l->held >= 0) close(l->held);
-  l->held = -1;
+  if (!l->stopped) close_rest(l);
   uv_poll_stop(&l->uv); /* before the descriptor goes, which frees the port at once */
   close(l->fd);
   l->fd = -1;
@@ -58,17 +70,21 @@ static void listener_closing(la_handle *h) {
 
 static void listener_free(la_handle *h) {
   la_listener *l = from_handle(h);
-  if (l->held >= 0) close(l->held);
-  while (l->left_count > 0) close(l->left[--l->left_count]);
+  close_rest(l);
   if (l->spare != NULL) la_stream_unref(l->spare);
   free(l->left);
+  free(l->back);
   free(l);
 }
 
 static const la_handle_class listener_class = {"open socket", listener_handle, listener_closing,
                                                listener_free};
 
-void la_listener_close(la_listener *l) { la_handle_close(&l->handle); }
+void la_listener_close(la_listener *l) {
+  if (l->stopped) close_rest(l);
+  l->stopped = false;
+  la_handle_close(&l->handle);
+}
 bool la_listener_is_open(const la_listener *l) { return la_handle_is_open(&l->handle); }
 void la_listener_ref(la_listener *l) { la_handle_ref(&l->handle); }
 void la_listener_unref(la_listener *l) { la_handle_unref(&l->handle); }
@@ -164,7 +180,7 @@ static void wake_first(la_listener *l) {
   la_waiter_wake(&a->waiter, l->handle.reactor);
 }
 
-/* As in stream.c: the second notice without an accept in between stops listening. */
+/* The second notice without an accept in between stops listening. */
 static void on_notice(uv_poll_t *uv, int status, int events) {
   (void)events;
   la_listener *l = from_handle(uv->data);
@@ -226,8 +242,15 @@ static int next_fd(la_listener *l) {
   return fd;
 }
 
+static bool has_next(const la_listener *l) { return l->ready || l->held >= 0 || l->back_count > 0; }
+
 /* A stream, or NULL and a negative errno, UV_EAGAIN among them. */
 static int next_stream(la_listener *l, la_stream **out) {
+  if (l->back_count > 0) {
+    *out = l->back[0];
+    memmove(l->back, l->back + 1, --l->back_count * sizeof *l->back);
+    return 0;
+  }
   if (l->spare == NULL) l->spare = l->kind->make(l->handle.reactor);
   if (l->spare == NULL) return UV_ENOMEM;
   int fd = next_fd(l);
@@ -242,7 +265,29 @@ static int next_stream(la_listener *l, la_stream **out) {
   return 0;
 }
 
+/* For a stream whose accept was given up: without memory for that it is closed. */
+static void give_back(la_listener *l, la_stream *s) {
+  bool serves = la_listener_is_open(l) || l->stopped;
+  if (serves && l->back_count % 16 == 0) {
+    la_stream **more = realloc(l->back, (l->back_count + 16) * sizeof(la_stream *));
+    serves = more != NULL;
+    if (serves) l->back = more;
+  }
+  if (serves)
+    l->back[l->back_count++] = s;
+  else
+    la_stream_unref(s);
+}
+
 /* ---- stopping ---------------------------------------------------------------------*/
+
+/* Who serves what was accepted needs descriptors, too, and so do others. */
+static bool leaves_room(int fd) {
+  struct rlimit r;
+  if (getrlimit(RLIMIT_NOFILE, &r) != 0 || r.rlim_cur == RLIM_INFINITY) return true;
+  rlim_t rest = r.rlim_cur / 4 < 16 ? 16 : r.rlim_cur / 4;
+  return (rlim_t)fd + rest < r.rlim_cur;
+}
 
 static bool leave(la_listener *l, int fd) {
   if (l->left_count % 16 == 0) {
@@ -262,19 +307,22 @@ static void turn_round(int *list, size_t n) {
   }
 }
 
-/* What clients take for connected, as much of it as there are memory and descriptors for. */
+/* What clients take for connected, as much of it as there are memory and descriptors for: the last
+** quarter of those is left free. */
 void la_listener_stop(la_listener *l) {
   enum { MOST = 65536 };
   if (!la_listener_is_open(l)) return;
-  while (l->left_count < MOST) {
+  for (bool room = true; room && l->left_count < MOST;) {
     int fd = next_fd(l);
     if (fd < 0) break;
+    room = leaves_room(fd);
     if (leave(l, fd)) continue;
     close(fd);
     break;
   }
   turn_round(l->left, l->left_count); /* the first is served first, from the end */
-  la_listener_close(l);
+  l->stopped = true;
+  la_handle_close(&l->handle);
 }
 
 static void back_off(la_listener *l, la_context *cx) {
@@ -308,7 +356,7 @@ static la_poll finish(la_accept *a, int status) {
   a->status = status;
   la_waiter_clear(&a->waiter, l->handle.reactor);
   if (la_node_linked(&a->node)) la_node_unlink(&a->node);
-  if (l->ready) wake_first(l);
+  if (has_next(l)) wake_first(l);
   return LA_READY;
 }
 
@@ -321,7 +369,7 @@ static bool my_turn(const la_accept *a) {
 static la_poll accept_left(la_accept *a) {
   la_listener *l = a->listener;
   if (l->held < 0 && l->left_count > 0) l->held = l->left[--l->left_count];
-  if (l->held >= 0) return finish(a, next_stream(l, &a->stream));
+  if (l->held >= 0 || l->back_count > 0) return finish(a, next_stream(l, &a->stream));
   return finish(a, a->queued ? UV_ECANCELED : UV_EBADF);
 }
 
@@ -329,7 +377,7 @@ static la_poll accept_poll(la_future *f, la_context *cx) {
   la_accept *a = la_container(f, la_accept, base);
   la_listener *l = a->listener;
   if (!la_listener_is_open(l)) return la_budget_take(cx) ? accept_left(a) : LA_PENDING;
-  if (!my_turn(a) || (!l->ready && l->held < 0) || !la_timer_idle(&l->backoff)) {
+  if (!my_turn(a) || !has_next(l) || !la_timer_idle(&l->backoff)) {
     wait_turn(a, cx);
     if (!la_timer_idle(&l->backoff) && my_turn(a)) back_off_for(l, cx);
     int err = l->ready ? 0 : start_listening(l);
@@ -354,7 +402,7 @@ static la_poll accept_poll(la_future *f, la_context *cx) {
   return finish(a, err);
 }
 
-/* One that was woken and goes without accepting passes the wake on. */
+/* One that was woken and goes without accepting passes the wake on, and what it had accepted. */
 static void accept_drop(la_future *f) {
   la_accept *a = la_container(f, la_accept, base);
   la_listener *l = a->listener;
@@ -362,7 +410,10 @@ static void accept_drop(la_future *f) {
   bool first = la_node_linked(&a->node) && my_turn(a);
   la_waiter_clear(&a->waiter, r);
   if (la_node_linked(&a->node)) la_node_unlink(&a->node);
-  if (a->stream != NULL) la_stream_unref(a->stream);
+  if (a->stream != NULL) {
+    give_back(l, a->stream);
+    wake_first(l);
+  }
   if (first && la_listener_is_open(l)) {
     if (!la_timer_idle(&l->backoff)) la_timer_cancel(&r->ex->timers, &l->backoff);
     wake_first(l);

@@ -61,7 +61,7 @@ typedef struct la_accept {
 } la_accept;
 
 /* The accept may be anywhere that does not move; a drop frees nothing of its own, gives up
-** its place, and closes a stream nobody took. */
+** its place, and leaves a stream that nobody took to the next. */
 void la_accept_init(la_accept *a, la_listener *l);
 
 #endif

@@ -60,7 +60,7 @@ static int await(lua_State *L) {
   if (luaL_testudata(L, 1, LA_FUTURE_NAME) != NULL) return la_future_object_await(L);
   if (luaL_testudata(L, 1, LA_TASK_NAME) != NULL) return la_task_await(L);
   la_coro *c = la_await_coro(L);
-  if (la_coro_cancelled(c) && !la_coro_overdue(c)) return la_await_cancelled(L, c);
+  if (la_coro_cancelled(c) && !la_await_may_try(c)) return la_await_cancelled(L, c);
   lua_callk(L, 0, LUA_MULTRET, 0, called);
   return called(L, LUA_OK, 0);
 }

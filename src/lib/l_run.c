@@ -61,6 +61,7 @@ static int run_tasks(lua_State *L) {
   la_interrupt_pause(s->life.reactor);
   s->life.reactor->unwanted_root = NULL;
   la_task_unref(rt->root);
+  rt->root = NULL;
   la_life_cancel(&s->life);
   la_life_unwind(&s->life);
   return 2;

@@ -7,6 +7,7 @@
 #include "core/future.h"
 #include "lib/dump.h"
 #include "lib/l_future.h"
+#include "lib/l_sync.h"
 #include "lib/lib.h"
 #include "lib/thread_run.h"
 
@@ -14,7 +15,12 @@
 
 static int await_begin(lua_State *L, void *room, la_future **f) {
   la_task_object *o = luaL_checkudata(L, 1, LA_TASK_NAME);
-  if (la_task_object_ended(o)) return la_task_object_results(L, 1);
+  if (la_task_object_ended(o)) {
+    if (o->outcome < LA_OUTCOME_CANCELLED || la_sync_proceed()) return la_task_object_results(L, 1);
+    la_yield_init(room, la_executor_yield_polls(la_rt->ex)); /* what raises costs budget, too */
+    *f = &((la_yield *)room)->base;
+    return 0;
+  }
   la_task_object_check(L, o);
   la_join *j = room;
   la_join_init(j, o->task);

@@ -95,7 +95,7 @@ static int orders_finish(lua_State *L, la_future *f) {
   r->heard = r->heard || cancel;
   pthread_mutex_unlock(&r->mutex);
   if (dump) answer(L, r);
-  if (cancel) la_task_cancel(la_rt->root);
+  if (cancel && la_rt->root != NULL) la_task_cancel(la_rt->root);
   return 0;
 }
 
