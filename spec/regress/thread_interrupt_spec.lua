@@ -46,6 +46,29 @@ describe("interrupted work that catches it is interrupted again #interrupt", fun
         pcall(function() while true do end end)
         async.coroutine.resume(co)
       end)]],
+    ["in a poll function"] = [[
+      async.run(function()
+        async.await(async.poll_fn(function() begun:set(true) while true do end end))
+      end)]],
+    ["in a poll function that catches it"] = [[
+      async.run(function()
+        async.await(async.poll_fn(function()
+          begun:set(true)
+          while true do pcall(function() while true do end end) end
+        end))
+      end)]],
+    ["in a drop function"] = [[
+      async.run(function()
+        local function drop() begun:set(true) while true do end end
+        async.select { async.poll_fn(function() return "pending" end, drop), async.future(async.yield) }
+      end)]],
+    ["in a handler of async.on_error"] = [[
+      async.on_error(function() begun:set(true) while true do end end)
+      async.run(function() async.spawn(error, "x") async.sleep(1000) end)]],
+    ["in a handler of async.on_error, in a plain coroutine"] = [[
+      local function f() begun:set(true) while true do end end
+      async.on_error(function() coroutine.wrap(f)() end)
+      async.run(function() async.spawn(error, "x") async.sleep(1000) end)]],
     ["in functions of C that return"] = [[
       begun:set(true)
       while true do pcall(string.rep, "x", 1 << 20) end]],

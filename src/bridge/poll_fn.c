@@ -16,11 +16,14 @@ static int call(la_poll_fn *p, int n, int *results) {
   rt->current = NULL;
   rt->running = p->co;
   p->running = true;
+  lua_State *callback = la_callback_begin(p->co);
   int status = lua_resume(p->co, running, n, results);
+  la_callback_end(p->co, callback);
   p->running = false;
   if (status == LUA_OK) *results -= CONTEXT;
   rt->running = running;
   rt->current = current;
+  la_about_to_run(running);
   return status;
 }
 

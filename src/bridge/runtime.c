@@ -147,6 +147,28 @@ void la_thread_give(la_runtime *rt, lua_State *co, int anchor, bool reusable) {
   let_go(rt, anchor);
 }
 
+/* ---- callbacks ------------------------------------------------------------------*/
+
+lua_State *la_callback_begin(lua_State *L) {
+  lua_State *outer = NULL;
+  if (la_rt != NULL) {
+    outer = la_rt->callback;
+    la_rt->callback = L;
+  }
+  la_about_to_run(L);
+  return outer;
+}
+
+/* A signal may have come as the function returned: what it has set there must not hit the calls
+** of the runtime, which come next. */
+void la_callback_end(lua_State *L, lua_State *outer) {
+  if (la_rt == NULL) return;
+  la_rt->callback = outer;
+  if (la_resuming == NULL || la_rt->current != NULL || outer == L) return;
+  lua_sethook(L, NULL, 0, 0);
+  la_about_to_run(L);
+}
+
 /* ---- birth and end --------------------------------------------------------------*/
 
 la_list *la_runtimes(void) {

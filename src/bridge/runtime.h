@@ -53,13 +53,16 @@ typedef struct la_runtime {
   lua_State *rest;
   lua_State *store; /* never runs; what is pushed on it is moved on at once */
   int store_ref;
-  lua_State *running; /* the Lua thread that runs now: L, a task's coroutine, or one of
-                         async.coroutine in it. A plain coroutine does not appear here,
-                         which is how an await in one is told. */
-  la_task *root;      /* the task of run itself: its failure is raised, not reported; NULL: over */
-  const la_task *service; /* one of our own, which no dump shows; NULL: none */
-  la_coro *current;       /* the coroutine being polled, NULL for none */
-  la_context *cx;         /* what it is polled with */
+  lua_State *running;           /* the Lua thread that runs now: L, a task's coroutine, or one of
+                                   async.coroutine in it. A plain coroutine does not appear here,
+                                   which is how an await in one is told. */
+  la_task *root;                /* the task of run itself: its failure is raised, not reported;
+                                   NULL: it is over */
+  const la_task *service;       /* one of our own, which no dump shows; NULL: none */
+  la_coro *current;             /* the coroutine being polled, NULL for none */
+  lua_State *volatile callback; /* where a function of the program's runs that the runtime calls
+                                   itself; NULL: none. A signal handler looks at it. */
+  la_context *cx;               /* what it is polled with */
   la_slots anchors, *slots;
   la_spare_thread *spare;
   int spare_count, spare_size;
@@ -92,6 +95,12 @@ static inline void la_about_to_run(lua_State *co) {
   void (*tell)(lua_State *) = la_resuming;
   if (tell != NULL) tell(co);
 }
+
+/* Around a call, in L, of a function of the program's that is no task's: la_callback_end gets what
+** la_callback_begin has returned, whether the call failed or not, before `running` and `current`
+** are what they were. */
+lua_State *la_callback_begin(lua_State *L);
+void la_callback_end(lua_State *L, lua_State *outer);
 
 /* All runtimes of this thread, entered or not. */
 la_list *la_runtimes(void);

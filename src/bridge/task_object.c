@@ -356,6 +356,7 @@ static int report(lua_State *L) {
     lua_replace(L, 2);
   }
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &la_error_handler_key) == LUA_TFUNCTION) {
+    if (!lua_iscfunction(L, -1)) la_callback_begin(L); /* its end: la_report_failure */
     lua_insert(L, 1);
     lua_call(L, 3, 0); /* handler(err, traceback, task) */
     return 0;
@@ -373,7 +374,10 @@ void la_report_failure(lua_State *L) {
   int first = lua_gettop(L) - 2;
   lua_pushcfunction(L, report);
   for (int i = 0; i < 3; i++) lua_pushvalue(L, first + i);
-  if (lua_pcall(L, 3, 0, 0) != LUA_OK) {
+  lua_State *callback = la_rt != NULL ? la_rt->callback : NULL;
+  int status = lua_pcall(L, 3, 0, 0);
+  la_callback_end(L, callback);
+  if (status != LUA_OK) {
     const char *why = plain_text(L, -1), *what = plain_text(L, first);
     const char *where = lua_type(L, first + 1) == LUA_TSTRING ? lua_tostring(L, first + 1) : "";
     print_failed(L, first + 2);

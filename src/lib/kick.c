@@ -37,12 +37,13 @@ static void interrupt_at_once(lua_State *L) {
 }
 
 /* The innermost of a plain coroutine and a runtime, which that coroutine may have entered. NULL:
-** the runtime itself is at work, whose own calls are not to fail; what it resumes is watched. */
+** the runtime itself is at work, whose own calls are not to fail, and in no callback; what it
+** resumes is watched. */
 static lua_State *innermost(const la_kick *k) {
   lua_State *inner = k->inner;
   const la_runtime *rt = la_rt;
   bool in_runtime = rt != NULL && rt->running != NULL && (inner == NULL || inner == rt->L);
-  if (in_runtime) return rt->current != NULL ? rt->running : NULL;
+  if (in_runtime) return rt->current != NULL ? rt->running : rt->callback;
   return inner != NULL ? inner : k->L;
 }
 
