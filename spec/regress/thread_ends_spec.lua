@@ -74,3 +74,30 @@ describe("an error that cannot be sent", function()
     assert.matches("^table: 0x", (raised 'error({ io.tmpfile() })'))
   end)
 end)
+
+describe("async.on_error set by one function on the pool", function()
+  local fail = "local e = ... async.run(function() async.spawn(error, e, 0) async.yield() end)"
+  -- Each of the functions alone, one after the other: in one state. What this thread's on_error is told.
+  local function told(texts)
+    local list = {}
+    local old = async.on_error(function(e) list[#list + 1] = e end)
+    run(function()
+      for i, text in ipairs(texts) do thread.spawn_blocking(body(text), "failure " .. i):await() end
+    end)
+    async.on_error(old)
+    return list
+  end
+
+  it("is gone with its call", function()
+    assert.same({ "failure 1", "failure 3", "failure 5" }, told {
+      fail, "async.on_error(nil)", fail, "async.on_error(function() end) " .. fail, fail,
+    })
+  end)
+
+  it("gives way to the one that async.thread.init has set", function()
+    thread.init(body "async.on_error(function(e) seen = e end)")
+    local list = told { "async.on_error(nil)", fail .. " assert(seen == e)" }
+    thread.init(nil)
+    assert.same({}, list)
+  end)
+end)

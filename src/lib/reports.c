@@ -12,6 +12,7 @@
 #include "share/seat.h"
 
 static LA_THREAD_LOCAL la_reports *current;
+static char kept_key; /* registry: the handler of a state that nothing has worked in */
 
 void la_reports_init(la_reports *r) {
   *r = (la_reports){.last = &r->first};
@@ -91,6 +92,16 @@ static int forward(lua_State *L) {
 
 void la_reports_open(lua_State *L) {
   lua_pushcfunction(L, forward);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &la_error_handler_key);
+}
+
+void la_reports_keep(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &la_error_handler_key);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &kept_key);
+}
+
+void la_reports_renew(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &kept_key);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &la_error_handler_key);
 }
 

@@ -29,6 +29,11 @@ void la_reports_begin(la_reports *r);
 /* The handler for such failures in L sends them. Raises for want of memory. */
 void la_reports_open(lua_State *L);
 
+/* The handler that L has is that of new work: la_reports_renew puts it back in the place of what
+** the work before has set (async.on_error). Both raise for want of memory. */
+void la_reports_keep(lua_State *L);
+void la_reports_renew(lua_State *L);
+
 /* Tells all that there is, as the failures of the task that runs in rt, and wakes it for more. */
 void la_reports_poll(la_reports *r, la_runtime *rt, const la_context *cx);
 

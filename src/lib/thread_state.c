@@ -301,6 +301,7 @@ static int set_up(lua_State *L) {
     }
     lua_call(L, 0, 0);
   }
+  la_reports_keep(L);
   note_size(L);
   return 0;
 }
@@ -322,12 +323,20 @@ lua_State *la_state_new(la_plan *p, la_kick *kick, int *error) {
   return new_state(p, kick, false, error);
 }
 
+static int renew(lua_State *L) {
+  la_reports_renew(L);
+  return 0;
+}
+
 lua_State *la_state_take(la_plan *p, la_kick *kick, int *error) {
   pthread_mutex_lock(&p->mutex);
   lua_State *L = p->count > 0 ? p->kept[--p->count] : NULL;
   pthread_mutex_unlock(&p->mutex);
-  *error = LUA_OK;
   if (L == NULL) return new_state(p, kick, true, error);
+  lua_pushcfunction(L, la_thread_handle_error);
+  lua_pushcfunction(L, renew);
+  *error = lua_pcall(L, 0, 0, 1);
+  lua_remove(L, 1);
   la_kick_begin(kick, L);
   return L;
 }
