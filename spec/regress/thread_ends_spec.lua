@@ -81,10 +81,11 @@ describe("async.on_error set by one function on the pool", function()
   local function told(texts)
     local list = {}
     local old = async.on_error(function(e) list[#list + 1] = e end)
-    run(function()
+    local ok, err = pcall(run, function()
       for i, text in ipairs(texts) do thread.spawn_blocking(body(text), "failure " .. i):await() end
     end)
     async.on_error(old)
+    assert(ok, err)
     return list
   end
 
@@ -96,8 +97,9 @@ describe("async.on_error set by one function on the pool", function()
 
   it("gives way to the one that async.thread.init has set", function()
     thread.init(body "async.on_error(function(e) seen = e end)")
-    local list = told { "async.on_error(nil)", fail .. " assert(seen == e)" }
+    local ok, list = pcall(told, { "async.on_error(nil)", fail .. " assert(seen == e)" })
     thread.init(nil)
+    assert.is_true(ok, list)
     assert.same({}, list)
   end)
 end)
