@@ -151,6 +151,28 @@ describe("futures that wait for one another", function()
   end)
 end)
 
+describe("joins that were begun inside of one another by hand", function()
+  it("are given up without the C stack for each #large", function()
+    support.run(function()
+      local last = async.future(async.sleep, 1)
+      async.await(async.poll_fn(function(cx)
+        last:poll(cx)
+        for _ = 1, 40000 do
+          local before = last
+          last = async.future(function() async.join(before) end)
+          last:poll(cx)
+        end
+        return "ready"
+      end))
+      last = nil
+      collectgarbage()
+      collectgarbage()
+      assert.is_nil(last)
+      assert.equal(1, steps.tasks())
+    end)
+  end)
+end)
+
 describe("small objects", function()
   it("say what they are", function()
     support.run(function()

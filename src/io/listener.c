@@ -265,18 +265,20 @@ static int next_stream(la_listener *l, la_stream **out) {
   return 0;
 }
 
+static bool keep_back(la_listener *l, la_stream *s) {
+  if (!la_listener_is_open(l) && !l->stopped) return false;
+  if (l->back_count % 16 == 0) {
+    la_stream **more = realloc(l->back, (l->back_count + 16) * sizeof(la_stream *));
+    if (more == NULL) return false;
+    l->back = more;
+  }
+  l->back[l->back_count++] = s;
+  return true;
+}
+
 /* For a stream whose accept was given up: without memory for that it is closed. */
 static void give_back(la_listener *l, la_stream *s) {
-  bool serves = la_listener_is_open(l) || l->stopped;
-  if (serves && l->back_count % 16 == 0) {
-    la_stream **more = realloc(l->back, (l->back_count + 16) * sizeof(la_stream *));
-    serves = more != NULL;
-    if (serves) l->back = more;
-  }
-  if (serves)
-    l->back[l->back_count++] = s;
-  else
-    la_stream_unref(s);
+  if (!keep_back(l, s)) la_stream_unref(s);
 }
 
 /* ---- stopping ---------------------------------------------------------------------*/
