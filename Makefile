@@ -40,14 +40,15 @@ EXAMPLES := $(basename $(notdir $(wildcard examples/c/*.c)))
 # The specs that are short enough to collect at every step.
 GC_SPECS := $(addprefix spec/,run_spec.lua cancel_spec.lua future_spec.lua coroutine_spec.lua regress)
 
-# What no order of tasks may change: the specs of tasks, and at every tenth seed those of I/O.
+# What no order of tasks may change: the specs of tasks, and at every tenth seed those of I/O and threads.
 SEEDS       ?= 100
 SEED_SPECS  := $(filter-out $(wildcard spec/cancel_each*_spec.lua) $(addprefix spec/,$(addsuffix _spec.lua,examples guide \
                descriptors file_sequence fs_faults faults limits loss model names \
                peers seed state)),$(wildcard spec/*_spec.lua spec/regress/*_spec.lua))
 SEED_IO     := $(filter $(foreach n,connection copy dns file fs loop luasocket luv net poll_fd process signal standard \
-               stream thread udp unix,spec/$(n)_% spec/$(n)) $(addprefix spec/regress/,accept_% atomic_% closed_st% copy_% \
-               failing_% fifo_% file_% future_use_% net_% open_% read_%),$(SEED_SPECS))
+               stream thread udp unix,spec/$(n)_% spec/$(n)) $(addprefix spec/regress/,accept_% atomic_% closed_% copy_% \
+               descriptor_% failing_% fifo_% file_% future_use_% listener_% luasocket_% net_% open_% read_% standard_% \
+               thread_%),$(SEED_SPECS))
 MODEL_SEEDS ?= 100000
 
 # Where threads meet. Each has a process of its own, since libtsan's shadow stack grows with
