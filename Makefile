@@ -38,7 +38,8 @@ THREADED := $(filter test_share_% test_threads test_circle test_executor,$(TESTS
 EXAMPLES := $(basename $(notdir $(wildcard examples/c/*.c)))
 
 # The specs that are short enough to collect at every step.
-GC_SPECS := $(addprefix spec/,run_spec.lua cancel_spec.lua future_spec.lua coroutine_spec.lua regress)
+GC_SPECS := $(addprefix spec/,run_spec.lua cancel_spec.lua future_spec.lua coroutine_spec.lua) \
+            $(wildcard spec/regress/*_spec.lua)
 
 # What no order of tasks may change: the specs of tasks, and at every tenth seed those of I/O and threads.
 SEEDS       ?= 100
@@ -114,7 +115,7 @@ asan: $(TESTS:%=build/asan/tests/%) build/asan/lua_async.so $(EXAMPLES:%=build/a
 tsan: $(TESTS:%=build/tsan/tests/%) build/tsan/lua_async.so $(EXAMPLES:%=build/tsan/examples/%.so) ## the tests under TSan
 	@for t in $(TESTS:%=build/tsan/tests/%); do echo "$$t"; \
 	  TSAN_OPTIONS=die_after_fork=0 timeout 600 $$t || exit 1; done
-	@for s in $(TSAN_SPECS); do echo "$$s"; sh tools/busted tsan $$s || exit 1; done
+	@sh tools/each tsan $(TSAN_SPECS)
 
 valgrind: all core-test ## the tests under valgrind
 	@for t in $(filter-out %_memory,$(TESTS:%=build/release/tests/%)); do echo "$$t"; \
@@ -127,7 +128,7 @@ helgrind: $(THREADED:%=build/helgrind/tests/%) ## what threads share, under helg
 
 torture: build/torture/lua_async.so $(EXAMPLES:%=build/torture/examples/%.so) build/asan/lua_async.so $(EXAMPLES:%=build/asan/examples/%.so) ## every allocation failing in turn; a full GC at every step
 	@LUA_CPATH="build/torture/?.so;build/torture/examples/?.so;;" CC="$(CC)" $(LUA) spec/torture/run.lua
-	@sh tools/busted gc $(GC_SPECS)
+	@sh tools/each gc $(GC_SPECS)
 
 faults: all ## system calls that fail, one after another, by strace (some minutes)
 	@sh spec/support/build
