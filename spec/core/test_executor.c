@@ -60,8 +60,7 @@ static void each_poll_has_a_budget_and_its_end_is_a_wake(void **state) {
 }
 
 /* A clock that goes on by `step` in each poll, and a parker that says how many tasks had been
- *polled
- ** when it was first asked. */
+** polled when it was first asked. */
 static struct {
   const la_parker_vtable *vt;
   uint64_t now, step;

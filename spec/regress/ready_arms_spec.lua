@@ -102,11 +102,7 @@ describe("a combination that was begun by hand and is left to the collector", fu
     steps.run(function()
       for _, combine in ipairs { async.select, join } do
         local tx, rx = async.channel(1)
-        local begun = future(combine, { a = future(rx.recv, rx) })
-        async.await(async.poll_fn(function(cx)
-          begun:poll(cx)
-          return "ready"
-        end))
+        local begun = steps.begin(future(combine, { a = future(rx.recv, rx) }))
         tx:send("m")
         steps.spin()
         begun = nil

@@ -13,6 +13,15 @@ function steps.value(...)
   return function() return table.unpack(r, 1, r.n) end
 end
 
+-- Polls a Future once, by hand, and returns it.
+function steps.begin(fut)
+  async.await(async.poll_fn(function(cx)
+    fut:poll(cx)
+    return "ready"
+  end))
+  return fut
+end
+
 -- Ready in the n-th turn.
 function steps.later(n, ...)
   local r = table.pack(...)

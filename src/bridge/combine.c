@@ -81,10 +81,6 @@ static la_poll combined_poll(la_future *f, la_context *cx) {
   return la_group_poll(&la_container(f, la_combined, base)->group, cx, 0);
 }
 
-static void forget_done(la_combined *all) {
-  while (la_list_pop(&all->done) != NULL) continue;
-}
-
 static void combined_drop(la_future *f) {
   la_combined *all = la_container(f, la_combined, base);
   la_group_drop(&all->group);
@@ -209,7 +205,7 @@ la_arm_info la_arm_of(la_task *member) {
 /* ---- the output ---------------------------------------------------------------------*/
 
 void la_combined_finish(la_combined *all) {
-  forget_done(all);
+  while (la_list_pop(&all->done) != NULL) continue;
   la_coro_drop_inner(la_rt->current);
 }
 

@@ -90,8 +90,7 @@ bool la_future_objects_drop_left(la_runtime *rt);
 la_coro *la_future_object_coro(const la_future_object *o);
 
 /* What somebody waits for who awaits `f`: of a Future object that is awaited, what that waits for.
- *NULL:
- ** it runs, or has not begun. */
+** NULL: it runs, or has not begun. */
 const la_future *la_future_beneath(const la_future *f);
 
 /* Awaits the Future at index 1, the only value on L's stack: a tail call. */

@@ -114,14 +114,9 @@ typedef enum body_end { RETURNED, FAILED, CANCELLED } body_end;
 
 /* The error of the body, on top, comes after a child's, which is raised. */
 static void report_second(lua_State *L, la_coro *c) {
-  la_runtime *rt = la_rt;
   lua_pushvalue(L, -1);
   la_coro_push_traceback(L, c);
-  la_task *t = la_task_current(rt);
-  if (t != NULL)
-    la_task_object_push(L, rt, t);
-  else
-    lua_pushnil(L);
+  la_task_object_push_current(L, la_rt);
   la_report_failure(L);
 }
 

@@ -146,10 +146,9 @@ const la_sendable *la_sendable_of(lua_State *L);
 ** made just now. */
 bool la_parcel_push_names(lua_State *L, bool again);
 
-/* Pushes the name of the value at the top, a string as LA_TAG_NAMED has it, false if it had none
-** or that stands for another value now, and nil if it has not been looked for: what came into a
-*module since the names were made is
-** among those. */
+/* Pushes the name of the value at the top, a string as LA_TAG_NAMED has it; false if it had none
+** or that stands for another value now; and nil if it has not been looked for: what came into a
+** module since the names were made is among those. */
 void la_parcel_push_name(lua_State *L, int names);
 
 /* The value at the top was looked for, just now, and has none. */

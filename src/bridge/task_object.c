@@ -249,6 +249,14 @@ la_task *la_task_current(const la_runtime *rt) {
   return t != NULL && la_task_has(t, LA_TASK_COMPLETE) ? NULL : t;
 }
 
+void la_task_object_push_current(lua_State *L, la_runtime *rt) {
+  la_task *t = la_task_current(rt);
+  if (t != NULL)
+    la_task_object_push(L, rt, t);
+  else
+    lua_pushnil(L);
+}
+
 void la_task_object_check(lua_State *L, const la_task_object *o) {
   if (la_rt == NULL || o->task->ex != la_rt->ex) luaL_error(L, "this task belongs to another run");
   if (o->task == la_task_current(la_rt))

@@ -89,6 +89,9 @@ la_coro *la_task_coro(la_task *t);
 /* The Task object of a task that has not ended. */
 void la_task_object_push(lua_State *L, la_runtime *rt, la_task *t);
 
+/* That of la_task_current, or nil. */
+void la_task_object_push_current(lua_State *L, la_runtime *rt);
+
 /* Reports, to the handler or to stderr, that a task has failed and nobody awaits it: pops the
 ** error, its record (or nil), and the Task (or nil). */
 void la_report_failure(lua_State *L);

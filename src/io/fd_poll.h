@@ -4,8 +4,7 @@
 **
 ** What is watched is a duplicate, so that any number may wait for one descriptor, and
 ** it may be closed meanwhile (who waits is not told of that). Its flags stay as they are.
-** Level-triggered: what is ready
-** already is ready at the first look. A regular file always is.
+** Level-triggered: what is ready already is ready at the first look. A regular file always is.
 */
 #ifndef LA_IO_FD_POLL_H
 #define LA_IO_FD_POLL_H

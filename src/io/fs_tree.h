@@ -19,7 +19,7 @@
 enum { LA_TREE_OPEN = 16 };
 
 typedef struct la_tree_level {
-  DIR *dir; /* NULL: closed for now, or lost */
+  DIR *dir; /* NULL: closed meanwhile, or lost */
   dev_t dev;
   ino_t ino;
   size_t name, end; /* its name, in the path */

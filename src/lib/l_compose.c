@@ -62,8 +62,7 @@ static void sift(lua_State *L, lua_Integer i, lua_Integer n) {
 }
 
 /* The order of keys in a table is another in each process; under a seed it shall not matter.
- *Heapsort
- ** (Williams 1964). */
+** Heapsort (Williams 1964). */
 static void sort_arms(lua_State *L, lua_Integer n) {
   for (lua_Integer i = n / 2; i >= 1; i--) sift(L, i, n);
   for (; n > 1; n--) {

@@ -114,9 +114,8 @@ static int spawn(lua_State *L) {
 
 static int current(lua_State *L) {
   la_runtime *rt = la_runtime_of(L);
-  la_task *t = rt != NULL ? la_task_current(rt) : NULL;
-  if (t != NULL)
-    la_task_object_push(L, rt, t);
+  if (rt != NULL)
+    la_task_object_push_current(L, rt);
   else
     lua_pushnil(L);
   return 1;

@@ -59,8 +59,7 @@ static bool run_tasks(la_executor *ex) {
 }
 
 /* Tasks poll Futures as they unwind: only what is left then is nobody's. Dropped, it may cancel
- *others,
- ** and let go of what some wait for. */
+** others, and let go of what some wait for. */
 void la_life_unwind(la_life *s) {
   bool ended = run_tasks(s->rt.ex);
   while (la_future_objects_drop_left(&s->rt)) ended = run_tasks(s->rt.ex);

@@ -34,8 +34,7 @@ void la_life_cancel(la_life *s);
 void la_life_unwind(la_life *s);
 
 /* The same for one whose host gives it turns, after each of them: drops what only runs with nobody
- *to
- ** wait for it, when that is all there is or keeps all others waiting. */
+** to wait for it, when that is all there is or keeps all others waiting. */
 void la_life_settle(la_life *s);
 
 /* Drops what is left and ends the reactor; on the loop of a host that goes on closing while the

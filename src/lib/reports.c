@@ -111,11 +111,7 @@ void la_reports_renew(lua_State *L) {
 static int report(lua_State *L) {
   la_runtime *rt = lua_touserdata(L, 2);
   la_thread_push_error(L, la_parcel_of(lua_touserdata(L, 1)));
-  la_task *t = la_task_current(rt);
-  if (t != NULL)
-    la_task_object_push(L, rt, t);
-  else
-    lua_pushnil(L);
+  la_task_object_push_current(L, rt);
   la_report_failure(L);
   return 0;
 }
