@@ -92,7 +92,15 @@ local function seconds(timeout) return timeout >= 0 and timeout or timeout < 0 a
 -- The time a call that begins now has to be over, with the "t" timeout.
 local function total_limit(self) return async.now() + seconds(self.total) end
 
--- The same for a receive. As LuaSocket has it, a "b" timeout that is alone counts from the beginning of
+-- The time a lookup for this socket has to be over. LuaSocket's timeouts do not hold for names: here they
+-- do, but for 0, which says that the caller asks again and again.
+local function lookup_limit(self)
+  local now = async.now()
+  local limit = now + math.min(seconds(self.total), seconds(self.block))
+  return limit > now and limit or math.huge
+end
+
+-- The same as total_limit for a receive. As LuaSocket has it, a "b" timeout that is alone counts from the beginning of
 -- the call, and beside a "t" for each wait.
 local function receive_limit(self)
   return async.now() + seconds(self.total < 0 and self.block or self.total)
@@ -240,34 +248,35 @@ local function renew(self)
   return true
 end
 
-local function connect(self, host, port)
-  host = as_host(host)
-  -- What is no host and port is for the core to refuse, and a numeric host of one address for it to connect.
+-- Whether the socket can have that address: it has no family before it is bound or connects.
+local function fits(self, a) return self.core:getfd() < 0 or families[a.family] == self.core:getfamily() end
+
+local function connect(self, ...)
+  local host, port = as_host((...)), (select(2, ...))
   if type(host) ~= "string" or host == "" or not (type(port) == "string" or type(port) == "number") then
-    return call(self, "connect", host, port)
+    return call(self, "connect", ...) -- which refuses it
   end
   local limit = total_limit(self)
   local _ <close> = hold(self, "connecting")
-  local addresses, err = resolve(host, math.min(limit, async.now() + seconds(self.block)))
-  if not addresses or not addresses[1] then
-    call(self, "connect", "", port) -- fails, and makes it a tcp{client}, as LuaSocket's is from then on
-    return nil, err or unknown
-  end
-  local free = self.core:getfd() < 0 -- of no family, before it is bound or connects
-  local ok, tried
-  for _, a in ipairs(addresses) do
-    local fits = self.core:getfd() < 0 or families[a.family] == self.core:getfamily()
-    if free and not fits then
-      fits, err = renew(self)
-      if not fits then return nil, err end
+  local addresses, err = resolve(host, lookup_limit(self))
+  local free = self.core:getfd() < 0
+  local ok, tried, why
+  for _, a in ipairs(addresses or {}) do
+    if free and not fits(self, a) then
+      ok, err = renew(self)
+      if not ok then return nil, err end
     end
-    if fits then
+    if fits(self, a) then
       tried = true
       ok, err = connect_to(self, a.addr, port, limit)
       if ok or err == "timeout" or err == "closed" then break end
     end
   end
-  if not tried then return call(self, "connect", addresses[1].addr, port) end -- LuaSocket says why it cannot
+  if not tried then
+    -- LuaSocket says why an address does not fit. It also makes this a tcp{client}, as its own are then.
+    ok, why = call(self, "connect", is_name(host) and "" or host, port)
+    return ok, err or why
+  end
   if ok then return ok end
   return nil, err
 end
@@ -279,14 +288,16 @@ function tcp:listen(...) return reclassed(self, call(self, "listen", ...)) end
 
 -- The core's method of that name, which sees an address where the caller gave a name.
 local function with_address(name)
-  return function(self, host, ...)
-    host = as_host(host)
-    if host == "*" or not is_name(host) then return reclassed(self, call(self, name, host, ...)) end
-    local addresses, err = resolve(host, total_limit(self))
+  return function(self, ...)
+    local host = as_host((...))
+    if host == "*" or not is_name(host) then return reclassed(self, call(self, name, ...)) end
+    local addresses, err = resolve(host, lookup_limit(self))
     for _, a in ipairs(addresses or {}) do
-      local ok, why = call(self, name, a.addr, ...)
-      if ok then return reclassed(self, ok) end
-      err = why
+      if fits(self, a) then
+        local ok, why = call(self, name, a.addr, select(2, ...))
+        if ok then return reclassed(self, ok) end
+        err = why
+      end
     end
     return nil, err or unknown
   end
@@ -304,16 +315,17 @@ local function timed(began, a, b, c)
   return a, b, c
 end
 
-function tcp:send(data, i, j)
+function tcp:send(...)
   local began, limit = async.now(), total_limit(self)
   local _ <close> = hold(self, "sending")
-  while true do
-    local last, err, sent = call(self, "send", data, i, j)
-    if last or err ~= "timeout" then return timed(began, last, err, sent) end
+  local data, _, j = ...
+  local last, err, sent = call(self, "send", ...)
+  while not last and err == "timeout" do
     local ready, why = wait(self, "w", limit)
     if not ready then return timed(began, nil, why, sent) end
-    i = sent + 1
+    last, err, sent = call(self, "send", data, sent + 1, j)
   end
+  return timed(began, last, err, sent)
 end
 
 -- What a receive that was cancelled had got, as far as `pattern` wants it: nil, or the result.
