@@ -16,7 +16,7 @@ CFLAGS   ?= -O2 -g
 LTO      ?= -flto=auto
 WARNINGS  = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wno-missing-field-initializers $(if $(WERROR),-Werror)
 COMPILE   = $(CC) -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden $(WARNINGS) \
-            -Iinclude -Isrc $(LUA_INC) $(UV_CFLAGS) -MMD -MP
+            -Iinclude -Isrc -Ibuild $(LUA_INC) $(UV_CFLAGS) -MMD -MP
 SHARED   := $(if $(filter Darwin,$(shell uname)),-bundle -undefined dynamic_lookup,-shared)
 
 # A thread may still be in a lookup when the last state that loaded the module is closed.
@@ -58,7 +58,7 @@ TSAN_SPECS := $(addprefix spec/,$(addsuffix _spec.lua,cancel connection dns exam
               stream_write task time sync_channel thread_blocking thread_channel thread_copy thread_lend thread_send thread_spawn thread_workers udp file_sequence fs_path fs_tree fs_watch)) \
               $(filter-out %/told_spec.lua,$(wildcard spec/regress/*_spec.lua))
 
-.PHONY: all build examples run test core-test lua-test lint asan tsan valgrind helgrind torture faults seeds model models bench install clean help
+.PHONY: all build scripts examples run test core-test lua-test lint asan tsan valgrind helgrind torture faults seeds model models bench install clean help
 all: build examples
 
 help: ## this list
@@ -67,7 +67,15 @@ help: ## this list
 build: build/release/lua_async.so ## build the module, build/lua_async.so
 	@mkdir -p build && cp -f build/release/lua_async.so build/lua_async.so
 
+# The modules in Lua as the bytes of an array in C: lua_async.so carries them.
+SCRIPTS  := $(patsubst src/lua/lua_async/%.lua,build/scripts/%.inc,$(wildcard src/lua/lua_async/*.lua))
+build/scripts/%.inc: src/lua/lua_async/%.lua
+	@mkdir -p $(@D)
+	@od -An -v -tx1 $< | sed 's/ *\([0-9a-f][0-9a-f]\)/0x\1,/g' > $@
+scripts: $(SCRIPTS)
+
 define flavour
+build/$(1)/src/lib/l_scripts.o: $(SCRIPTS)
 build/$(1)/%.o: %.c Makefile
 	@mkdir -p $$(@D)
 	@echo "cc $$@"; $$(COMPILE) $$(FLAGS_$(1)) -c -o $$@ $$<
@@ -90,7 +98,7 @@ examples: build $(EXAMPLES:%=build/release/examples/%.so) ## build the example m
 run: ## install what is missing, build, and run the tour
 	@sh tools/install-deps build
 	@$(MAKE) --no-print-directory all
-	@LUA_PATH="src/lua/?.lua;;" LUA_CPATH="build/?.so;build/examples/?.so;;" $(LUA) examples/tour.lua
+	@LUA_CPATH="build/?.so;build/examples/?.so;;" $(LUA) examples/tour.lua
 
 test: ## install what is missing, build, run the tests in C and in Lua
 	@sh tools/install-deps test
@@ -132,8 +140,8 @@ torture: build/torture/lua_async.so $(EXAMPLES:%=build/torture/examples/%.so) bu
 
 faults: all ## system calls that fail, one after another, by strace (some minutes)
 	@sh spec/support/build
-	@LUA_CPATH="build/release/?.so;;" LUA_PATH="src/lua/?.lua;;" $(LUA) spec/faults/run.lua
-	@LUA_CPATH="build/release/?.so;;" LUA_PATH="src/lua/?.lua;;" $(LUA) spec/faults/run.lua --dense=4 --lasting
+	@LUA_CPATH="build/release/?.so;;" $(LUA) spec/faults/run.lua
+	@LUA_CPATH="build/release/?.so;;" $(LUA) spec/faults/run.lua --dense=4 --lasting
 
 seeds: all ## the specs of tasks under SEEDS (100) orders of those that are ready
 	@sh spec/support/build
@@ -156,7 +164,6 @@ install: build ## install the module, its header and its types under PREFIX
 	install -d "$(DESTDIR)$(INST_LIBDIR)" "$(DESTDIR)$(INST_INCDIR)" "$(DESTDIR)$(INST_LUADIR)/lua_async"
 	install -m 755 build/lua_async.so "$(DESTDIR)$(INST_LIBDIR)/lua_async.so"
 	install -m 644 include/lua_async.h "$(DESTDIR)$(INST_INCDIR)/lua_async.h"
-	install -m 644 src/lua/lua_async/*.lua "$(DESTDIR)$(INST_LUADIR)/lua_async/"
 	install -m 644 types/lua_async.lua "$(DESTDIR)$(INST_LUADIR)/lua_async/types.lua"
 
 clean: ## remove what was built

@@ -13,5 +13,5 @@ ${CC:-cc} -O2 -o $out/load bench/c/load.c
 uv=$(pkg-config --cflags --libs libuv)
 # shellcheck disable=SC2086
 ${CC:-cc} -O2 -o $out/work bench/c/work.c $uv
-export LUA_CPATH="$PWD/build/?.so;;" LUA_PATH="$PWD/bench/?.lua;$PWD/src/lua/?.lua;;"
+export LUA_CPATH="$PWD/build/?.so;;" LUA_PATH="$PWD/bench/?.lua;;"
 exec lua5.4 bench/run.lua "$@"

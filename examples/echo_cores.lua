@@ -3,7 +3,6 @@
 -- Every thread listens on the same port, and the kernel spreads the connections over them. SIGTERM stops
 -- it gracefully: no new connections, those that are open go on to their end, or for ten more seconds.
 local root = arg[0]:gsub("[^/]*$", "") .. "../"
-package.path = ("%s;%ssrc/lua/?.lua"):format(package.path, root)
 package.cpath = ("%s;%sbuild/?.so"):format(package.cpath, root)
 
 local async = require "lua_async"

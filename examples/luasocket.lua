@@ -5,7 +5,6 @@
 -- all that was changed in `check`: LuaSocket's own socket.http waits for many at once.
 local here = arg[0]:gsub("[^/]*$", "")
 package.cpath = ("%s;%s../build/?.so"):format(package.cpath, here)
-package.path = ("%s;%s../src/lua/?.lua"):format(package.path, here)
 
 local async = require "lua_async"
 require("lua_async.socket").install() -- changed: before the first require of a part of LuaSocket

@@ -198,6 +198,29 @@ describe("a socket", function()
     end)
   end)
 
+  it("keeps a program whose calls never have to wait from starving others", function()
+    support.run(function()
+      local a, b = assert(socket.udp()), assert(socket.udp())
+      assert(a:setsockname("127.0.0.1", 0))
+      assert(b:setpeername(a:getsockname()))
+      local turns = 0
+      local other = async.spawn(function()
+        while true do
+          turns = turns + 1
+          async.yield()
+        end
+      end)
+      for _ = 1, 1000 do
+        assert(b:send("x"))
+        assert(a:receive())
+      end
+      assert.is_true(turns >= 10)
+      other:cancel()
+      a:close()
+      b:close()
+    end)
+  end)
+
   it("carries datagrams", function()
     support.run(function()
       local a, b = assert(socket.udp()), assert(socket.udp())

@@ -75,6 +75,7 @@ M.select = exported("select", function(recvt, sendt, timeout)
   local t = tonumber(timeout)
   if timeout ~= nil and not t then core.select(recvt, sendt, timeout) end -- says that it is no number
   local limit = async.now() + seconds(t or -1)
+  objects.spend()
   while true do
     local results = table.pack(core.select(recvt, sendt, 0))
     if results[3] ~= "timeout" then return table.unpack(results, 1, results.n) end

@@ -7,10 +7,11 @@ local core = require "socket.core"
 -- ---- errors that are raised ------------------------------------------------------------------
 
 -- What Lua puts before the message of an error that is raised in this file, or in socket.lua.
-local here = "^" .. debug.getinfo(1, "S").short_src:gsub("%p", "%%%0"):gsub("%%_objects", "[_a-z]*") .. ":%d+: "
+local here = debug.getinfo(1, "S").short_src:gsub("%p", "%%%0"):gsub("%%_objects", "[_a-z]*")
+here = "^" .. here .. ":%d+: "
 
--- The results of pcall, or its error as if `name` was a function in C that the caller has called: `first` is the
--- number that a method's first argument has in the core's messages, 2.
+-- The results of pcall, or its error as if `name` were a function in C that the caller has called. `first` is
+-- the number of its first argument in the core's messages: 2 for a method.
 local function settle(name, first, ok, ...)
   if ok then return ... end
   local message = ...
@@ -100,8 +101,8 @@ local function lookup_limit(self)
   return limit > now and limit or math.huge
 end
 
--- The same as total_limit for a receive. As LuaSocket has it, a "b" timeout that is alone counts from the beginning of
--- the call, and beside a "t" for each wait.
+-- The same as total_limit for a receive. As LuaSocket has it, a "b" timeout that is alone counts from the
+-- beginning of the call, and beside a "t" for each wait.
 local function receive_limit(self)
   return async.now() + seconds(self.total < 0 and self.block or self.total)
 end
@@ -111,6 +112,17 @@ end
 local function give_way()
   local ok, err = pcall(async.yield)
   if not ok and async.is_cancelled(err) then error(err, 0) end
+end
+
+-- How many calls that did not have to wait there may be one after another before the others have a turn.
+local BUDGET <const> = 128
+local spent = 0
+
+local function spend()
+  spent = spent + 1
+  if spent < BUDGET then return end
+  spent = 0
+  give_way()
 end
 
 -- Waits until the socket may go on: true, or nil and "timeout" or "closed". `limit` is total_limit's.
@@ -133,6 +145,7 @@ end
 
 -- Calls the core's method until it does not say "timeout", and returns what it does.
 local function again(self, events, limit, name, ...)
+  spend()
   while true do
     local results = table.pack(call(self, name, ...))
     if results[1] or results[2] ~= "timeout" then return table.unpack(results, 1, results.n) end
@@ -249,7 +262,9 @@ local function renew(self)
 end
 
 -- Whether the socket can have that address: it has no family before it is bound or connects.
-local function fits(self, a) return self.core:getfd() < 0 or families[a.family] == self.core:getfamily() end
+local function fits(self, a)
+  return self.core:getfd() < 0 or families[a.family] == self.core:getfamily()
+end
 
 local function connect(self, ...)
   local host, port = as_host((...)), (select(2, ...))
@@ -316,6 +331,7 @@ local function timed(began, a, b, c)
 end
 
 function tcp:send(...)
+  spend()
   local began, limit = async.now(), total_limit(self)
   local _ <close> = hold(self, "sending")
   local data, _, j = ...
@@ -389,6 +405,7 @@ local function receive(self, given, prefix, limit)
 end
 
 function tcp:receive(pattern, prefix)
+  spend()
   local began, limit = async.now(), receive_limit(self)
   local _ <close> = hold(self, "receiving")
   return timed(began, receive(self, pattern, prefix, limit))
@@ -406,5 +423,6 @@ return {
   is_name = is_name,
   seconds = seconds,
   give_way = give_way,
+  spend = spend,
   exported = exported,
 }
