@@ -14,7 +14,8 @@ int luaopen_lua_async(lua_State *L) {
                       la_open_compose,   la_open_scope, la_open_interval, la_open_test,
                       la_open_coroutine, la_open_pipe,  la_open_standard, la_open_copy,
                       la_open_net,       la_open_fs,    la_open_sync,     la_open_process,
-                      la_open_signal,    la_open_loop,  la_open_poll_fd,  la_open_thread};
+                      la_open_signal,    la_open_loop,  la_open_poll_fd,  la_open_thread,
+                      la_open_control};
   luaL_checkversion(L);
   la_error_open(L);
   la_capi_open(L);

@@ -203,6 +203,36 @@ function async.deadline(t, f, ...) end
 ---@return any ...
 function async.shield(f, ...) end
 
+---A value for a `<close>` variable: calls `f(...)` when the scope is left.
+---@param f fun(...)
+---@param ... any
+---@return lua_async.Deferred
+function async.defer(f, ...) end
+
+---@class lua_async.Deferred
+local Deferred = {}
+
+---Makes the call now.
+---@return true
+function Deferred:close() end
+
+---The call will not be made; whether it was still to come.
+---@return boolean
+function Deferred:cancel() end
+
+---@class lua_async.RetryOptions
+---@field tries? number how often `f` is called at most (5)
+---@field base? number seconds to wait after the first try, twice as many after each other (0.1)
+---@field max? number seconds to wait at most (30)
+---@field jitter? boolean wait a random part of that time (true)
+---@field when? fun(err: any, tries: integer): boolean|number|nil whether to try again, or after how many seconds
+
+---Waits; calls `f()` until it does not fail with an error object, and returns what it returns.
+---@param f fun(): ...
+---@param options? lua_async.RetryOptions
+---@return any ...
+function async.retry(f, options) end
+
 ---The library coroutine, through which an await passes.
 ---@class lua_async.coroutine
 async.coroutine = {}
@@ -442,6 +472,14 @@ function Receiver:recv() end
 ---@return any?
 ---@return lua_async.Error?
 function Receiver:try_recv() end
+
+---Waits; a list of 1 to `max` messages: those that are there, and those that come within `seconds` (0) after the
+---first. nil at the end.
+---@param max integer
+---@param seconds? number
+---@return any[]?
+---@return lua_async.Error?
+function Receiver:recv_many(max, seconds) end
 
 ---@return lua_async.Receiver?
 ---@return lua_async.Error?
@@ -1591,6 +1629,14 @@ function ThreadReceiver:recv() end
 ---@return any?
 ---@return lua_async.Error?
 function ThreadReceiver:try_recv() end
+
+---Waits; a list of 1 to `max` messages: those that are there, and those that come within `seconds` (0) after the
+---first. nil at the end.
+---@param max integer
+---@param seconds? number
+---@return any[]?
+---@return lua_async.Error?
+function ThreadReceiver:recv_many(max, seconds) end
 
 ---@return lua_async.ThreadReceiver?
 ---@return lua_async.Error?

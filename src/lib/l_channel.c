@@ -6,7 +6,9 @@
 ** oneshot is a channel for one value, whose sender closes with it.
 */
 #include <math.h>
+#include <stdlib.h>
 
+#include "lib/batch.h"
 #include "lib/l_sync.h"
 #include "sync/channel.h"
 
@@ -209,6 +211,82 @@ static int try_recv(lua_State *L) {
   return 1;
 }
 
+/* ---- recv_many -----------------------------------------------------------------------*/
+
+static la_future *make_recv(void *end, bool more) {
+  end_object *rx = end;
+  la_acquire *a = malloc(sizeof *a);
+  if (a == NULL) return NULL;
+  _Static_assert(offsetof(la_acquire, q.base) == 0, "free() takes the future");
+  (more ? la_channel_recv_more_init : la_channel_recv_init)(a, rx->c, rx);
+  return &a->q.base;
+}
+
+static bool recv_granted(const la_future *f) {
+  return ((const la_acquire *)(const void *)f)->q.state == LA_QUEUED_HELD;
+}
+
+static const la_batch_kind recv_kind = {make_recv, recv_granted};
+
+/* Takes the oldest value to the end of the list on top. */
+static void take_to_list(lua_State *L, la_channel *c, lua_Integer i) {
+  int list = lua_gettop(L);
+  take(L, c);
+  lua_rawseti(L, list, i);
+  lua_settop(L, list);
+}
+
+/* What is there, if that is enough; 0: it has to wait. */
+static int recv_many_now(lua_State *L, la_channel *c, uint32_t max, uint64_t wait) {
+  if (!la_semaphore_can(&c->items, 1)) return 0;
+  uint32_t n = c->items.permits < max ? c->items.permits : max;
+  if ((n < max && wait != 0) || !la_operation_may_take()) return 0;
+  lua_createtable(L, (int)n, 0);
+  for (uint32_t i = 1; i <= n && (la_sync_proceed() || i == 1); i++) {
+    c->items.permits--;
+    take_to_list(L, c, i);
+  }
+  return 1;
+}
+
+/* No more than the channel holds: those who send wait for room. */
+static int recv_many_begin(lua_State *L, void *room, la_future **f) {
+  (void)room;
+  end_object *rx = la_sync_check(L, 1, &receiver_class);
+  uint64_t wait;
+  uint32_t max = la_sync_check_many(L, &wait);
+  if (rx->head.closed) return la_sync_fail_closed(L, "recv_many");
+  if (rx->c->capacity != 0 && max > rx->c->capacity) max = rx->c->capacity;
+  int n = recv_many_now(L, rx->c, max, wait);
+  if (n != 0) return n;
+  la_batch *b = la_batch_new(&recv_kind, rx, max, wait, la_rt->ex);
+  if (b == NULL) return la_no_memory(L);
+  *f = &b->base;
+  return 0;
+}
+
+static int recv_many_finish(lua_State *L, la_future *f) {
+  la_batch *b = la_batch_of(f);
+  end_object *rx = lua_touserdata(L, 1);
+  if (rx->head.closed) return la_sync_fail_meanwhile(L, "recv_many");
+  if (b->made == 0) return la_no_memory(L);
+  if (b->held == 0) {
+    lua_pushnil(L);
+    return 1;
+  }
+  lua_createtable(L, (int)b->held, 0);
+  for (size_t i = 0; i < b->held; i++) {
+    la_acquire_take(la_acquire_of(b->futures[i]));
+    take_to_list(L, rx->c, (lua_Integer)i + 1);
+  }
+  return 1;
+}
+
+static const la_operation recv_many_operation = {"channel.recv_many", recv_many_begin,
+                                                 recv_many_finish};
+
+static int recv_many(lua_State *L) { return la_operate(L, &recv_many_operation); }
+
 /* ---- making --------------------------------------------------------------------------*/
 
 /* Pushes another end of the channel at index `channel`, whose ring is next to it. */
@@ -294,6 +372,7 @@ void la_open_channel(lua_State *L) {
   static const luaL_Reg oneshot_sender[] = {{"send", oneshot_send}, {NULL, NULL}};
   static const luaL_Reg receiver[] = {{"recv", l_recv},
                                       {"try_recv", try_recv},
+                                      {"recv_many", recv_many},
                                       {"clone", clone_receiver},
                                       {NULL, NULL}};
   static const luaL_Reg receiver_meta[] = {{"__call", l_recv},
@@ -303,6 +382,7 @@ void la_open_channel(lua_State *L) {
   static const luaL_Reg functions[] = {{"channel", channel}, {"oneshot", oneshot}, {NULL, NULL}};
   static const la_operation_entry operations[] = {{l_send, &send_operation},
                                                   {l_recv, &recv_operation},
+                                                  {recv_many, &recv_many_operation},
                                                   {NULL, NULL}};
   _Static_assert(sizeof(la_acquire) <= LA_SLOT_SIZE, "waiting needs no memory");
   la_sync_class_open(L, &channel_class, NULL, none);

@@ -137,6 +137,11 @@ uint32_t la_sync_check_count(lua_State *L, int arg, lua_Integer min) {
   return (uint32_t)n;
 }
 
+uint32_t la_sync_check_many(lua_State *L, uint64_t *wait) {
+  *wait = lua_isnoneornil(L, 3) ? 0 : la_check_seconds(L, 3);
+  return la_sync_check_count(L, 2, 1);
+}
+
 /* ---- the module ----------------------------------------------------------------------*/
 
 void la_open_sync(lua_State *L) {

@@ -81,6 +81,10 @@ int la_sync_fail_again(lua_State *L, const char *op);
 int la_sync_fail_pipe(lua_State *L, const char *op);
 int la_sync_fail_lost(lua_State *L, uint64_t lost); /* EOVERFLOW: so many messages were missed */
 
+/* recv_many's arguments behind the receiver: how many messages at most, and for how long after the
+** first, in nanoseconds (0 by default). */
+uint32_t la_sync_check_many(lua_State *L, uint64_t *wait);
+
 /* A count from 1 (or `min`) to LA_SEMAPHORE_MAX. */
 uint32_t la_sync_check_count(lua_State *L, int arg, lua_Integer min);
 

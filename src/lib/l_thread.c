@@ -72,18 +72,33 @@ static bool may_succeed(lua_State *L, int status) {
   return is;
 }
 
-int la_thread_push_kept(lua_State *L, la_letter *letter, la_letter **kept) {
-  *kept = letter; /* it stays in the meantime */
-  const char *what = la_rt == NULL ? la_parcel_needs_runtime(la_parcel_of(letter)) : NULL;
-  if (what != NULL) la_check_reactor(L, what); /* raises */
-  int status = try_unpack(L, letter, 1);
-  if (status != LUA_OK && may_succeed(L, status)) return lua_error(L);
+/* It was unpacked, or never will be. */
+static void unkeep(lua_State *L, la_letter *letter, la_letter **kept) {
   *kept = NULL;
   if (la_parcel_of(letter)->moves) {
     lua_pushnil(L);
     lua_setiuservalue(L, 1, 1);
   }
   la_letter_unref(letter);
+}
+
+bool la_thread_push_or_keep(lua_State *L, la_letter *letter, la_letter **kept) {
+  *kept = letter;
+  if (try_unpack(L, letter, 1) == LUA_OK) {
+    unkeep(L, letter, kept);
+    return true;
+  }
+  lua_pop(L, 1);
+  return false;
+}
+
+int la_thread_push_kept(lua_State *L, la_letter *letter, la_letter **kept) {
+  *kept = letter; /* it stays in the meantime */
+  const char *what = la_rt == NULL ? la_parcel_needs_runtime(la_parcel_of(letter)) : NULL;
+  if (what != NULL) la_check_reactor(L, what); /* raises */
+  int status = try_unpack(L, letter, 1);
+  if (status != LUA_OK && may_succeed(L, status)) return lua_error(L);
+  unkeep(L, letter, kept);
   return status == LUA_OK ? 1 : lua_error(L);
 }
 

@@ -24,6 +24,10 @@ int la_thread_push_letter(lua_State *L, la_letter *letter);
 ** moved. */
 int la_thread_push_kept(lua_State *L, la_letter *letter, la_letter **kept);
 
+/* The same for one behind others that were pushed already: instead of raising it keeps the letter,
+** whatever is wrong with it, pushes nothing and returns false. */
+bool la_thread_push_or_keep(lua_State *L, la_letter *letter, la_letter **kept);
+
 /* What the Task of work for another thread holds until it begins. */
 typedef struct la_thread_work {
   la_plan *plan;

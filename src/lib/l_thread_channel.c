@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "bridge/parcel.h"
+#include "lib/batch.h"
 #include "lib/l_sync.h"
 #include "lib/l_thread.h"
 #include "share/port.h"
@@ -234,6 +235,67 @@ static int try_recv(lua_State *L) {
   return n != 0 ? n : la_sync_fail_again(L, "try_recv");
 }
 
+/* ---- recv_many -----------------------------------------------------------------------*/
+
+static la_future *make_recv(void *end, bool more) {
+  end_object *rx = end;
+  la_port_recv *r = malloc(sizeof *r);
+  if (r == NULL) return NULL;
+  _Static_assert(offsetof(la_port_recv, seat.base) == 0, "free() takes the future");
+  (more ? la_port_recv_more_init : la_port_recv_init)(r, rx->port);
+  la_list_push(&rx->waiting, &r->seat.mine);
+  return &r->seat.base;
+}
+
+static bool recv_granted(const la_future *f) {
+  return ((const la_port_recv *)(const void *)f)->seat.state == LA_SEAT_GRANTED;
+}
+
+static const la_batch_kind recv_kind = {make_recv, recv_granted};
+
+/* No more than the channel holds: those who send wait for room. */
+static int recv_many_begin(lua_State *L, void *room, la_future **f) {
+  (void)room;
+  end_object *rx = la_sync_check(L, 1, &receiver_class);
+  uint64_t wait;
+  uint32_t max = la_sync_check_many(L, &wait), capacity = la_port_capacity(rx->port);
+  if (rx->head.closed) return la_sync_fail_closed(L, "recv_many");
+  la_batch *b = la_batch_new(&recv_kind, rx, max < capacity ? max : capacity, wait, la_rt->ex);
+  if (b == NULL) return la_no_memory(L);
+  *f = &b->base;
+  return 0;
+}
+
+/* What was kept comes first. Behind a value that cannot be had now the list ends, and the
+** next reception tells why. */
+static int recv_many_finish(lua_State *L, la_future *f) {
+  la_batch *b = la_batch_of(f);
+  end_object *rx = lua_touserdata(L, 1);
+  if (rx->kept != NULL || b->held != 0) {
+    lua_createtable(L, (int)b->held, 0);
+    la_letter *first = rx->kept != NULL ? rx->kept : NULL;
+    size_t i = 0;
+    if (first == NULL) first = la_port_recv_taken((la_port_recv *)(void *)b->futures[i++]);
+    la_thread_push_kept(L, first, &rx->kept);
+    lua_rawseti(L, -2, 1);
+    for (lua_Integer n = 2; i < b->held; n++) {
+      la_letter *letter = la_port_recv_taken((la_port_recv *)(void *)b->futures[i++]);
+      if (!la_thread_push_or_keep(L, letter, &rx->kept)) break;
+      lua_rawseti(L, -2, n);
+    }
+    return 1;
+  }
+  if (rx->head.closed) return la_sync_fail_meanwhile(L, "recv_many");
+  if (b->made == 0) return la_no_memory(L);
+  lua_pushnil(L);
+  return 1;
+}
+
+static const la_operation recv_many_operation = {"thread.channel.recv_many", recv_many_begin,
+                                                 recv_many_finish};
+
+static int recv_many(lua_State *L) { return la_operate(L, &recv_many_operation); }
+
 static int receiver_len(lua_State *L) {
   end_object *rx = la_sync_check(L, 1, &receiver_class);
   lua_pushinteger(L, (lua_Integer)la_port_count(rx->port));
@@ -331,6 +393,7 @@ void la_open_thread_channel(lua_State *L) {
   static const luaL_Reg oneshot_sender[] = {{"send", oneshot_send}, {NULL, NULL}};
   static const luaL_Reg receiver[] = {{"recv", l_recv},
                                       {"try_recv", try_recv},
+                                      {"recv_many", recv_many},
                                       {"clone", clone_receiver},
                                       {NULL, NULL}};
   static const luaL_Reg receiver_meta[] = {{"__call", l_recv},
@@ -339,6 +402,7 @@ void la_open_thread_channel(lua_State *L) {
   static const luaL_Reg functions[] = {{"channel", channel}, {"oneshot", oneshot}, {NULL, NULL}};
   static const la_operation_entry operations[] = {{l_send, &send_operation},
                                                   {l_recv, &recv_operation},
+                                                  {recv_many, &recv_many_operation},
                                                   {NULL, NULL}};
   _Static_assert(sizeof(la_port_recv) <= LA_SLOT_SIZE, "waiting needs no memory");
   la_thread_class_open(L, &sender_class, NULL, sender, &sendable_sender);

@@ -29,6 +29,7 @@ void la_open_signal(lua_State *L);
 void la_open_loop(lua_State *L);
 void la_open_poll_fd(lua_State *L);
 void la_open_thread(lua_State *L);
+void la_open_control(lua_State *L); /* after the others: it uses them */
 
 /* Ends what async.loop has made on this thread, whose Lua state is L and goes on elsewhere. */
 void la_loops_end(lua_State *L);

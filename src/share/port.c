@@ -14,14 +14,14 @@ struct la_port {
   pthread_mutex_t mutex;
   gate room, mail;
   la_letter *first, **last; /* all letters, also those that were granted */
-  uint32_t senders, receivers;
+  uint32_t senders, receivers, capacity;
   atomic_uint refs;
 };
 
 la_port *la_port_new(uint32_t capacity) {
   la_port *p = malloc(sizeof *p);
   if (p == NULL) return NULL;
-  *p = (la_port){.room = {.free = capacity}, .senders = 1, .receivers = 1};
+  *p = (la_port){.room = {.free = capacity}, .senders = 1, .receivers = 1, .capacity = capacity};
   la_list_init(&p->room.line);
   la_list_init(&p->mail.line);
   p->last = &p->first;
@@ -88,12 +88,29 @@ static bool ended(const la_port *p) {
   return p->senders == 0 && p->room.held == 0 && p->mail.free == 0 && p->mail.held == 0;
 }
 
+/* Nobody can put a letter any more. */
+static bool unsent(const la_port *p) { return p->senders == 0 && p->room.held == 0; }
+
+/* Takes those that wait for more out of the line, into `out`. */
+static void take_more(la_list *line, la_list *out) {
+  la_list_init(out);
+  la_list all;
+  la_list_take(&all, line);
+  for (la_node *n; (n = la_list_pop(&all)) != NULL;)
+    la_list_push(la_seat_at(n)->more ? out : line, n);
+}
+
 /* Unlocks. Who waits for a letter is refused, when this was the end. */
 static void unlock_ended(la_port *p) {
-  if (ended(p))
+  if (ended(p)) {
     la_seat_wake_all(&p->mail.line, LA_SEAT_REFUSED, &p->mutex);
-  else
+  } else if (unsent(p) && !la_list_empty(&p->mail.line)) {
+    la_list more;
+    take_more(&p->mail.line, &more);
+    la_seat_wake_all(&more, LA_SEAT_REFUSED, &p->mutex);
+  } else {
     unlock(p);
+  }
 }
 
 /* ---- ends -------------------------------------------------------------------------*/
@@ -145,6 +162,8 @@ void la_port_refuse(la_port *p, la_list *own) { la_seat_refuse(own, &p->mutex); 
 
 /* ---- without waiting --------------------------------------------------------------*/
 
+uint32_t la_port_capacity(la_port *p) { return p->capacity; }
+
 size_t la_port_count(la_port *p) {
   lock(p);
   size_t n = p->mail.free;
@@ -193,7 +212,7 @@ bool la_port_put(la_port *p, la_letter *letter) {
     p->room.held--;
     p->room.free++;
   }
-  unlock(p);
+  unlock_ended(p);
   la_seat_wake(waker);
   return open;
 }
@@ -295,7 +314,8 @@ void la_port_room_taken(la_port_room *f) {
 
 static void recv_look(la_seat *s) {
   la_port *p = recv_of(s)->port;
-  look(s, &p->mail, p->receivers == 0 || ended(p));
+  bool none = s->more && unsent(p) && p->mail.free == 0;
+  look(s, &p->mail, p->receivers == 0 || none || ended(p));
 }
 
 static la_poll recv_poll(la_future *f, la_context *cx) {
@@ -339,6 +359,11 @@ static const la_future_vtable recv_vtable = {recv_poll, recv_drop, "thread.chann
 void la_port_recv_init(la_port_recv *f, la_port *p) {
   la_seat_init(&f->seat, &recv_vtable);
   f->port = la_port_ref(p);
+}
+
+void la_port_recv_more_init(la_port_recv *f, la_port *p) {
+  la_port_recv_init(f, p);
+  f->seat.more = true;
 }
 
 la_letter *la_port_recv_taken(la_port_recv *f) {

@@ -62,6 +62,9 @@ void la_port_close_receiver(la_port *p);
 ** were granted something keep it. For the close of a handle, before the close of its end. */
 void la_port_refuse(la_port *p, la_list *own);
 
+/* As given to la_port_new. */
+uint32_t la_port_capacity(la_port *p);
+
 /* Letters that are there and nobody was granted. */
 size_t la_port_count(la_port *p);
 
@@ -99,6 +102,10 @@ typedef struct la_port_recv {
 } la_port_recv;
 
 void la_port_recv_init(la_port_recv *f, la_port *p);
+
+/* The same for one of a batch, others of which were granted letters: it is refused once no sender
+** is left, though a letter might be given back. */
+void la_port_recv_more_init(la_port_recv *f, la_port *p);
 la_letter *la_port_recv_taken(la_port_recv *f);
 
 #endif

@@ -30,6 +30,7 @@ typedef struct la_seat {
   la_node mine; /* in the list of the handle that it was made for, of the waiting thread's alone */
   unsigned state; /* la_seat_state */
   bool known;     /* it may be in line, or have something: a drop needs the mutex */
+  bool more;      /* of a batch that has something already: see la_port_recv_more_init */
 } la_seat;
 
 static inline void la_seat_init(la_seat *s, const la_future_vtable *vt) {

@@ -84,11 +84,32 @@ void la_channel_recv_init(la_acquire *a, la_channel *c, const void *receiver) {
   a->q.base.vt = &recv_vtable;
 }
 
+static la_poll more_poll(la_future *f, la_context *cx) {
+  la_acquire *a = la_acquire_of(f);
+  la_channel *c = channel_of_recv(a);
+  if (a->q.state == LA_QUEUED_NEW && c->senders == 0 && !la_semaphore_can(&c->items, 1)) {
+    a->q.state = LA_QUEUED_REFUSED;
+    return LA_READY;
+  }
+  return recv_poll(f, cx);
+}
+
+static const la_future_vtable more_vtable = {more_poll, recv_drop, "channel.recv_many", NULL};
+
+void la_channel_recv_more_init(la_acquire *a, la_channel *c, const void *receiver) {
+  la_acquire_init(a, &c->items, 1, receiver);
+  a->q.base.vt = &more_vtable;
+}
+
 /* ---- ends ---------------------------------------------------------------------*/
 
 void la_channel_close_sender(la_channel *c, const void *sender) {
   la_semaphore_refuse(&c->space, sender);
-  if (--c->senders == 0 && c->count == 0) la_semaphore_close(&c->items);
+  if (--c->senders != 0) return;
+  if (c->count == 0)
+    la_semaphore_close(&c->items);
+  else
+    la_semaphore_refuse_kind(&c->items, &more_vtable);
 }
 
 void la_channel_close_receiver(la_channel *c, const void *receiver) {

@@ -48,6 +48,10 @@ void la_channel_send_init(la_acquire *a, la_channel *c, const void *sender);
 /* Ready: there is a value, or it was refused. */
 void la_channel_recv_init(la_acquire *a, la_channel *c, const void *receiver);
 
+/* The same for one of a batch, others of which hold values: it is refused once no sender is left,
+** though a value might be given back. */
+void la_channel_recv_more_init(la_acquire *a, la_channel *c, const void *receiver);
+
 /* ---- the ring -----------------------------------------------------------------*/
 
 /* There is no slot free: the owner makes room first. */

@@ -27,14 +27,15 @@ void la_semaphore_release(la_semaphore *s, uint32_t n) {
   if (!la_list_empty(&s->line)) serve(s);
 }
 
-unsigned la_semaphore_refuse(la_semaphore *s, const void *owner) {
+/* Refuses those in line that have this owner, or this vtable; NULL: any. */
+static unsigned refuse(la_semaphore *s, const void *owner, const la_future_vtable *vt) {
   unsigned refused = 0;
   la_list line; /* those who stay go back in the same order */
   la_list_take(&line, &s->line);
   la_node *n;
   while ((n = la_list_pop(&line)) != NULL) {
     la_acquire *a = acquire_at(n);
-    if (owner != NULL && a->owner != owner) {
+    if ((owner != NULL && a->owner != owner) || (vt != NULL && a->q.base.vt != vt)) {
       la_list_push(&s->line, n);
       continue;
     }
@@ -43,6 +44,12 @@ unsigned la_semaphore_refuse(la_semaphore *s, const void *owner) {
   }
   serve(s);
   return refused;
+}
+
+unsigned la_semaphore_refuse(la_semaphore *s, const void *owner) { return refuse(s, owner, NULL); }
+
+unsigned la_semaphore_refuse_kind(la_semaphore *s, const la_future_vtable *vt) {
+  return refuse(s, NULL, vt);
 }
 
 void la_semaphore_close(la_semaphore *s) {

@@ -47,6 +47,9 @@ static inline bool la_semaphore_try(la_semaphore *s, uint32_t n) {
 ** was granted stays so. */
 unsigned la_semaphore_refuse(la_semaphore *s, const void *owner);
 
+/* The same for those that have this vtable. */
+unsigned la_semaphore_refuse_kind(la_semaphore *s, const la_future_vtable *vt);
+
 /* Nobody waits any more: whoever does is refused, now and from now on. */
 void la_semaphore_close(la_semaphore *s);
 

@@ -1,0 +1,93 @@
+-- async.defer and async.retry: what is said best in Lua of the module itself. Run once, when the module is
+-- opened, with its table and what these need of the runtime besides.
+local async, internals = ...
+
+local function check(ok, argument, name, message, ...)
+  if not ok then error(("bad argument #%d to '%s' (%s)"):format(argument, name, message:format(...)), 3) end
+end
+
+local function is_callable(f)
+  local meta = getmetatable(f)
+  return type(f) == "function" or type(meta) == "table" and meta.__call ~= nil
+end
+
+-- ---- defer -----------------------------------------------------------------------------------
+
+local Deferred = { __name = "lua_async.Deferred" }
+Deferred.__index = Deferred
+
+function Deferred:close()
+  local f, arguments = self.f, self.arguments
+  self.f = nil
+  if f then f(table.unpack(arguments, 1, arguments.n)) end
+  return true
+end
+
+function Deferred:cancel()
+  local was = self.f ~= nil
+  self.f = nil
+  return was
+end
+
+function Deferred:__tostring() return ("deferred call: %s"):format(self.f and "pending" or "over") end
+
+Deferred.__close = Deferred.close
+
+function async.defer(f, ...)
+  check(is_callable(f), 1, "defer", "function expected, got %s", type(f))
+  return setmetatable({ f = f, arguments = table.pack(...) }, Deferred)
+end
+
+-- ---- retry -----------------------------------------------------------------------------------
+
+local DEFAULTS <const> = { tries = 5, base = 0.1, max = 30, jitter = true, when = function() return true end }
+
+local function is_seconds(value) return type(value) == "number" and value >= 0 end
+
+local function read_options(options)
+  local given = options == nil or type(options) == "table"
+  check(given, 2, "retry", "table of options expected, got %s", type(options))
+  local o = setmetatable({}, { __index = DEFAULTS })
+  for name, value in pairs(options or {}) do
+    local known = DEFAULTS[name] ~= nil
+    check(known, 2, "retry", "unknown option '%s': it has tries, base, max, jitter and when", name)
+    o[name] = value
+  end
+  check(type(o.tries) == "number" and o.tries >= 1, 2, "retry", "tries has to be a number of at least 1")
+  check(is_seconds(o.base), 2, "retry", "base has to be a number of seconds")
+  check(is_seconds(o.max), 2, "retry", "max has to be a number of seconds")
+  check(type(o.jitter) == "boolean", 2, "retry", "jitter has to be true or false")
+  check(is_callable(o.when), 2, "retry", "when has to be a function")
+  return o
+end
+
+-- Seconds to wait after that many tries. With jitter anything up to the full time, so that clients that
+-- failed together do not come back together ("full jitter": M. Brooker, "Exponential Backoff And Jitter",
+-- 2015).
+local function pause(options, tries)
+  local longest = math.min(options.max, options.base * 2.0 ^ (tries - 1))
+  return options.jitter and longest * internals.random() or longest
+end
+
+function async.retry(f, options)
+  check(is_callable(f), 1, "retry", "function expected, got %s", type(f))
+  options = read_options(options)
+  local tries = 0
+  while true do
+    local results = table.pack(pcall(f))
+    tries = tries + 1
+    local returned, first, err = results[1], results[2], results[3]
+    if returned and (first ~= nil or err == nil) then return table.unpack(results, 2, results.n) end
+    if not returned then
+      -- Bugs are not retried, and neither is what a cancelled task unwinds with.
+      if not internals.is_error(first) or async.is_cancelled(first) then error(first, 0) end
+      err = first
+    end
+    local again = tries < options.tries and options.when(err, tries)
+    if not again then
+      if returned then return table.unpack(results, 2, results.n) end
+      error(err, 0)
+    end
+    async.sleep(type(again) == "number" and again or pause(options, tries))
+  end
+end
