@@ -190,11 +190,11 @@ describe("retry", function()
   it("says which option is wrong", function()
     for text, options in pairs {
       ["unknown option 'times'"] = { times = 3 },
-      ["tries has to be"] = { tries = 0 },
-      ["base has to be"] = { base = -1 },
-      ["max has to be"] = { max = "x" },
-      ["jitter has to be"] = { jitter = 1 },
-      ["when has to be"] = { when = true },
+      ["option 'tries' must be"] = { tries = 0 },
+      ["option 'base' must be"] = { base = -1 },
+      ["option 'max' must be"] = { max = "x" },
+      ["option 'jitter' must be"] = { jitter = 1 },
+      ["option 'when' must be"] = { when = true },
     } do
       assert.matches(text, error_of(async.retry, print, options))
     end

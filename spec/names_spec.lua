@@ -97,6 +97,7 @@ local function public_names()
     assert.equal(1, task.id)
     set["Task.id"] = true
     add_methods(set, "Future", async.future(print))
+    add_methods(set, "Deferred", async.defer(print))
     async.await(async.poll_fn(function(cx)
       add_methods(set, "Context", cx)
       add_methods(set, "Waker", cx:waker())
@@ -179,7 +180,7 @@ end
 -- ---- what the reference has ----------------------------------------------------------------
 
 local receivers = {
-  task = { "Task" }, fut = { "Future" }, cx = { "Context" }, waker = { "Waker" },
+  task = { "Task" }, fut = { "Future" }, deferred = { "Deferred" }, cx = { "Context" }, waker = { "Waker" },
   listener = { "Listener" }, conn = { "Connection" }, file = { "File" },
   scope = { "Scope" }, interval = { "Interval" }, loop = { "Loop" }, walk = { "Walk" }, watch = { "FileWatch" },
   socket = { "UDPSocket" }, unix = { "UnixConnection" }, stdio = { "StandardStream" },
@@ -249,7 +250,7 @@ describe("a public name", function()
 end)
 
 describe("an option", function()
-  local wrong = function() end -- no option has this type
+  local wrong = function() end -- no option has this type, but `when`
   local function with_command(o)
     o[1] = "true"
     return o
@@ -264,6 +265,7 @@ describe("an option", function()
     OpenOptions = function(o) async.fs.open("LICENSE", "r", o) end,
     ReadFileOptions = function(o) async.fs.read_file("LICENSE", o) end,
     WriteFileOptions = function(o) async.fs.write_file("/no/such/file", "", o) end,
+    RetryOptions = function(o) async.retry(print, o) end,
     MapOptions = function(o) async.map({}, print, o) end,
     LoopOptions = function(o) async.loop(o) end,
     IntervalOptions = function(o) async.time.interval(1, o) end,
@@ -284,7 +286,7 @@ describe("an option", function()
     async.run(function()
       for class, fields in pairs(options) do
         for name in pairs(fields) do
-          local ok, err = pcall(calls[class], { [name] = wrong })
+          local ok, err = pcall(calls[class], { [name] = name == "when" and 1 or wrong })
           assert.is_false(ok)
           assert.matches("option '" .. name .. "' must be", err)
           assert.is_truthy(reference:find("`" .. name .. "`", 1, true))
@@ -292,7 +294,7 @@ describe("an option", function()
         end
       end
     end)
-    assert.equal(53, count)
+    assert.equal(58, count)
   end)
 
   it("that is unknown raises", function()

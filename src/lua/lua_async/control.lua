@@ -13,25 +13,24 @@ end
 
 -- ---- defer -----------------------------------------------------------------------------------
 
-local Deferred = { __name = "lua_async.Deferred" }
-Deferred.__index = Deferred
+local methods = {}
 
-function Deferred:close()
+function methods:close()
   local f, arguments = self.f, self.arguments
   self.f = nil
   if f then f(table.unpack(arguments, 1, arguments.n)) end
   return true
 end
 
-function Deferred:cancel()
+function methods:cancel()
   local was = self.f ~= nil
   self.f = nil
   return was
 end
 
-function Deferred:__tostring() return ("deferred call: %s"):format(self.f and "pending" or "over") end
+local Deferred = { __name = "lua_async.Deferred", __index = methods, __close = methods.close }
 
-Deferred.__close = Deferred.close
+function Deferred:__tostring() return ("deferred call: %s"):format(self.f and "pending" or "over") end
 
 function async.defer(f, ...)
   check(is_callable(f), 1, "defer", "function expected, got %s", type(f))
@@ -53,11 +52,12 @@ local function read_options(options)
     check(known, 2, "retry", "unknown option '%s': it has tries, base, max, jitter and when", name)
     o[name] = value
   end
-  check(type(o.tries) == "number" and o.tries >= 1, 2, "retry", "tries has to be a number of at least 1")
-  check(is_seconds(o.base), 2, "retry", "base has to be a number of seconds")
-  check(is_seconds(o.max), 2, "retry", "max has to be a number of seconds")
-  check(type(o.jitter) == "boolean", 2, "retry", "jitter has to be true or false")
-  check(is_callable(o.when), 2, "retry", "when has to be a function")
+  local some = type(o.tries) == "number" and o.tries >= 1
+  check(some, 2, "retry", "option 'tries' must be a number of at least 1")
+  check(is_seconds(o.base), 2, "retry", "option 'base' must be a number of seconds")
+  check(is_seconds(o.max), 2, "retry", "option 'max' must be a number of seconds")
+  check(type(o.jitter) == "boolean", 2, "retry", "option 'jitter' must be true or false")
+  check(is_callable(o.when), 2, "retry", "option 'when' must be a function")
   return o
 end
 
