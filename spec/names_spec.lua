@@ -265,6 +265,7 @@ describe("an option", function()
     OpenOptions = function(o) async.fs.open("LICENSE", "r", o) end,
     ReadFileOptions = function(o) async.fs.read_file("LICENSE", o) end,
     WriteFileOptions = function(o) async.fs.write_file("/no/such/file", "", o) end,
+    ScopeOptions = function(o) async.scope(o, print) end,
     RetryOptions = function(o) async.retry(print, o) end,
     MapOptions = function(o) async.map({}, print, o) end,
     LoopOptions = function(o) async.loop(o) end,
@@ -294,7 +295,7 @@ describe("an option", function()
         end
       end
     end)
-    assert.equal(58, count)
+    assert.equal(59, count)
   end)
 
   it("that is unknown raises", function()

@@ -124,6 +124,10 @@ local Task = {}
 ---@return any ...
 function Task:await() end
 
+---The results of a task that has ended, or `nil, err` with the code `EAGAIN`.
+---@return any ...
+function Task:try_await() end
+
 ---Asks the task to end: a cancellation error is raised at its await.
 ---@return boolean asked false when it had ended or been cancelled before
 function Task:cancel() end
@@ -155,7 +159,11 @@ function async.join(...) end
 ---@return any ...
 function async.select(arms) end
 
+---@class lua_async.ScopeOptions
+---@field supervise? boolean report tasks that fail to `async.on_error`, and go on (false)
+
 ---Waits; the results of `f(scope, ...)` when all tasks of the scope have ended.
+---@overload fun(options: lua_async.ScopeOptions, f: fun(scope: lua_async.Scope, ...): ...): ...
 ---@param f fun(scope: lua_async.Scope, ...): ...
 ---@param ... any
 ---@return any ...
@@ -225,7 +233,7 @@ function Deferred:cancel() end
 ---@field base? number seconds to wait after the first try, twice as many after each other (0.1)
 ---@field max? number seconds to wait at most (30)
 ---@field jitter? boolean wait a random part of that time (true)
----@field when? fun(err: any, tries: integer): boolean|number|nil whether to try again, or after how many seconds
+---@field when? fun(err: any, tries: integer): boolean|number|nil whether to try again, or in how many seconds
 
 ---Waits; calls `f()` until it does not fail with an error object, and returns what it returns.
 ---@param f fun(): ...
@@ -374,6 +382,11 @@ function async.time.interval(s, options) end
 ---The next tick is a period from now.
 function Interval:reset() end
 
+---The tick that is due, or `nil, err` with the code `EAGAIN`.
+---@return number? at
+---@return integer|lua_async.Error|nil missed
+function Interval:try_tick() end
+
 ---No tick comes any more.
 function Interval:close() end
 
@@ -473,8 +486,8 @@ function Receiver:recv() end
 ---@return lua_async.Error?
 function Receiver:try_recv() end
 
----Waits; a list of 1 to `max` messages: those that are there, and those that come within `seconds` (0) after the
----first. nil at the end.
+---Waits; a list of 1 to `max` messages: those that are available, and those that come within `seconds` (0)
+---after the first. nil at the end.
 ---@param max integer
 ---@param seconds? number
 ---@return any[]?
@@ -575,6 +588,10 @@ function WatchReceiver:changed() end
 ---@return any?
 ---@return lua_async.Error?
 function WatchReceiver:recv() end
+
+---@return any?
+---@return lua_async.Error?
+function WatchReceiver:try_recv() end
 
 ---@return lua_async.WatchReceiver?
 ---@return lua_async.Error?
@@ -681,6 +698,10 @@ local Notify = {}
 ---@return true?
 ---@return lua_async.Error?
 function Notify:wait() end
+
+---@return true?
+---@return lua_async.Error?
+function Notify:try_wait() end
 
 ---Wakes the first who waits, or is kept for the next.
 ---@return true?
@@ -1630,8 +1651,8 @@ function ThreadReceiver:recv() end
 ---@return lua_async.Error?
 function ThreadReceiver:try_recv() end
 
----Waits; a list of 1 to `max` messages: those that are there, and those that come within `seconds` (0) after the
----first. nil at the end.
+---Waits; a list of 1 to `max` messages: those that are available, and those that come within `seconds` (0)
+---after the first. nil at the end.
 ---@param max integer
 ---@param seconds? number
 ---@return any[]?
@@ -1740,6 +1761,10 @@ function ThreadWatchReceiver:changed() end
 ---@return any?
 ---@return lua_async.Error?
 function ThreadWatchReceiver:recv() end
+
+---@return any?
+---@return lua_async.Error?
+function ThreadWatchReceiver:try_recv() end
 
 ---@return lua_async.ThreadWatchReceiver?
 ---@return lua_async.Error?

@@ -7,8 +7,16 @@
 /* ---- scope -------------------------------------------------------------------------*/
 
 static int scope(lua_State *L) {
-  luaL_argcheck(L, la_is_callable(L, 1), 1, "function expected, which gets the scope");
-  return la_nursery_call(L, lua_gettop(L) - 1);
+  static const char *const options[] = {"supervise", NULL};
+  bool has_options = la_is_plain_table(L, 1), supervises = false;
+  if (has_options) {
+    la_check_options(L, 1, options);
+    supervises = la_option_boolean(L, 1, "supervise", false);
+    lua_remove(L, 1);
+  }
+  luaL_argcheck(L, la_is_callable(L, 1), has_options ? 2 : 1,
+                "function expected, which gets the scope");
+  return la_nursery_call(L, lua_gettop(L) - 1, supervises);
 }
 
 static la_nursery *check(lua_State *L) {
@@ -144,7 +152,7 @@ static int map(lua_State *L) {
   lua_pushcclosure(L, map_body, 3);
   lua_insert(L, 1);
   lua_pushinteger(L, limit);
-  return la_nursery_call(L, 3);
+  return la_nursery_call(L, 3, false);
 }
 
 /* ---- the module --------------------------------------------------------------------*/

@@ -212,6 +212,17 @@ static const la_operation changed_operation = {"thread.watch.changed", changed_b
                                                changed_finish};
 static const la_operation next_operation = {"thread.watch.changed", changed_begin, next_finish};
 static int changed(lua_State *L) { return la_operate(L, &changed_operation); }
+
+static int try_recv(lua_State *L) {
+  receiver *r = check_receiver(L);
+  if (r->head.closed) return la_sync_fail_closed(L, "try_recv");
+  la_port_result news = la_cell_has_changed(r->cell, r->seen);
+  if (news == LA_PORT_DONE) return push_value(L, r->cell, &r->seen);
+  if (news == LA_PORT_BUSY) return la_sync_fail_again(L, "try_recv");
+  lua_pushnil(L);
+  return 1;
+}
+
 static int next(lua_State *L) { return la_operate(L, &next_operation); }
 
 /* ---- to other threads ------------------------------------------------------------------*/
@@ -270,6 +281,7 @@ void la_open_thread_watch(lua_State *L) {
                                               {"changed", changed},
                                               {"has_changed", receiver_has_changed},
                                               {"recv", next},
+                                              {"try_recv", try_recv},
                                               {"clone", receiver_clone},
                                               {NULL, NULL}};
   static const luaL_Reg receiver_meta[] = {{"__call", next}, {NULL, NULL}};

@@ -167,6 +167,14 @@ static const la_operation next_operation = {"watch.changed", changed_begin, next
 static int changed(lua_State *L) { return la_operate(L, &changed_operation); }
 static int next(lua_State *L) { return la_operate(L, &next_operation); }
 
+static int try_recv(lua_State *L) {
+  receiver *r = check_receiver(L);
+  if (r->head.closed) return la_sync_fail_closed(L, "try_recv");
+  if (!la_watch_changed(&r->rx) && !r->rx.watch->closed) return la_sync_fail_again(L, "try_recv");
+  int n = see(L);
+  return n == 0 ? push_value(L) : n;
+}
+
 /* ---- the module ----------------------------------------------------------------------*/
 
 void la_open_watch(lua_State *L) {
@@ -180,6 +188,7 @@ void la_open_watch(lua_State *L) {
                                               {"changed", changed},
                                               {"has_changed", receiver_has_changed},
                                               {"recv", next},
+                                              {"try_recv", try_recv},
                                               {"clone", receiver_clone},
                                               {NULL, NULL}};
   static const luaL_Reg receiver_meta[] = {{"__call", next}, {NULL, NULL}};
