@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "driver/guard.h"
+#include "io/socket.h"
 
 #define BACKOFF_MIN_NS UINT64_C(5000000)
 #define BACKOFF_MAX_NS UINT64_C(1000000000)
@@ -201,17 +202,6 @@ static int start_listening(la_listener *l) {
   return err;
 }
 
-static int accept_now(int fd) {
-  int conn;
-#ifdef SOCK_NONBLOCK
-  conn = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-#else
-  conn = accept(fd, NULL, NULL);
-  if (conn >= 0) fcntl(conn, F_SETFD, FD_CLOEXEC); /* libuv makes it non-blocking */
-#endif
-  return conn >= 0 ? conn : uv_translate_sys_error(errno);
-}
-
 /* Errors of one connection, not of the listener: accept(2) tells to try again. */
 static bool passing(int err) {
   switch (err) {
@@ -236,7 +226,7 @@ static int next_fd(la_listener *l) {
   int fd = l->held;
   l->held = -1;
   while (fd < 0) {
-    fd = accept_now(l->fd);
+    fd = la_socket_accept(l->fd);
     if (fd < 0 && !passing(fd)) return fd;
   }
   return fd;
