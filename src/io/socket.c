@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <unistd.h>
 #include <uv.h>
 
 #ifdef MSG_NOSIGNAL
@@ -35,6 +36,19 @@ ssize_t la_socket_sendmsg(int fd, const struct msghdr *m) { return sendmsg(fd, m
 bool la_socket_waits(int fd) {
   int flags = fcntl(fd, F_GETFL);
   return flags >= 0 && !(flags & O_NONBLOCK);
+}
+
+int la_socket_replace(int own, int fd) {
+  int n;
+#ifdef __linux__
+  do n = dup3(fd, own, O_CLOEXEC);
+  while (n < 0 && (errno == EINTR || errno == EBUSY));
+#else
+  do n = dup2(fd, own);
+  while (n < 0 && errno == EINTR);
+  if (n >= 0) fcntl(own, F_SETFD, FD_CLOEXEC);
+#endif
+  return n >= 0 ? 0 : uv_translate_sys_error(errno);
 }
 
 bool la_socket_is_lost(int err) {

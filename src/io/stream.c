@@ -326,7 +326,8 @@ static ssize_t send_now(la_stream *s, la_outgoing *out, size_t skip) {
   ssize_t n;
   do n = out->send(out, s, skip);
   while (n < 0 && errno == EINTR);
-  if (n < 0) return would_block(errno) ? UV_EAGAIN : la_stream_note_error(s, uv_translate_sys_error(errno));
+  if (n < 0)
+    return would_block(errno) ? UV_EAGAIN : la_stream_note_error(s, uv_translate_sys_error(errno));
   return n;
 }
 
