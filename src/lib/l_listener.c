@@ -60,7 +60,7 @@ static int listen_finish(lua_State *L, la_future *f) {
     if (error == 0 && o->options.nodelay)
       o->options.nodelay = !la_tcp_inherit_nodelay(la_listener_fd(o->listener));
   }
-  if (error != 0) return la_fail_address(L, error, "listen", host, (int)lua_tointeger(L, 2));
+  if (error != 0) return la_fail_lookup(L, error, "listen", host, (int)lua_tointeger(L, 2));
   return 1;
 }
 
