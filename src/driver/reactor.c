@@ -88,6 +88,7 @@ la_reactor *la_reactor_blank(void) {
   if (r == NULL) return NULL;
   r->refs = 1;
   la_list_init(&r->resources);
+  la_list_init(&r->watched);
   la_list_init(&r->handles);
   la_mpsc_init(&r->finished);
   return r;
@@ -167,6 +168,14 @@ bool la_reactor_owns(const la_reactor *r, int fd) {
     if (its->fd != NULL && *its->fd == fd) return true;
   }
   return false;
+}
+
+void la_reactor_closes(la_reactor *r, int fd) {
+  for (la_node *n = r->watched.head.next, *next; n != &r->watched.head; n = next) {
+    la_watched *w = la_container(n, la_watched, node);
+    next = n->next;
+    if (w->fd == fd) w->closes(w);
+  }
 }
 
 void la_reactor_unref(la_reactor *r) {

@@ -45,6 +45,14 @@ struct la_resource {
   const int *fd;                  /* where its descriptor stands; NULL: it has none */
 };
 
+/* Somebody waits for a descriptor that may be that of a handle or resource. */
+typedef struct la_watched la_watched;
+struct la_watched {
+  la_node node; /* in the reactor's list */
+  int fd;
+  void (*closes)(la_watched *); /* its owner is closing it; takes it out of the list */
+};
+
 typedef struct la_guest la_guest;
 
 typedef struct la_reactor {
@@ -61,6 +69,7 @@ typedef struct la_reactor {
   la_mpsc finished; /* jobs that our threads have finished; see threads.h */
   unsigned refs;
   la_list resources;
+  la_list watched; /* la_watched */
   la_node at_exit; /* see exit.h */
   pid_t process;   /* that made it */
   unsigned buffers_free;
@@ -92,6 +101,9 @@ void la_reactor_look(la_reactor *r);
 
 /* Whether a handle or resource of this reactor has the descriptor `fd`, and will close it. */
 bool la_reactor_owns(const la_reactor *r, int fd);
+
+/* The descriptor `fd` of a handle or resource is about to be closed: tells who waits for it. */
+void la_reactor_closes(la_reactor *r, int fd);
 
 /* For whoever watches the descriptor of the loop: nanoseconds until the loop or the executor
 ** wants a turn, LA_TIMER_NEVER for none. */

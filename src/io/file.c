@@ -269,6 +269,7 @@ static void step_close(la_file *f) {
 void la_file_begin_close(la_file *f) {
   if (!la_file_is_open(f)) return;
   f->flags |= LA_FILE_CLOSING;
+  la_reactor_closes(f->reactor, f->fd);
   if (f->busy && f->job.kind == LA_JOB_READ) atomic_store(&f->job.work.unwanted, true);
   if (la_node_linked(&f->reading.node)) f->flags |= LA_FILE_READ_CUT;
   if (la_node_linked(&f->writing.node)) f->flags |= LA_FILE_WRITE_CUT;
