@@ -6,6 +6,7 @@
 #include "driver/guard.h"
 #include "driver/handle.h"
 #include "driver/interrupt.h"
+#include "driver/loss.h"
 #include "driver/threads.h"
 
 static void on_async(uv_async_t *a) {
@@ -179,7 +180,9 @@ void la_reactor_closes(la_reactor *r, int fd) {
 }
 
 void la_reactor_unref(la_reactor *r) {
-  if (--r->refs == 0) free(r);
+  if (--r->refs > 0) return;
+  la_loss_print(la_loss_take(r));
+  free(r);
 }
 
 /* ---- buffers ----------------------------------------------------------------------*/

@@ -53,9 +53,11 @@ struct la_watched {
   void (*closes)(la_watched *); /* its owner is closing it; takes it out of the list */
 };
 
+typedef struct la_loss la_loss;
 typedef struct la_guest la_guest;
 
-typedef struct la_reactor {
+typedef struct la_reactor la_reactor;
+struct la_reactor {
   uv_loop_t *uv;    /* `own`, or the host's */
   uv_timer_t timer; /* runs only while parked: wakes the loop for the executor's timers */
   uv_async_t async; /* unpark */
@@ -69,9 +71,11 @@ typedef struct la_reactor {
   la_mpsc finished; /* jobs that our threads have finished; see threads.h */
   unsigned refs;
   la_list resources;
-  la_list watched; /* la_watched */
-  la_node at_exit; /* see exit.h */
-  pid_t process;   /* that made it */
+  la_list watched;            /* la_watched */
+  la_loss *losses;            /* see loss.h */
+  void (*tell)(la_reactor *); /* tells them, as the process exits; NULL: nobody can */
+  la_node at_exit;            /* see exit.h */
+  pid_t process;              /* that made it */
   unsigned buffers_free;
   unsigned blocks, blocks_free; /* that there are, and those of them that are kept */
   bool closed;                  /* the loop is gone: only memory may be given back */
@@ -83,7 +87,7 @@ typedef struct la_reactor {
   char *buffers[LA_BUFFERS_KEPT];
   char *kept[LA_BLOCKS_KEPT];
   uv_loop_t own;
-} la_reactor;
+};
 
 /* Makes the loop and the executor on it. A negative errno: UV_ENOMEM, UV_EMFILE, …;
 ** nothing is left then. From here until la_reactor_free SIGPIPE is ignored, unless

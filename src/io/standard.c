@@ -52,6 +52,7 @@ static int open_file(la_standard *s, la_reactor *r, int fd) {
   if ((access & O_ACCMODE) != O_WRONLY) f->flags |= LA_FILE_READS;
   if ((access & O_ACCMODE) != O_RDONLY) f->flags |= LA_FILE_WRITES;
   f->flags |= LA_FILE_DIRECT;
+  f->name = fd == STDOUT_FILENO ? "stdout" : fd == STDERR_FILENO ? "stderr" : "stdin";
   f->fd = copy;
   s->file = f;
   return 0;
