@@ -357,6 +357,16 @@ static bool my_turn(const la_accept *a) {
   return a->queued ? waiting->head.next == &a->node : la_list_empty(waiting);
 }
 
+int la_listener_try_accept(la_listener *l, la_stream **out) {
+  bool open = la_listener_is_open(l);
+  if (!la_list_empty(&l->waiting)) return UV_EAGAIN;
+  if (!open && l->held < 0 && l->left_count > 0) l->held = l->left[--l->left_count];
+  if (!open && l->held < 0 && l->back_count == 0) return UV_EBADF;
+  int err = next_stream(l, out);
+  if (err == UV_EAGAIN) l->ready = false;
+  return err;
+}
+
 /* From a listener that is closed. */
 static la_poll accept_left(la_accept *a) {
   la_listener *l = a->listener;

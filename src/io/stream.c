@@ -219,6 +219,10 @@ la_poll la_stream_poll_take(la_stream *s, la_context *cx, size_t len,
   return LA_READY;
 }
 
+void la_stream_look(la_stream *s) {
+  if (la_handle_is_open(&s->handle)) s->handle.flags |= READABLE;
+}
+
 static ssize_t receive(la_stream *s, void *buf, size_t len) {
   if (s->handle.flags & PASSING) return la_unix_receive(s, buf, len);
   return s->handle.flags & SOCKET ? la_socket_recv(s->fd, buf, len) : read(s->fd, buf, len);
@@ -380,6 +384,16 @@ la_poll la_stream_poll_write(la_stream *s, la_context *cx, const char *data, siz
                              ssize_t *n) {
   outgoing_bytes out = {{send_bytes, first_byte, len}, data};
   return la_stream_poll_send(s, cx, &out.base, n);
+}
+
+ssize_t la_stream_try_write(la_stream *s, const char *data, size_t len) {
+  outgoing_bytes out = {{send_bytes, first_byte, len}, data};
+  if (!la_handle_is_open(&s->handle)) return UV_EBADF;
+  if (!la_stream_is_settled(s) || s->room != NULL) return UV_EAGAIN;
+  int carried = end_carry(s); /* of a write that was given up */
+  if (carried >= 0 && s->untold) carried = s->lost;
+  s->untold = false;
+  return carried < 0 ? carried : send_now(s, &out.base, 0);
 }
 
 typedef struct outgoing_vector {

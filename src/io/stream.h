@@ -111,6 +111,13 @@ size_t la_stream_forget_write(la_stream *s);
 ** la_stream_forget_write). */
 la_poll la_stream_poll_settled(la_stream *s, la_context *cx, int *status);
 
+/* Writes what the system takes at once: how many bytes, UV_EAGAIN for none, or another negative
+ * errno. */
+ssize_t la_stream_try_write(la_stream *s, const char *data, size_t len);
+
+/* The next read looks whether something is there, though no notice said so. */
+void la_stream_look(la_stream *s);
+
 /* Nothing is. */
 bool la_stream_is_settled(const la_stream *s);
 

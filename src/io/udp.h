@@ -82,6 +82,8 @@ int la_udp_listen_for(la_udp *u, int events);
 /* The datagram that need not be waited for, which stays with the socket; NULL and *error:
 ** UV_EAGAIN when there is none or others wait already, or another negative errno. */
 const la_datagram *la_udp_peek(la_udp *u, int *error);
+/* The same, which looks though no notice said that there is one. */
+const la_datagram *la_udp_look(la_udp *u, int *error);
 /* Frees that datagram, unless a close has. */
 void la_udp_skip(la_udp *u);
 

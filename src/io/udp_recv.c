@@ -134,6 +134,11 @@ const la_datagram *la_udp_peek(la_udp *u, int *error) {
   return u->kept;
 }
 
+const la_datagram *la_udp_look(la_udp *u, int *error) {
+  if (la_udp_is_open(u) && u->kept == NULL) u->ready = true;
+  return la_udp_peek(u, error);
+}
+
 void la_udp_skip(la_udp *u) {
   if (u->kept != NULL) la_udp_done_with(u, take_kept(u, 1));
 }

@@ -176,15 +176,21 @@ static int flush_begin(lua_State *L, void *room, la_future **f) {
   la_io_object *io = la_io_live(L, &o->io);
   if (!io->cls->is_open(io->self)) return la_fail(L, la_io_closed_error(io), "flush");
   if (o->standard.file == NULL) return la_stream_flush_begin(L, io, room, f);
-  return begin_op(L, o->standard.file, LA_FILE_FLUSH, f);
+  begin_op(L, o->standard.file, LA_FILE_FLUSH, f);
+  return la_io_begun(L, io, "flush", NULL, f);
 }
 
-static int flush_finish(lua_State *L, la_future *f) {
-  if (f->vt != &flush_vtable) return la_stream_flush_finish(L, f);
+static int finish_flush(lua_State *L, la_future *f) {
   int status = ((flush_future *)(void *)f)->op.status;
   if (status != 0) return la_fail(L, status, "flush");
   lua_pushvalue(L, 1);
   return 1;
+}
+
+static int flush_finish(lua_State *L, la_future *f) {
+  const standard_object *o = check(L);
+  bool file = o->standard.file != NULL;
+  return file ? la_io_finish(L, f, finish_flush) : la_stream_flush_finish(L, f);
 }
 
 static const la_operation flush_operation = {"flush", flush_begin, flush_finish};
