@@ -376,7 +376,7 @@ static void set_back(const la_spawn *s, const int flags[LA_PROCESS_FDS]) {
 }
 
 int la_spawn_start(la_reactor *r, la_spawn *s, la_process **out) {
-  int flags[LA_PROCESS_FDS];
+  int flags[LA_PROCESS_FDS] = {0};
   set_blocking(s, flags);
   int err = la_process_spawn(r, &s->spec, out);
   close_theirs(s);
