@@ -2,7 +2,8 @@
 -- run, or by on_error.
 local support = require "spec.support"
 
-local FULL = "local async = require 'lua_async'\nlocal function full() return assert(async.fs.open('/dev/full', 'w')):write('x') end\n"
+local FULL = "local async = require 'lua_async'\n" ..
+  "local function full() return assert(async.fs.open('/dev/full', 'w')):write('x') end\n"
 local HANDLER = "async.on_error(function(e) io.stderr:write('told: ', tostring(e), '\\n') end)\n"
 
 -- What is said on stderr, and the status, with stdout at `out`.
@@ -11,7 +12,8 @@ local function outcome(program, out)
   local f <close> = assert(io.open(name, "w"))
   f:write(FULL, program)
   f:flush()
-  local pipe <close> = assert(io.popen(("timeout -k 5 60 lua5.4 %s 2>&1 >%s; echo status $?"):format(name, out or "/dev/null")))
+  local command = ("timeout -k 5 60 lua5.4 %s 2>&1 >%s; echo status $?"):format(name, out or "/dev/null")
+  local pipe <close> = assert(io.popen(command))
   local text = pipe:read("a")
   os.remove(name)
   return text:gsub("status (%d+)\n$", ""), tonumber(text:match("status (%d+)\n$"))
@@ -24,8 +26,8 @@ describe("stdout's last bytes that cannot be written", function()
 
   it("make the run fail #process", function()
     for _, wait in ipairs { "", "async.sleep(0.05)" } do
-      local text, status = outcome(HANDLER .. "async.run(function() assert(async.stdout:write('hi\\n')) " .. wait .. " end)",
-        "/dev/full")
+      local body = "assert(async.stdout:write('hi\\n')) " .. wait
+      local text, status = outcome(HANDLER .. "async.run(function() " .. body .. " end)", "/dev/full")
       assert.equal(1, status)
       assert.matches("lua5.4: " .. STDOUT, text)
       assert.equal(0, times(text, "told"))
@@ -71,8 +73,8 @@ describe("stdout's last bytes that cannot be written", function()
 
   it("are told as os.exit ends the process #process", function()
     for _, wait in ipairs { "", "async.sleep(0.05)" } do
-      local text, status = outcome(HANDLER .. "async.run(function() async.stdout:write('hi\\n') " .. wait .. " os.exit(7) end)",
-        "/dev/full")
+      local body = "async.stdout:write('hi\\n') " .. wait .. " os.exit(7)"
+      local text, status = outcome(HANDLER .. "async.run(function() " .. body .. " end)", "/dev/full")
       assert.equal(7, status)
       assert.equal(1, times(text, "told: " .. STDOUT))
     end

@@ -43,7 +43,8 @@ local async = require "lua_async"
 local function in_terminal(script, parent)
   local name = os.tmpname()
   local f <close> = assert(io.open(name, "w"))
-  f:write("local async = require 'lua_async'\nlocal function tell() io.open('/dev/fd/' .. arg[1], 'w'):write('x'):close() end\n",
+  f:write("local async = require 'lua_async'\n",
+    "local function tell() io.open('/dev/fd/' .. arg[1], 'w'):write('x'):close() end\n",
     script)
   f:flush()
   local result = async.run(function()
@@ -64,7 +65,8 @@ describe("a terminal's mode", function()
     local out = in_terminal([[async.run(function() async.stdin:raw(true) tell() async.sleep(0.2) end)]],
       [[
 told(); background()
-mode = termios.tcgetattr(0); mode[3] &= ~termios.ECHOE; mode[3] |= termios.ISIG; termios.tcsetattr(0, termios.TCSANOW, mode)
+mode = termios.tcgetattr(0); mode[3] = mode[3] & ~termios.ECHOE | termios.ISIG
+termios.tcsetattr(0, termios.TCSANOW, mode)
 print(end(), termios.tcgetattr(0) == mode)]])
     assert.matches("ended with 0 True", out)
   end)

@@ -20,8 +20,8 @@ int la_terminal_size(int fd, int *columns, int *rows);
 int la_terminal_raw(la_reactor *r, int fd);
 
 /* As it was found. Nothing when it is not raw; or, in the background, when somebody else has
-*changed
-** the mode: it is theirs then. A process in the background is not stopped by this. */
+ *changed
+ ** the mode: it is theirs then. A process in the background is not stopped by this. */
 int la_terminal_restore(void);
 
 #endif

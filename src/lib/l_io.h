@@ -93,7 +93,7 @@ uint64_t la_io_deadline(const la_io_object *o);
 /* The end of the `begin` of an operation that has made *f, which the object's timeout limits. `op`
  *is its name
  ** in the error; `give_up`, of a write, gives it up and says how many bytes are out of our hands.
-*/
+ */
 int la_io_begun_until(lua_State *L, uint64_t deadline, const char *op,
                       size_t (*give_up)(la_future *), la_future **f);
 static inline int la_io_begun(lua_State *L, const la_io_object *o, const char *op,
