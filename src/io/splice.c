@@ -27,8 +27,16 @@ int la_splice_open(la_splice *p, la_reactor *r) {
   return 0;
 }
 
+/* SPLICE_F_NONBLOCK is about the pipe: a socket waits if its open file is a blocking one. */
+static bool would_wait(const la_stream *s) {
+  if (!la_stream_waits(s)) return false;
+  errno = EINVAL;
+  return true;
+}
+
 static ssize_t take(la_stream *s, void *arg, size_t len) {
   const la_splice *p = arg;
+  if (would_wait(s)) return -1;
   return splice(s->fd, NULL, p->in, NULL, len, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 }
 
@@ -46,6 +54,7 @@ typedef struct spliced {
 static ssize_t send_spliced(la_outgoing *out, la_stream *s, size_t skip) {
   la_splice *p = ((spliced *)(void *)out)->p;
   (void)skip; /* the byte that was carried has left the pipe */
+  if (would_wait(s)) return -1;
   ssize_t n = splice(p->out, NULL, s->fd, NULL, p->held, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
   if (n > 0) p->held -= (size_t)n;
   return n;

@@ -8,11 +8,13 @@
 #include <unistd.h>
 
 #include "driver/guard.h"
+#include "io/fd_poll.h"
+#include "io/socket.h"
 #include "io/unix.h"
 
 /* handle.flags */
 enum {
-  SOCKET = 1,     /* send(MSG_NOSIGNAL) instead of write */
+  SOCKET = 1,     /* the calls of socket.h instead of read and write */
   READABLE = 2,   /* a notice came and no read has come up short since */
   LISTENING = 4,  /* uv_read_start is on */
   FULL = 8,       /* the last write was accepted in part: the next would be EAGAIN */
@@ -42,15 +44,8 @@ static uv_handle_t *stream_handle(la_handle *h) {
   return (uv_handle_t *)la_stream_uv(from_handle(h));
 }
 
-#ifdef MSG_NOSIGNAL
-static const int send_flags = MSG_NOSIGNAL;
-#else
-static const int send_flags = 0;
-#endif
-
 static ssize_t put(const la_stream *s, const char *data, size_t len) {
-  if (s->handle.flags & SOCKET) return send(s->fd, data, len, send_flags);
-  return write(s->fd, data, len);
+  return s->handle.flags & SOCKET ? la_socket_send(s->fd, data, len) : write(s->fd, data, len);
 }
 
 /* A byte of a write that was given up has been counted as gone: if libuv could not write it yet,
@@ -62,9 +57,15 @@ static void put_abandoned(la_stream *s) {
   (void)n; /* nobody is there to be told */
 }
 
+static void forget_room(la_stream *s) {
+  if (s->room != NULL) la_future_drop(s->room);
+  s->room = NULL;
+}
+
 static void stream_closing(la_handle *h) {
   la_stream *s = from_handle(h);
   put_abandoned(s);
+  forget_room(s);
   s->fd = -1;
   if (h->flags & PASSING) la_unix_forget(s);
   if (la_waiter_holds(&s->reading)) h->flags |= READ_CUT;
@@ -137,6 +138,16 @@ static int closed_error(la_stream *s, unsigned char cut) {
   return UV_ECANCELED;
 }
 
+/* ---- lost connections -------------------------------------------------------------*/
+
+int la_stream_note_error(la_stream *s, int err) {
+  if ((s->handle.flags & SOCKET) == 0 || s->lost != 0 || !la_socket_is_lost(err)) return err;
+  s->lost = err;
+  s->handle.flags |= READABLE;
+  la_waiter_wake(&s->reading, reactor_of(s));
+  return err;
+}
+
 /* ---- reading ----------------------------------------------------------------------*/
 
 static void no_buffer(uv_handle_t *uv, size_t size, uv_buf_t *buf) {
@@ -195,20 +206,26 @@ la_poll la_stream_poll_take(la_stream *s, la_context *cx, size_t len,
   s->notices = 0;
   do *n = take(s, arg, len);
   while (*n < 0 && errno == EINTR);
-  if (*n < 0 && would_block(errno)) {
+  if (*n < 0 && s->lost == 0 && would_block(errno)) {
     s->handle.flags &= (unsigned char)~READABLE;
     wait_readable(s, cx);
     return LA_PENDING;
   }
   /* An end or an error stays readable: whoever reads again is told again. */
-  if (*n > 0 && (size_t)*n < len) s->handle.flags &= (unsigned char)~READABLE;
-  if (*n < 0) *n = uv_translate_sys_error(errno);
+  if (*n > 0 && (size_t)*n < len && s->lost == 0) s->handle.flags &= (unsigned char)~READABLE;
+  if (*n < 0) *n = la_stream_note_error(s, uv_translate_sys_error(errno));
+  if (*n <= 0 && s->lost != 0) *n = s->lost; /* of which the system makes an end */
   la_waiter_clear(&s->reading, reactor_of(s));
   return LA_READY;
 }
 
+void la_stream_look(la_stream *s) {
+  if (la_handle_is_open(&s->handle)) s->handle.flags |= READABLE;
+}
+
 static ssize_t receive(la_stream *s, void *buf, size_t len) {
-  return s->handle.flags & PASSING ? la_unix_receive(s, buf, len) : read(s->fd, buf, len);
+  if (s->handle.flags & PASSING) return la_unix_receive(s, buf, len);
+  return s->handle.flags & SOCKET ? la_socket_recv(s->fd, buf, len) : read(s->fd, buf, len);
 }
 
 la_poll la_stream_poll_read(la_stream *s, la_context *cx, char *buf, size_t len, ssize_t *n) {
@@ -216,6 +233,10 @@ la_poll la_stream_poll_read(la_stream *s, la_context *cx, char *buf, size_t len,
 }
 
 bool la_stream_splices(const la_stream *s) { return s->fd >= 0 && !(s->handle.flags & PASSING); }
+
+bool la_stream_waits(const la_stream *s) {
+  return (s->handle.flags & SOCKET) && la_socket_waits(s->fd);
+}
 
 void la_stream_forget_read(la_stream *s) {
   la_waiter_clear(&s->reading, reactor_of(s));
@@ -246,7 +267,8 @@ static void on_carried(uv_write_t *req, int status) {
     return;
   }
   c->written = true;
-  c->status = status;
+  c->status = la_stream_note_error(c->stream, status);
+  if (status < 0 && c->stream->lost != 0) c->status = c->stream->lost;
   la_waiter_wake(&c->stream->writing, reactor_of(c->stream));
 }
 
@@ -274,15 +296,28 @@ static int end_carry(la_stream *s) {
 bool la_stream_is_settled(const la_stream *s) { return s->carry == NULL || s->carry->written; }
 
 static bool must_wait(la_stream *s, la_context *cx) {
-  if (la_stream_is_settled(s)) return false;
+  bool room = s->room == NULL || la_future_poll(s->room, cx) == LA_READY;
+  if (room) forget_room(s);
+  if (room && la_stream_is_settled(s)) return false;
   la_waiter_set(&s->writing, reactor_of(s), cx);
   return true;
+}
+
+/* Where libuv's own write could wait, it gets no carry. */
+static int start_room(la_stream *s, la_context *cx) {
+  la_fd_poll *p = la_fd_poll_new(reactor_of(s), s->fd, UV_WRITABLE);
+  if (p == NULL) return UV_ENOMEM;
+  s->room = &p->base;
+  if (la_future_poll(s->room, cx) == LA_PENDING) return 0;
+  int err = p->status;
+  forget_room(s);
+  return err;
 }
 
 /* Waits for room; UV_ENOMEM and the like are reported. */
 static la_poll wait_writable(la_stream *s, la_context *cx, la_outgoing *out, ssize_t *n) {
   s->handle.flags &= (unsigned char)~FULL;
-  int err = start_carry(s, out);
+  int err = la_stream_waits(s) ? start_room(s, cx) : start_carry(s, out);
   if (err != 0) {
     *n = err;
     return LA_READY;
@@ -295,7 +330,8 @@ static ssize_t send_now(la_stream *s, la_outgoing *out, size_t skip) {
   ssize_t n;
   do n = out->send(out, s, skip);
   while (n < 0 && errno == EINTR);
-  if (n < 0) return would_block(errno) ? UV_EAGAIN : uv_translate_sys_error(errno);
+  if (n < 0)
+    return would_block(errno) ? UV_EAGAIN : la_stream_note_error(s, uv_translate_sys_error(errno));
   return n;
 }
 
@@ -307,6 +343,8 @@ la_poll la_stream_poll_send(la_stream *s, la_context *cx, la_outgoing *out, ssiz
   if (must_wait(s, cx) || !la_budget_take(cx)) return LA_PENDING;
   la_waiter_clear(&s->writing, reactor_of(s));
   int carried = end_carry(s);
+  if (carried == 0 && s->untold) carried = s->lost;
+  s->untold = false;
   if (carried < 0) {
     *n = carried;
     return LA_READY;
@@ -319,7 +357,10 @@ la_poll la_stream_poll_send(la_stream *s, la_context *cx, la_outgoing *out, ssiz
   if ((s->handle.flags & FULL) != 0 && carried == 0) return wait_writable(s, cx, out, n);
   ssize_t sent = send_now(s, out, (size_t)carried);
   if (sent == UV_EAGAIN && carried == 0) return wait_writable(s, cx, out, n);
-  if (sent < 0 && carried > 0) sent = 0; /* an error comes back at the next write */
+  if (sent < 0 && carried > 0) { /* an error comes back at the next write */
+    s->untold = sent == s->lost;
+    sent = 0;
+  }
   *n = sent < 0 ? sent : sent + carried;
   if (sent >= 0 && (size_t)sent < left) s->handle.flags |= FULL;
   return LA_READY;
@@ -345,6 +386,16 @@ la_poll la_stream_poll_write(la_stream *s, la_context *cx, const char *data, siz
   return la_stream_poll_send(s, cx, &out.base, n);
 }
 
+ssize_t la_stream_try_write(la_stream *s, const char *data, size_t len) {
+  outgoing_bytes out = {{send_bytes, first_byte, len}, data};
+  if (!la_handle_is_open(&s->handle)) return UV_EBADF;
+  if (!la_stream_is_settled(s) || s->room != NULL) return UV_EAGAIN;
+  int carried = end_carry(s); /* of a write that was given up */
+  if (carried >= 0 && s->untold) carried = s->lost;
+  s->untold = false;
+  return carried < 0 ? carried : send_now(s, &out.base, 0);
+}
+
 typedef struct outgoing_vector {
   la_outgoing base;
   const struct iovec *iov;
@@ -360,7 +411,7 @@ static ssize_t send_vector(la_outgoing *out, la_stream *s, size_t skip) {
   iov[0].iov_base = (char *)iov[0].iov_base + skip;
   iov[0].iov_len -= skip;
   struct msghdr m = {.msg_iov = iov, .msg_iovlen = count};
-  if (s->handle.flags & SOCKET) return sendmsg(s->fd, &m, send_flags);
+  if (s->handle.flags & SOCKET) return la_socket_sendmsg(s->fd, &m);
   return writev(s->fd, iov, (int)count);
 }
 
@@ -377,6 +428,7 @@ static la_poll poll_writev(la_stream *s, la_context *cx, const struct iovec *iov
 
 size_t la_stream_forget_write(la_stream *s) {
   la_waiter_clear(&s->writing, reactor_of(s));
+  forget_room(s);
   s->handle.flags &= (unsigned char)~WRITE_CUT;
   la_carry *c = s->carry;
   if (c == NULL || c->abandoned) return 0;
