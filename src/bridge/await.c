@@ -77,7 +77,7 @@ static int resumed(lua_State *L, int status, lua_KContext k) {
   return c != NULL ? finish_now(L, c, (la_finish)k) : lua_yieldk(L, 0, k, resumed);
 }
 
-static int raise_due(lua_State *L, la_coro *c) {
+int la_await_raise_due(lua_State *L, la_coro *c) {
   if (c->inner != NULL) la_coro_drop_inner(c);
   if (c->scope != NULL) la_scope_unwind(c);
   return la_raise_cancelled(L);
@@ -86,13 +86,13 @@ static int raise_due(lua_State *L, la_coro *c) {
 static int raise_later(lua_State *L, int status, lua_KContext k) {
   (void)status;
   la_coro *c = awoken(L);
-  return c != NULL ? raise_due(L, c) : lua_yieldk(L, 0, k, raise_later);
+  return c != NULL ? la_await_raise_due(L, c) : lua_yieldk(L, 0, k, raise_later);
 }
 
 bool la_await_may_try(const la_coro *c) { return la_rt->ex->budget != 0 && la_coro_overdue(c); }
 
 int la_await_cancelled(lua_State *L, la_coro *c) {
-  if (la_budget_take(la_rt->cx)) return raise_due(L, c);
+  if (la_budget_take(la_rt->cx)) return la_await_raise_due(L, c);
   la_coro_set_inner(c, &la_ready, false);
   return lua_yieldk(L, 0, 0, raise_later);
 }

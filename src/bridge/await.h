@@ -37,8 +37,10 @@ int la_await_future(lua_State *L, la_coro *c, la_future *f, la_finish finish);
 ** results. */
 int la_await_turn(lua_State *L, la_coro *c);
 
-/* Raises in the coroutine of L that it is cancelled. */
+/* Raises in the coroutine of L that it is cancelled; the second for the cancellation that is due in
+** `c`, which begins to unwind. */
 int la_raise_cancelled(lua_State *L);
+int la_await_raise_due(lua_State *L, la_coro *c);
 
 /* ---- operations ------------------------------------------------------------------*/
 
