@@ -26,12 +26,21 @@ la_coro *la_await_context(lua_State *L);
 ** budget lasts, so that a loop of such operations ends. */
 bool la_await_may_try(const la_coro *c);
 
+/* The same, and `c` may wait the turn that la_await_overdue takes, which it has taken by this. */
+bool la_await_may_ask(la_coro *c);
+
 /* Suspends until `f` is ready, then returns what `finish` pushed; `f` is dropped, at the next
 ** await when `finish` raises: one that lives on L's stack has to be dropped (la_coro_drop_inner)
 ** by its `finish` itself, before that can raise.
 ** `c` is what la_await_coro just returned. A tail call of a lua_CFunction, whose
 ** own stack `finish` finds as it was. */
 int la_await_future(lua_State *L, la_coro *c, la_future *f, la_finish finish);
+
+/* The same where a deadline has passed (la_await_may_try), but not for long: what need not wait may
+** be had. `f` is polled now, and once more when all who are ready now have had their turn, and the
+** outside was looked at. What is not ready then is cancelled, except that one made of parts may take
+** more turns, as long as somebody is ready. */
+int la_await_overdue(lua_State *L, la_coro *c, la_future *f, la_finish finish);
 
 /* The same for a future that is ready once those who are ready now have had their turn, without
 ** results. */

@@ -29,6 +29,13 @@ bool la_coro_overdue(const la_coro *c) {
   return target != LA_SCOPE_NONE && target != LA_SCOPE_ROOT && target->nursery == NULL;
 }
 
+bool la_coro_take_turn(la_coro *c) {
+  la_scope *target = la_coro_overdue(c) ? la_scope_target(c) : NULL;
+  if (target == NULL || target->turns == 0) return false;
+  target->turns--;
+  return true;
+}
+
 bool la_coro_root_cancelled(const la_coro *c) {
   if ((c->flags & LA_CORO_TASK) != 0)
     return la_task_has((const la_task *)(const void *)c - 1, LA_TASK_CANCELLED);
@@ -47,7 +54,7 @@ void la_coro_drop_inner(la_coro *c) {
   la_future *f = c->inner;
   c->inner = NULL;
   if ((c->flags & LA_CORO_FOREIGN) != 0) la_executor_keep_alive(la_rt->ex, -1);
-  c->flags &= ~(unsigned)(LA_CORO_FOREIGN | LA_CORO_SPENT);
+  c->flags &= ~(unsigned)(LA_CORO_FOREIGN | LA_CORO_SPENT | LA_CORO_OVERDUE);
   la_future_drop(f);
 }
 
@@ -174,6 +181,26 @@ static la_poll unwind_inner(la_coro *c, la_context *cx) {
   return how == LA_CANCEL_DROP ? LA_READY : la_future_poll(c->inner, cx);
 }
 
+/* Whatever unwinds is more than a leaf: its parts are polled on their own, or are Lua's. */
+static bool is_leaf(const la_future *f) { return f->vt->cancel == NULL; }
+
+la_poll la_coro_poll_inner(la_coro *c, la_context *cx) {
+  if ((c->flags & LA_CORO_OVERDUE) == 0 || !is_leaf(c->inner)) return la_future_poll(c->inner, cx);
+  la_executor *ex = la_rt->ex;
+  ex->trying = true;
+  la_poll r = la_future_poll(c->inner, cx);
+  ex->trying = false;
+  return r;
+}
+
+/* It is pending past a deadline, but made of parts, some of which may not have been polled yet. */
+static bool waits_on(la_coro *c, const la_context *cx) {
+  if ((c->flags & LA_CORO_OVERDUE) == 0 || is_leaf(c->inner)) return false;
+  if (!la_executor_has_ready(la_rt->ex) || !la_coro_take_turn(c)) return false;
+  la_waker_wake_by_ref(cx->waker);
+  return true;
+}
+
 la_poll la_coro_poll(la_coro *c, la_context *cx) {
   if ((c->flags & LA_CORO_BEGUN) == 0) {
     c->flags |= LA_CORO_BEGUN;
@@ -186,8 +213,8 @@ la_poll la_coro_poll(la_coro *c, la_context *cx) {
   if (c->scope != NULL) la_scope_rewake(c, cx);
   bool unwinding = (c->flags & LA_CORO_UNWINDING) != 0;
   bool dropped = (c->flags & LA_CORO_CANCELLED) != 0 && !unwinding && la_coro_cancelled(c);
-  la_poll r = dropped ? LA_PENDING : la_future_poll(c->inner, cx);
-  if (r == LA_PENDING && la_coro_cancelled(c)) r = unwind_inner(c, cx);
+  la_poll r = dropped ? LA_PENDING : la_coro_poll_inner(c, cx);
+  if (r == LA_PENDING && la_coro_cancelled(c) && !waits_on(c, cx)) r = unwind_inner(c, cx);
   if (r == LA_PENDING) return LA_PENDING;
   if ((c->flags & LA_CORO_UNWINDING) != 0) {
     la_coro_drop_inner(c);
