@@ -38,7 +38,7 @@ local function interleave()
   local _, err = async.timeout(0.02, tea) -- gives up waiting, not the tea itself
   say("tea: %s", err)
   tea:cancel() -- raises an error at its await, which unwinds it
-  say("tea: %s", async.is_cancelled(select(2, pcall(tea.await, tea))) and "cancelled" or "?")
+  say("tea: %s", select(2, pcall(tea.await, tea)))
   say("%s is ready", bread:await())
 end
 

@@ -314,7 +314,7 @@ describe("async.copy_both", function()
       local proxy = async.spawn(async.copy_both, left, right)
       for _ = 1, 3 do async.yield() end
       proxy:cancel()
-      assert.is_true(async.is_cancelled(select(2, pcall(proxy.await, proxy))))
+      assert.is_true(support.was_cancelled(select(2, pcall(proxy.await, proxy))))
       client:write("to left")
       server:write("to right")
       assert.equal("to left", left:read(100))

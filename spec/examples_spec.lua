@@ -308,7 +308,7 @@ false	too many failures, the last of them: lost count
     local out, status = example("tour")
     assert.equal(0, status)
     assert.matches("soup is ready", out)
-    assert.matches("tea: cancelled", out)
+    assert.matches("tea: await: task %d+ was cancelled", out)
     local files, lines, times = out:match(
       "100 clients send a server (%d+) files, (%d+) lines, ([%w ]+), and check every answer:\n")
     assert.is_true(tonumber(files) > 10)

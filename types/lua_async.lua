@@ -19,13 +19,16 @@ local async = {}
 ---@field address? string the "host:port" it was about
 ---@field partial? integer bytes written, or there to read, before it failed
 ---@field lost? integer messages of a broadcast that were lost
+---@field task? lua_async.Task the cancelled task that was awaited
 
 -- ---- futures, wakers, tasks ---------------------------------------------------------
 
----Runs `f(...)` as the root task of a new runtime; returns its results or raises its error.
+---Runs `f(...)` as the root task of a new runtime; returns its results or raises its error. A run that SIGINT
+---interrupts raises an error with the code `"EINTR"`; with the option `sigint = "exit"` the process then ends by SIGINT.
 ---@param f lua_async.Awaitable
 ---@param ... any
 ---@return any ...
+---@overload fun(options: { seed?: integer, sigint?: boolean|"exit" }, f: lua_async.Awaitable, ...): ...
 function async.run(f, ...) end
 
 ---A lazy Future of the call `f(...)`.
@@ -68,7 +71,8 @@ function async.current() end
 ---@return function? before
 function async.on_error(handler) end
 
----Whether the error is the one that a cancelled task is unwound with.
+---Whether the error is the one that unwinds the calling task because it was cancelled. It is false for the
+---error of awaiting another task that was cancelled.
 ---@param e any
 ---@return boolean
 function async.is_cancelled(e) end

@@ -79,7 +79,7 @@ describe("a thread that another task closes #process", function()
         async.yield()
         async.yield()
         t:cancel()
-        assert(async.is_cancelled(select(2, pcall(t.await, t))))
+        assert(not pcall(t.await, t) and t:status() == "cancelled")
       end)
       print "ok"
     ]]
@@ -166,7 +166,7 @@ describe("a thread that another task closes #process", function()
 end)
 
 describe("a stray coroutine.yield", function()
-  local message = "outside of any coroutine"
+  local message = "attempt to yield from outside a coroutine"
 
   it("as the function of a task fails that task, and not the next one on its thread", function()
     support.run(function()

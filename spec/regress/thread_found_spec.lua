@@ -33,7 +33,7 @@ describe("spawn_blocking", function()
       thread.init()
       for _, task in ipairs { t, spawned } do
         local ok, e = pcall(task.await, task)
-        assert.is_true(not ok and async.is_cancelled(e))
+        assert.is_true(not ok and support.was_cancelled(e))
       end
     end)
   end)

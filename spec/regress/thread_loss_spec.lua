@@ -314,7 +314,7 @@ describe("a state of the pool", function()
         while not begun:get() do async.sleep(0.001) end
         task:cancel()
         local ok, e = pcall(task.await, task)
-        assert.is_true(not ok and async.is_cancelled(e))
+        assert.is_true(not ok and support.was_cancelled(e))
       end
       async.on_error(old)
       assert.equal(0, reports)

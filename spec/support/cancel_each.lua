@@ -56,7 +56,7 @@ local function attempt(case, how, k)
     local r = table.pack(pcall(t.await, t))
     if how == "cancel" then
       done = r[1]
-      if not done and not async.is_cancelled(r[2]) then error(r[2], 0) end
+      if not done and not support.was_cancelled(r[2]) then error(r[2], 0) end
       if not done then assert.equal("cancelled", t:status()) end
     else
       if not r[1] then error(r[2], 0) end

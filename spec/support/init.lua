@@ -29,6 +29,11 @@ function support.run(f, ...)
   end, ...)
 end
 
+-- The error of awaiting a task that was cancelled.
+function support.was_cancelled(e)
+  return type(e) == "table" and e.code == "ECANCELED" and e.op == "await" and not async.is_cancelled(e)
+end
+
 -- Calls f with LUA_ASYNC_SEED in the environment, or without: what is about the very order in which
 -- ready tasks run has to know it.
 support.seed = os.getenv("LUA_ASYNC_SEED")

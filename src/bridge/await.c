@@ -77,7 +77,7 @@ static int resumed(lua_State *L, int status, lua_KContext k) {
   return c != NULL ? finish_now(L, c, (la_finish)k) : lua_yieldk(L, 0, k, resumed);
 }
 
-static int raise_due(lua_State *L, la_coro *c) {
+int la_await_raise_due(lua_State *L, la_coro *c) {
   if (c->inner != NULL) la_coro_drop_inner(c);
   if (c->scope != NULL) la_scope_unwind(c);
   return la_raise_cancelled(L);
@@ -86,13 +86,15 @@ static int raise_due(lua_State *L, la_coro *c) {
 static int raise_later(lua_State *L, int status, lua_KContext k) {
   (void)status;
   la_coro *c = awoken(L);
-  return c != NULL ? raise_due(L, c) : lua_yieldk(L, 0, k, raise_later);
+  return c != NULL ? la_await_raise_due(L, c) : lua_yieldk(L, 0, k, raise_later);
 }
 
 bool la_await_may_try(const la_coro *c) { return la_rt->ex->budget != 0 && la_coro_overdue(c); }
 
+bool la_await_may_ask(la_coro *c) { return la_await_may_try(c) && la_coro_take_turn(c); }
+
 int la_await_cancelled(lua_State *L, la_coro *c) {
-  if (la_budget_take(la_rt->cx)) return raise_due(L, c);
+  if (la_budget_take(la_rt->cx)) return la_await_raise_due(L, c);
   la_coro_set_inner(c, &la_ready, false);
   return lua_yieldk(L, 0, 0, raise_later);
 }
@@ -105,6 +107,15 @@ static int await_inner(lua_State *L, la_coro *c, la_finish finish) {
 int la_await_future(lua_State *L, la_coro *c, la_future *f, la_finish finish) {
   la_coro_set_inner(c, f, false);
   return await_inner(L, c, finish);
+}
+
+int la_await_overdue(lua_State *L, la_coro *c, la_future *f, la_finish finish) {
+  la_coro_set_inner(c, f, false);
+  c->flags |= LA_CORO_OVERDUE;
+  if (la_coro_poll_inner(c, la_rt->cx) == LA_READY) return finish_now(L, c, finish);
+  la_waker_wake_by_ref(la_rt->cx->waker);
+  la_rt->ex->look_soon = true;
+  return lua_yieldk(L, 0, (lua_KContext)finish, resumed);
 }
 
 int la_await_turn(lua_State *L, la_coro *c) {
@@ -126,18 +137,24 @@ static int given(lua_State *L, int status, lua_KContext n) {
   return (int)n;
 }
 
-/* What is over as it begins costs budget, too: without it, others go first. Once a deadline has
-** passed, that is all there is. */
+/* Past a deadline. Without a turn left it is polled just once. */
+static int await_once(lua_State *L, la_coro *c, la_future *f, la_finish finish) {
+  if (la_coro_take_turn(c)) return la_await_overdue(L, c, f, finish);
+  la_coro_set_inner(c, f, false);
+  c->flags |= LA_CORO_OVERDUE;
+  if (la_coro_poll_inner(c, la_rt->cx) == LA_READY) return finish_now(L, c, finish);
+  la_coro_drop_inner(c);
+  return la_await_cancelled(L, c);
+}
+
+/* What is over as it begins costs budget, too: without it, others go first. */
 int la_operate(lua_State *L, const la_operation *op) {
   la_coro *c = la_await_coro(L);
   bool due = la_coro_cancelled(c);
   if (due && !la_await_may_try(c)) return la_await_cancelled(L, c);
   la_future *f = NULL;
   int n = op->begin(L, &c->room, &f);
-  if (f != NULL && due) {
-    la_future_drop(f);
-    return la_await_cancelled(L, c);
-  }
+  if (f != NULL && due) return await_once(L, c, f, op->finish);
   if (f != NULL) return la_await_future(L, c, f, op->finish);
   if (la_budget_take(la_rt->cx)) return n;
   la_coro_set_inner(c, &la_ready, false);
@@ -182,7 +199,7 @@ int la_api_await(lua_State *L, la_future *f, la_finish finish) {
   bool due = c != NULL && la_coro_cancelled(c);
   if (c == NULL || due) la_future_drop(f);
   c = la_await_coro(L);
-  if (due) return la_await_cancelled(L, c);
+  if (due) return la_await_cancelled(L, c); /* its first poll may begin what nobody can foresee */
   la_coro_set_inner(c, f, true);
   return await_inner(L, c, finish);
 }

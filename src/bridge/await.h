@@ -26,6 +26,9 @@ la_coro *la_await_context(lua_State *L);
 ** budget lasts, so that a loop of such operations ends. */
 bool la_await_may_try(const la_coro *c);
 
+/* The same, and `c` may wait the turn that la_await_overdue takes, which it has taken by this. */
+bool la_await_may_ask(la_coro *c);
+
 /* Suspends until `f` is ready, then returns what `finish` pushed; `f` is dropped, at the next
 ** await when `finish` raises: one that lives on L's stack has to be dropped (la_coro_drop_inner)
 ** by its `finish` itself, before that can raise.
@@ -33,12 +36,20 @@ bool la_await_may_try(const la_coro *c);
 ** own stack `finish` finds as it was. */
 int la_await_future(lua_State *L, la_coro *c, la_future *f, la_finish finish);
 
+/* The same where a deadline has passed (la_await_may_try), but not for long: what need not wait may
+** be had. `f` is polled now, and once more when all who are ready now have had their turn, and the
+** outside was looked at. What is not ready then is cancelled, except that one made of parts may take
+** more turns, as long as somebody is ready. */
+int la_await_overdue(lua_State *L, la_coro *c, la_future *f, la_finish finish);
+
 /* The same for a future that is ready once those who are ready now have had their turn, without
 ** results. */
 int la_await_turn(lua_State *L, la_coro *c);
 
-/* Raises in the coroutine of L that it is cancelled. */
+/* Raises in the coroutine of L that it is cancelled; the second for the cancellation that is due in
+** `c`, which begins to unwind. */
 int la_raise_cancelled(lua_State *L);
+int la_await_raise_due(lua_State *L, la_coro *c);
 
 /* ---- operations ------------------------------------------------------------------*/
 

@@ -18,6 +18,7 @@ void la_coro_init(la_coro *c, const la_future_vtable *vt, void *owner, int slot)
   c->slot = slot;
   c->values = 0;
   c->flags = 0;
+  c->hook = 0;
 }
 
 bool la_coro_cancelled(const la_coro *c) {
@@ -27,6 +28,13 @@ bool la_coro_cancelled(const la_coro *c) {
 bool la_coro_overdue(const la_coro *c) {
   const la_scope *target = la_scope_target(c);
   return target != LA_SCOPE_NONE && target != LA_SCOPE_ROOT && target->nursery == NULL;
+}
+
+bool la_coro_take_turn(la_coro *c) {
+  la_scope *target = la_coro_overdue(c) ? la_scope_target(c) : NULL;
+  if (target == NULL || target->turns == 0) return false;
+  target->turns--;
+  return true;
 }
 
 bool la_coro_root_cancelled(const la_coro *c) {
@@ -47,7 +55,7 @@ void la_coro_drop_inner(la_coro *c) {
   la_future *f = c->inner;
   c->inner = NULL;
   if ((c->flags & LA_CORO_FOREIGN) != 0) la_executor_keep_alive(la_rt->ex, -1);
-  c->flags &= ~(unsigned)(LA_CORO_FOREIGN | LA_CORO_SPENT);
+  c->flags &= ~(unsigned)(LA_CORO_FOREIGN | LA_CORO_SPENT | LA_CORO_OVERDUE);
   la_future_drop(f);
 }
 
@@ -75,10 +83,10 @@ static int body(lua_State *L) {
   return body_end(L, lua_pcallk(L, n, LUA_MULTRET, 1, 0, body_end), 0);
 }
 
-/* A plain coroutine.yield in a task would wait for a resume that never comes. It
-** cannot raise by itself any more, so the next instruction does. */
-static const char stray_yield[] = "coroutine.yield in a task, outside of any coroutine: to give "
-                                  "the others a turn call async.yield()";
+/* A plain coroutine.yield in a task would wait for a resume that never comes. It is resumed at
+** once, and raises as it returns: then a pcall around it catches that. */
+static const char stray_yield[] = "attempt to yield from outside a coroutine: a task is none; to "
+                                  "give the others a turn call async.yield()";
 
 static void restore_hook(lua_State *L) {
   lua_sethook(L, la_rt->user_hook.function, la_rt->user_hook.mask, la_rt->user_hook.count);
@@ -87,23 +95,21 @@ static void restore_hook(lua_State *L) {
 static void raise_stray_yield(lua_State *L, lua_Debug *ar) {
   (void)ar;
   restore_hook(L);
-  luaL_where(L, 0); /* a hook has no frame of its own */
   lua_pushstring(L, stray_yield);
-  lua_concat(L, 2);
   lua_error(L);
 }
 
-/* Called protected, for a task that was over before it could raise. */
+/* Called protected, for one that yields again before it has returned. */
 static int push_stray_yield(lua_State *L) {
   lua_pushstring(L, stray_yield);
   return 1;
 }
 
-static int stray_yield_error(lua_State *co, int results) {
-  lua_pop(co, results);
-  lua_pushcfunction(co, push_stray_yield);
-  lua_pcall(co, 0, 1, 0);
-  return LUA_ERRRUN;
+/* Leaves the error, or that of having no memory for it, on `L`, which is not suspended. */
+static void push_stray_error(lua_State *L, lua_State *co) {
+  lua_pushcfunction(L, push_stray_yield);
+  lua_pcall(L, 0, 1, 0);
+  if (lua_checkstack(co, 1)) lua_xmove(L, co, 1);
 }
 
 static la_poll run(la_coro *c, la_context *cx, int nargs) {
@@ -113,6 +119,7 @@ static la_poll run(la_coro *c, la_context *cx, int nargs) {
   la_context *outer_cx = rt->cx;
   int status, n;
   bool strayed = false;
+  if (!la_hook_unused(&rt->hook)) la_hook_follow(rt, c->co, &c->hook);
   do {
     rt->current = c;
     rt->running = c->co;
@@ -126,20 +133,19 @@ static la_poll run(la_coro *c, la_context *cx, int nargs) {
     if (status != LUA_YIELD) break;
     if (n > 0) lua_pop(c->co, n);
     if (la_coro_awaits(c)) return LA_PENDING;
-    if (lua_gethook(c->co) != raise_stray_yield) {
-      rt->user_hook.function = lua_gethook(c->co);
-      rt->user_hook.mask = lua_gethookmask(c->co);
-      rt->user_hook.count = lua_gethookcount(c->co);
+    if (lua_gethook(c->co) == raise_stray_yield) { /* in a C function that yields for ever */
+      restore_hook(c->co);
+      push_stray_error(running, c->co);
+      break;
     }
-    lua_sethook(c->co, raise_stray_yield, LUA_MASKCOUNT, 1);
+    rt->user_hook.function = lua_gethook(c->co);
+    rt->user_hook.mask = lua_gethookmask(c->co);
+    rt->user_hook.count = lua_gethookcount(c->co);
+    lua_sethook(c->co, raise_stray_yield, LUA_MASKRET, 0);
     strayed = true;
     nargs = 0;
   } while (true);
-  if (status == LUA_OK) n -= LA_THREAD_GUARD;    /* lua_resume counts all that is on the stack */
-  if (lua_gethook(c->co) == raise_stray_yield) { /* no instruction has come after it */
-    restore_hook(c->co);
-    if (status == LUA_OK) status = stray_yield_error(c->co, n);
-  }
+  if (status == LUA_OK) n -= LA_THREAD_GUARD; /* lua_resume counts all that is on the stack */
   c->flags |= LA_CORO_ENDED;
   c->values = status == LUA_OK ? n : 1;
   if (status != LUA_OK) c->flags |= LA_CORO_FAILED | LA_CORO_BROKEN;
@@ -174,6 +180,26 @@ static la_poll unwind_inner(la_coro *c, la_context *cx) {
   return how == LA_CANCEL_DROP ? LA_READY : la_future_poll(c->inner, cx);
 }
 
+/* Whatever unwinds is more than a leaf: its parts are polled on their own, or are Lua's. */
+static bool is_leaf(const la_future *f) { return f->vt->cancel == NULL; }
+
+la_poll la_coro_poll_inner(la_coro *c, la_context *cx) {
+  if ((c->flags & LA_CORO_OVERDUE) == 0 || !is_leaf(c->inner)) return la_future_poll(c->inner, cx);
+  la_executor *ex = la_rt->ex;
+  ex->trying = true;
+  la_poll r = la_future_poll(c->inner, cx);
+  ex->trying = false;
+  return r;
+}
+
+/* It is pending past a deadline, but made of parts, some of which may not have been polled yet. */
+static bool waits_on(la_coro *c, const la_context *cx) {
+  if ((c->flags & LA_CORO_OVERDUE) == 0 || is_leaf(c->inner)) return false;
+  if (!la_executor_has_ready(la_rt->ex) || !la_coro_take_turn(c)) return false;
+  la_waker_wake_by_ref(cx->waker);
+  return true;
+}
+
 la_poll la_coro_poll(la_coro *c, la_context *cx) {
   if ((c->flags & LA_CORO_BEGUN) == 0) {
     c->flags |= LA_CORO_BEGUN;
@@ -186,8 +212,8 @@ la_poll la_coro_poll(la_coro *c, la_context *cx) {
   if (c->scope != NULL) la_scope_rewake(c, cx);
   bool unwinding = (c->flags & LA_CORO_UNWINDING) != 0;
   bool dropped = (c->flags & LA_CORO_CANCELLED) != 0 && !unwinding && la_coro_cancelled(c);
-  la_poll r = dropped ? LA_PENDING : la_future_poll(c->inner, cx);
-  if (r == LA_PENDING && la_coro_cancelled(c)) r = unwind_inner(c, cx);
+  la_poll r = dropped ? LA_PENDING : la_coro_poll_inner(c, cx);
+  if (r == LA_PENDING && la_coro_cancelled(c) && !waits_on(c, cx)) r = unwind_inner(c, cx);
   if (r == LA_PENDING) return LA_PENDING;
   if ((c->flags & LA_CORO_UNWINDING) != 0) {
     la_coro_drop_inner(c);

@@ -32,6 +32,7 @@ enum {
   LA_CORO_SPENT = 512,    /* `inner` is ready and its finish was called: if that raised, it
                              is still to be dropped, by the next await or at the end */
   LA_CORO_UNWINDING = 64, /* `inner` was cancelled and is polled until it has unwound */
+  LA_CORO_OVERDUE = 1024,  /* awaits `inner` though a deadline has passed: see la_await_overdue */
   LA_CORO_FOREIGN = 128   /* `inner` is another module's: see lua_async.h, check_waker */
 };
 
@@ -55,6 +56,7 @@ struct la_coro {
   int anchor, slot; /* see runtime.h */
   int values;       /* on co's stack: before it began arguments, at the end results */
   unsigned flags;
+  unsigned hook; /* the version of the hook it has; 0: none */
   la_room room;
 };
 
@@ -91,6 +93,12 @@ void la_coro_drop(la_coro *c);
 /* Somebody has closed the Lua thread in which it waits: what it waited for is dropped, and the
 ** next poll resumes it, to find out. */
 void la_coro_thread_closed(la_coro *c);
+
+/* Past a deadline: takes one of the turns that its scope may still wait. False: there is none. */
+bool la_coro_take_turn(la_coro *c);
+
+/* Polls `inner`. */
+la_poll la_coro_poll_inner(la_coro *c, la_context *cx);
 
 /* It is suspended in an await. */
 static inline bool la_coro_awaits(const la_coro *c) {

@@ -1,8 +1,9 @@
 #include "bridge/error.h"
 
 #include <lauxlib.h>
+#include <string.h>
 
-static char cancelled_key;
+static char cancelled_key, tasks_key;
 
 static void set(lua_State *L, const char *field, const char *value) {
   if (value == NULL) return;
@@ -43,6 +44,9 @@ static void add_field(lua_State *L, luaL_Buffer *b, const char *before, const ch
 static int error_tostring(lua_State *L) {
   luaL_Buffer b;
   luaL_checktype(L, 1, LUA_TTABLE);
+  if (lua_getfield(L, 1, "op") == LUA_TNIL && lua_getfield(L, 1, "message") == LUA_TSTRING)
+    return 1;
+  lua_settop(L, 1);
   luaL_buffinit(L, &b);
   add_field(L, &b, "", "op", "");
   add_field(L, &b, " ", "path", "");
@@ -53,10 +57,43 @@ static int error_tostring(lua_State *L) {
   return 1;
 }
 
+/* Upvalue: the Tasks of errors. */
+static int error_index(lua_State *L) {
+  if (lua_type(L, 2) != LUA_TSTRING || strcmp(lua_tostring(L, 2), "task") != 0) return 0;
+  lua_settop(L, 1);
+  lua_rawget(L, lua_upvalueindex(1));
+  return 1;
+}
+
+void la_error_set_task(lua_State *L, int i) {
+  i = lua_absindex(L, i);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &tasks_key);
+  lua_pushvalue(L, -2);
+  lua_pushvalue(L, i);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
+/* Pushes the table of errors that have a Task. */
+static void push_tasks(lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &tasks_key) == LUA_TTABLE) return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "k");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &tasks_key);
+}
+
 void la_error_open(lua_State *L) {
   luaL_newmetatable(L, la_error_metatable);
   lua_pushcfunction(L, error_tostring);
   lua_setfield(L, -2, "__tostring");
+  push_tasks(L);
+  lua_pushcclosure(L, error_index, 1);
+  lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &cancelled_key) == LUA_TNIL) {
     la_push_error(L, &(la_error_info){.code = "ECANCELED", .op = "task", .message = "cancelled"});

@@ -3,8 +3,9 @@
 **
 ** A table with the fields `code`, `errno`, `message`, `op` and, where they apply,
 ** `path`, `address`, `partial`, `lost`, `cause`. tostring gives
-** "op subject: message (code)". The cancellation of a task is one such object, the
-** only one for which async.is_cancelled is true.
+** "op subject: message (code)", or for one without `op` the message alone. The cancellation of a task is one such object, the
+** only one for which async.is_cancelled is true. It is for the coroutine that is cancelled
+** alone: who awaits that gets an error about it, which has the field `task`, too.
 */
 #ifndef LA_BRIDGE_ERROR_H
 #define LA_BRIDGE_ERROR_H
@@ -28,6 +29,10 @@ void la_push_error(lua_State *L, const la_error_info *info);
 
 /* The value at i is such an object. */
 bool la_is_error(lua_State *L, int i);
+
+/* Gives the error object on top its field `task`: the Task at index i. It is kept beside the
+** object, which can so be sent to other threads: there it has none. */
+void la_error_set_task(lua_State *L, int i);
 
 /* Makes the metatable and the cancellation object; when the module is loaded. */
 void la_error_open(lua_State *L);

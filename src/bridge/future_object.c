@@ -440,6 +440,6 @@ int la_future_object_await(lua_State *L) {
   borrowed *b = (borrowed *)(void *)&c->room;
   *b = (borrowed){.base = {&borrowed_vtable}, .o = o};
   o->awaiter = &b->o;
-  if (due) la_waker_wake_by_ref(la_rt->cx->waker); /* then it is ready, or given up */
-  return la_await_future(L, c, &b->base, take_first);
+  la_coro_take_turn(c); /* if one is left; with none it is polled all the same, and given up */
+  return (due ? la_await_overdue : la_await_future)(L, c, &b->base, take_first);
 }

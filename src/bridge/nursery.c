@@ -166,9 +166,11 @@ static int body_over(lua_State *L, int status, lua_KContext k) {
   la_scope_leave(c);
   if (end == FAILED) n->failed = true;
   /* A cancellation that has come already will not come to what begins to wait now. */
-  if (end == FAILED || (n->count > 0 && la_coro_cancelled(c))) la_nursery_cancel(n);
+  bool due = n->count > 0 && la_coro_cancelled(c);
+  bool asks = due && end == RETURNED && la_await_may_ask(c);
+  if (end == FAILED || (due && !asks)) la_nursery_cancel(n);
   if (c->inner != NULL) la_coro_drop_inner(c); /* its finish raised */
-  return la_await_future(L, c, wait_for_all(n), finish[end]);
+  return (asks ? la_await_overdue : la_await_future)(L, c, wait_for_all(n), finish[end]);
 }
 
 /* Pushes it. */
@@ -197,7 +199,7 @@ static la_nursery *new_nursery(lua_State *L, la_coro *c) {
 
 int la_nursery_call(lua_State *L, int nargs, bool supervises) {
   la_coro *c = la_await_coro(L);
-  if (la_coro_cancelled(c)) return la_await_cancelled(L, c);
+  if (la_coro_cancelled(c) && !la_await_may_try(c)) return la_await_cancelled(L, c);
   int function = lua_gettop(L) - nargs;
   la_nursery *n = new_nursery(L, c);
   n->supervises = supervises;

@@ -13,6 +13,7 @@ static int call(la_poll_fn *p, int n, int *results) {
   la_runtime *rt = la_rt;
   la_coro *current = rt->current;
   lua_State *running = rt->running;
+  if (!la_hook_unused(&rt->hook)) la_hook_follow(rt, p->co, &p->hook);
   rt->current = NULL;
   rt->running = p->co;
   p->running = true;
@@ -107,6 +108,7 @@ bool la_poll_fn_init(la_poll_fn *p, lua_State *L) {
   p->base.vt = &poll_fn_vtable;
   p->co = co;
   p->results = 0;
+  p->hook = 0;
   p->message = NULL;
   p->failed = p->over = p->running = false;
   return true;

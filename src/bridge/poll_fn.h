@@ -20,6 +20,7 @@ typedef struct la_poll_fn {
   la_future base;
   lua_State *co; /* its stack: poll, drop or nil, the Context object; then results */
   int anchor, results;
+  unsigned hook; /* as that of a la_coro */
   const char *message;
   bool failed, over;
   bool running; /* its thread is in one of the functions */

@@ -97,20 +97,12 @@ static bool untouched(lua_State *co) {
   return lua_status(co) == LUA_OK && lua_gettop(co) == LA_THREAD_GUARD;
 }
 
-/* A hook that somebody has set for one task is not the next one's, which has what a new thread
-** would have. */
-static void reset_hook(la_runtime *rt, lua_State *co) {
-  lua_Hook hook = lua_gethook(rt->L);
-  if (lua_gethook(co) != hook || lua_gethookcount(co) != lua_gethookcount(rt->L))
-    lua_sethook(co, hook, lua_gethookmask(rt->L), lua_gethookcount(rt->L));
-}
-
 lua_State *la_thread_take(la_runtime *rt, int *anchor) {
   while (rt->spare_count > 0) {
     la_spare_thread t = rt->spare[--rt->spare_count];
     *anchor = t.anchor;
     if (untouched(t.co)) {
-      reset_hook(rt, t.co);
+      if (lua_gethook(t.co) != NULL) la_hook_clear(rt, t.co);
       return t.co;
     }
     let_go(rt, t.anchor);
@@ -126,6 +118,7 @@ lua_State *la_thread_take(la_runtime *rt, int *anchor) {
   else
     la_slot_give(&rt->anchors, *anchor);
   lua_pop(L, 1);
+  if (co != NULL && lua_gethook(co) != NULL) la_hook_clear(rt, co); /* it inherits some of one */
   return co;
 }
 
@@ -202,6 +195,8 @@ static void push_store_value(lua_State *L, int i) {
     la_owners_push(L);
   else if (i == LA_STORE_REST)
     lua_newthread(L);
+  else if (i == LA_STORE_HOOK_KEY)
+    lua_pushliteral(L, "_HOOKKEY");
   else
     lua_newtable(L);
 }
@@ -213,6 +208,7 @@ void la_runtime_init(lua_State *L, la_runtime *rt) {
   la_list_push(la_runtimes(), &rt->living);
   la_runtime_enter(L, rt);
   luaL_checkstack(L, LUA_MINSTACK, "lua_async");
+  la_hook_init(L, &rt->hook);
   rt->slots = share_slots(L);
   rt->spare = malloc(SPARE_MAX * sizeof *rt->spare);
   if (rt->spare == NULL) luaL_error(L, "not enough memory");

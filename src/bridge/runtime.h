@@ -11,6 +11,7 @@
 **   THREADS     the coroutines that this run made, running or spare
 **   TRACEBACKS  where the error that is unwinding a coroutine was raised, by `slot`
 **   REST        a Lua thread for what has to run while the runtime is not entered
+**   HOOK_KEY    a string: see hook.c
 ** OWNERS is one table for all runtimes of a state, and so are the slots.
 ** Errors: a function that needs Lua memory outside of a running coroutine does so
 ** in a protected call and returns a Lua status.
@@ -20,6 +21,7 @@
 
 #include <lua.h>
 
+#include "bridge/hook.h"
 #include "bridge/place.h"
 #include "core/executor.h"
 #include "core/tls.h"
@@ -38,7 +40,8 @@ enum {
   LA_STORE_THREADS,
   LA_STORE_TRACEBACKS,
   LA_STORE_REST,
-  LA_STORE_TOP = LA_STORE_REST
+  LA_STORE_HOOK_KEY,
+  LA_STORE_TOP = LA_STORE_HOOK_KEY
 };
 
 typedef struct la_spare_thread {
@@ -77,6 +80,7 @@ typedef struct la_runtime {
   unsigned shields;    /* that have not returned */
   lua_State *closing;  /* the thread of ours that is being closed by ourselves; NULL: none */
   unsigned passing;    /* coroutines that pass an await on, at the least */
+  la_hook hook; /* of the main thread */
   struct {
     lua_Hook function;
     int mask, count;

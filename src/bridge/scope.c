@@ -10,6 +10,9 @@
 
 char la_scope_root;
 
+/* Enough for what is nested, and soon over for those who go on. */
+enum { TURNS_OVERDUE = 16 };
+
 static bool scope_cancelled(la_scope *s) {
   if (!s->cancelled && s->deadline != LA_TIMER_NEVER && la_timer_idle(&s->timer))
     s->cancelled = true;
@@ -75,7 +78,8 @@ void la_scope_abandon_to(la_coro *c, la_scope *outer) {
 la_scope *la_scope_enter(la_coro *c, uint64_t deadline, bool shield) {
   la_scope *s = malloc(sizeof *s);
   if (s == NULL) return NULL;
-  *s = (la_scope){.parent = c->scope, .deadline = deadline, .shield = shield};
+  *s = (la_scope){
+      .parent = c->scope, .deadline = deadline, .shield = shield, .turns = TURNS_OVERDUE};
   if (deadline <= la_executor_now(la_rt->ex))
     s->cancelled = true;
   else if (deadline != LA_TIMER_NEVER)

@@ -23,6 +23,7 @@ struct la_scope {
   const char *op;      /* what its error calls it; static */
   uint64_t deadline;   /* LA_TIMER_NEVER for none */
   la_timer timer;
+  unsigned turns; /* how many may still be waited after the deadline: see la_await_overdue */
   bool shield;    /* cancellation from outside does not pass */
   bool cancelled; /* timed scopes: noticed that the deadline has passed */
 };

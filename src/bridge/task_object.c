@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bridge/await.h"
 #include "bridge/error.h"
 #include "bridge/traceback.h"
 #include "core/group.h"
@@ -263,6 +264,26 @@ void la_task_object_check(lua_State *L, const la_task_object *o) {
     luaL_error(L, "a task cannot await itself: it would wait for ever");
 }
 
+/* Raises what whoever awaits the cancelled Task at index i is told: of its own cancellation, where
+** that is due as well. */
+static int raise_cancelled(lua_State *L, int i) {
+  la_runtime *rt = la_rt;
+  la_coro *c = rt != NULL && rt->running == L ? rt->current : NULL;
+  if (c != NULL && la_coro_cancelled(c) && !la_coro_overdue(c)) return la_await_raise_due(L, c);
+  lua_Integer id = la_task_object_id(lua_touserdata(L, i));
+  i = lua_absindex(L, i);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &la_task_names_key);
+  lua_pushvalue(L, i);
+  if (lua_rawget(L, -2) == LUA_TSTRING)
+    lua_pushfstring(L, "task %I '%s' was cancelled", id, lua_tostring(L, -1));
+  else
+    lua_pushfstring(L, "task %I was cancelled", id);
+  la_push_error(L, &(la_error_info){
+                       .code = "ECANCELED", .op = "await", .message = lua_tostring(L, -1)});
+  la_error_set_task(L, i);
+  return lua_error(L);
+}
+
 int la_task_object_results(lua_State *L, int i) {
   const la_task_object *o = lua_touserdata(L, i);
   switch ((la_outcome)o->outcome) {
@@ -277,13 +298,14 @@ int la_task_object_results(lua_State *L, int i) {
     for (int k = 1; k <= n; k++) lua_rawgeti(L, t, k);
     return n;
   }
-  case LA_OUTCOME_CANCELLED: la_push_cancelled(L); return lua_error(L);
+  case LA_OUTCOME_CANCELLED: return raise_cancelled(L, i);
   default: push_failure(L, i); return la_raise_from(L);
   }
 }
 
 int la_task_object_return(lua_State *L, int i) {
   if (!la_task_object_push_failure(L, i)) return la_task_object_results(L, i);
+  la_disown_cancellation(L, -2);
   if (lua_type(L, -2) == LUA_TSTRING)
     la_push_report(L, -2, -1);
   else

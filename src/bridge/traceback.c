@@ -60,7 +60,19 @@ static void shorten(lua_State *L) {
   lua_replace(L, -2);
 }
 
+void la_disown_cancellation(lua_State *L, int i) {
+  const la_runtime *rt = la_rt;
+  if (!la_is_cancelled(L, i)) return;
+  if (rt != NULL && rt->current != NULL && la_coro_cancelled(rt->current)) return;
+  i = lua_absindex(L, i);
+  la_push_error(L, &(la_error_info){.code = "ECANCELED",
+                                    .op = "await",
+                                    .message = "it raised a cancellation that was not its own"});
+  lua_replace(L, i);
+}
+
 int la_raise_from(lua_State *L) {
+  la_disown_cancellation(L, -2);
   if (lua_isnil(L, -1) || la_rt == NULL || la_rt->current == NULL) {
     lua_pop(L, 1);
     return lua_error(L);

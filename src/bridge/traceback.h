@@ -17,6 +17,10 @@ int la_traceback_handler(lua_State *L);
 ** first. Does not return. */
 int la_rethrow(lua_State *L);
 
+/* The error at index i has come from another coroutine: when it is the cancellation object, which
+** is not this one's then, it becomes an error that says so. */
+void la_disown_cancellation(lua_State *L, int i);
+
 /* Raises the error at -2, which another coroutine ended with; at -1 is that
 ** coroutine's record, a string (or nil). Does not return. */
 int la_raise_from(lua_State *L);

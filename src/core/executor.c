@@ -257,6 +257,7 @@ bool la_executor_turn(la_executor *ex) {
   if (!la_list_empty(&ex->alarms)) la_alarms_fire(ex, start);
   take_foreign(ex);
   if (ex->shuffled) shuffle(ex);
+  ex->look_soon = false;
   if (ex->generation == NULL || ex->shuffled) {
     ex->generation = none_ready(ex) ? NULL : ex->ready_tail;
     ex->looked = start;
@@ -268,7 +269,8 @@ bool la_executor_turn(la_executor *ex) {
     run_task(ex, t);
     polls++;
     if (ex->stop) break;
-    if (ex->generation == NULL && (polls >= LA_TURN_POLLS || ex->shuffled)) break;
+    bool long_enough = polls >= LA_TURN_POLLS || ex->shuffled || ex->look_soon;
+    if (ex->generation == NULL && long_enough) break;
     if (polls % CLOCK_EVERY != 0 || ex->shuffled) continue; /* a seed's order takes no time */
     if (la_executor_real_time(ex) - start > LA_TURN_NS) break;
   }

@@ -60,8 +60,11 @@ struct la_executor {
   la_mpsc_node **generation; /* behind the last task that was ready when the outside was last
                              ** looked at, until it is polled; NULL */
   uint64_t looked;           /* when that was */
+  bool look_soon;            /* as soon as `generation` is NULL, not only at the end of a turn */
   unsigned budget;
   bool closed, stop;    /* `stop`: the turn ends, since `until` is COMPLETE */
+  bool trying;          /* the poll under way is for somebody who will not wait: a future that is
+                        ** not begun begins nothing that goes on without it */
   bool resting;         /* between two steps, with nothing ready when the last one ended */
   const la_task *until; /* what la_executor_run waits for */
   la_task *current;     /* the one being polled */
@@ -128,6 +131,11 @@ bool la_executor_stuck(la_executor *ex);
 
 /* Another thread has woken a task, and the owner has not seen it yet. Any thread. */
 bool la_executor_is_woken(la_executor *ex);
+
+/* Some task is ready to be polled. */
+static inline bool la_executor_has_ready(const la_executor *ex) {
+  return ex->ready != &ex->ready_end;
+}
 
 /* The calling thread is the one that made it. */
 bool la_executor_is_here(const la_executor *ex);

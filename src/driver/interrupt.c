@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
@@ -92,6 +94,24 @@ void la_interrupt_pause(la_reactor *r) {
 void la_interrupt_look(la_reactor *r) {
   if (r->root == NULL || r->interrupted || atomic_load(&seen) == 0) return;
   r->interrupted = la_task_cancel(r->root);
+}
+
+bool la_interrupt_claim(la_reactor *r) {
+  if (atomic_load(&owner) == r && atomic_load(&seen) > 0) r->interrupted = true;
+  return r->interrupted;
+}
+
+void la_interrupt_end_process(void) {
+  struct sigaction sa = {.sa_handler = SIG_DFL};
+  sigset_t set;
+  fflush(NULL);
+  sigemptyset(&sa.sa_mask);
+  sigaction(SIGINT, &sa, NULL);
+  sigemptyset(&set);
+  sigaddset(&set, SIGINT);
+  raise(SIGINT);
+  pthread_sigmask(SIG_UNBLOCK, &set, NULL); /* should it have been blocked */
+  _exit(128 + SIGINT);
 }
 
 void la_interrupt_end(la_reactor *r) {

@@ -26,6 +26,13 @@ void la_interrupt_begin(la_reactor *r, la_task *root);
 /* The root task is over; SIGINT is still ours. */
 void la_interrupt_pause(la_reactor *r);
 
+/* Whether a SIGINT has come to the root task or after it, which is taken note of by this. */
+bool la_interrupt_claim(la_reactor *r);
+
+/* Ends the process by SIGINT, as if nobody had handled it; with the output that stdio has. Does not
+** return. */
+void la_interrupt_end_process(void);
+
 /* What handled SIGINT before gets it back, with the one that came too late to cancel anything.
 ** Nothing when la_interrupt_begin did nothing. */
 void la_interrupt_end(la_reactor *r);

@@ -14,6 +14,8 @@ static void submit(la_op *op) {
 
 la_poll la_op_poll(la_future *f, la_context *cx) {
   la_op *op = la_container(f, la_op, base);
+  const la_executor *ex = op->reactor->ex;
+  if (op->state == LA_OP_NEW && ex != NULL && ex->trying) return LA_PENDING;
   if (op->state == LA_OP_NEW) submit(op);
   if (op->state == LA_OP_DONE) return la_budget_take(cx) ? LA_READY : LA_PENDING;
   la_waiter_set(&op->waiter, op->reactor, cx);

@@ -58,6 +58,7 @@ static bool settle(dial *d) {
 
 static la_poll dial_poll(la_future *f, la_context *cx) {
   dial *d = (dial *)(void *)la_container(f, la_dial, base);
+  if (d->reactor->ex != NULL && d->reactor->ex->trying) return LA_PENDING;
   for (;;) {
     if (d->connect != NULL) {
       if (la_future_poll(&d->connect->base, cx) == LA_PENDING) return LA_PENDING;

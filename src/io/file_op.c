@@ -160,6 +160,7 @@ static la_poll op_poll(la_future *future, la_context *cx) {
     return finish(op, op->begun ? UV_ECANCELED : UV_EBADF);
   op->begun = true;
   if (!la_file_may_go(f, &op->turn)) return wait(op, cx);
+  if (f->reactor->ex->trying && !only_asks(op)) return LA_PENDING;
   if (!la_budget_take(cx)) return LA_PENDING;
   if (only_asks(op)) {
     op->at = told(f);

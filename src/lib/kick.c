@@ -104,7 +104,7 @@ void la_kick_end(la_kick *k) {
   current = NULL;
   la_resuming = NULL;
   atomic_signal_fence(memory_order_seq_cst);
-  lua_sethook(k->L, NULL, 0, 0);
+  if (lua_gethook(k->L) == hook) lua_sethook(k->L, NULL, 0, 0);
 }
 
 void la_kick_begin_run(uv_async_t *async) {

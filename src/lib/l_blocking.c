@@ -51,7 +51,8 @@ static ssize_t run(la_job *job) {
   la_kick_end(&b->kick);
   b->failed = b->failed || error != LUA_OK;
   bool ends = b->in->handles > 0 || (b->out != NULL && b->out->handles > 0);
-  la_state_give(b->plan, L, ends, error != LUA_OK);
+  bool hook_lost = b->kick.told; /* what thread.init has set, and a signal has replaced */
+  la_state_give(b->plan, L, ends, error != LUA_OK || hook_lost);
   la_reports_begin(NULL);
   la_circle_working(-1);
   return b->out != NULL ? 0 : UV_ENOMEM;

@@ -102,9 +102,10 @@ static lua_Integer arms_of_arguments(lua_State *L) {
 
 static int await_all(lua_State *L, lua_Integer n, bool select, la_finish finish) {
   la_coro *c = la_await_coro(L);
-  if (la_coro_cancelled(c)) return la_await_cancelled(L, c);
+  bool due = la_coro_cancelled(c);
+  if (due && !la_await_may_ask(c)) return la_await_cancelled(L, c);
   la_combined *all = la_combine(L, ARMS, n, select);
-  return la_await_future(L, c, &all->base, finish);
+  return (due ? la_await_overdue : la_await_future)(L, c, &all->base, finish);
 }
 
 /* ---- join --------------------------------------------------------------------------*/

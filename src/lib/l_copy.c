@@ -14,6 +14,7 @@ typedef struct copy_future {
 } copy_future;
 
 static la_poll copy_poll(la_future *f, la_context *cx) {
+  if (la_rt->ex->trying) return LA_PENDING;
   return la_future_poll(&((copy_future *)(void *)f)->copy.base, cx);
 }
 

@@ -33,9 +33,9 @@ static int body_over(lua_State *L, int status, lua_KContext k) {
   return status == LUA_OK || status == LUA_YIELD ? lua_gettop(L) - 1 : lua_error(L);
 }
 
-/* Upvalues: the function, and whether the coroutine waits in a task. It is called protected, so
+/* Upvalues: the function, whether the coroutine waits in a task, and the version of its hook. It is called protected, so
 ** that the <close> variables of one that fails, or is cancelled, run where they may wait. */
-enum { FUNCTION = 1, WAITS };
+enum { FUNCTION = 1, WAITS, HOOK };
 
 static int body(lua_State *L) {
   lua_pushcfunction(L, la_traceback_handler);
@@ -52,9 +52,11 @@ static void make(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &coroutine_guard_key);
   lua_xmove(L, co, 1);
   lua_toclose(co, LA_THREAD_GUARD);
+  la_hook_copy(L, co);
   lua_pushvalue(L, 1);
   lua_pushboolean(L, false);
-  lua_pushcclosure(L, body, 2);
+  lua_pushinteger(L, 0);
+  lua_pushcclosure(L, body, 3);
   lua_pushvalue(L, -1);
   lua_xmove(L, co, 1);
 }
@@ -114,6 +116,17 @@ static bool waits(lua_State *L, lua_KContext kind) {
   return is;
 }
 
+static void follow_hook(lua_State *L, la_runtime *rt, lua_State *co, lua_KContext kind) {
+  if (la_hook_unused(&rt->hook)) return;
+  lua_getupvalue(L, body_index(kind), HOOK);
+  unsigned before = (unsigned)lua_tointeger(L, -1), version = before;
+  lua_pop(L, 1);
+  la_hook_follow(rt, co, &version);
+  if (version == before) return;
+  lua_pushinteger(L, version);
+  lua_setupvalue(L, body_index(kind), HOOK);
+}
+
 /* ---- resuming ------------------------------------------------------------------------*/
 
 /* Pushes a message onto `co` and closes it. */
@@ -170,6 +183,7 @@ static int resume_thread(lua_State *L, lua_State *co, int n, lua_KContext kind, 
   la_scope *scope = scope_of(kind);
   lua_State *outer = NULL;
   if (in_task) {
+    follow_hook(L, rt, co, kind);
     rt->running = co;
     la_about_to_run(co);
   } else {

@@ -1,4 +1,7 @@
 /* async.run: a root task, and a runtime around it. */
+#include <errno.h>
+#include <string.h>
+
 #include "bridge/error.h"
 #include "bridge/task_object.h"
 #include "driver/interrupt.h"
@@ -16,6 +19,8 @@ typedef struct run_state {
   la_life life;
   bool seeded;
   bool sigint; /* cancels the root task */
+  bool exit;   /* and ends the process, when all has unwound */
+  bool interrupted;
   uint64_t seed;
 } run_state;
 
@@ -60,6 +65,7 @@ static int run_tasks(lua_State *L) {
     lua_replace(L, -2);
   }
   la_interrupt_pause(s->life.reactor);
+  s->interrupted = s->life.reactor->interrupted;
   s->life.reactor->unwanted_root = NULL;
   la_task_unref(rt->root);
   rt->root = NULL;
@@ -75,15 +81,25 @@ static int run_gc(lua_State *L) {
   return 0;
 }
 
+/* Option `sigint`: a boolean, or "exit". */
+static void check_sigint(lua_State *L, run_state *s) {
+  int type = lua_getfield(L, 1, "sigint");
+  s->exit = type == LUA_TSTRING && strcmp(lua_tostring(L, -1), "exit") == 0;
+  luaL_argcheck(L, s->exit || type == LUA_TNIL || type == LUA_TBOOLEAN, 1,
+                "option 'sigint' must be a boolean or \"exit\"");
+  s->sigint = type != LUA_TBOOLEAN || lua_toboolean(L, -1);
+  lua_pop(L, 1);
+}
+
 /* Leaves the root Task at index 2, and at 3 why the last bytes of stdout could not be written, or
  * nil. */
 static void run_to_end(lua_State *L, void (*ending)(void)) {
   static const char *const names[] = {"seed", "sigint", NULL};
-  run_state begin = {0};
+  run_state begin = {.sigint = true};
   bool options = la_is_plain_table(L, 1); /* a plain table before the function */
   if (options) la_check_options(L, 1, names);
   begin.seeded = la_life_find_seed(L, options ? 1 : lua_gettop(L) + 1, &begin.seed);
-  begin.sigint = !options || la_option_boolean(L, 1, "sigint", true);
+  if (options) check_sigint(L, &begin);
   if (options) lua_remove(L, 1);
   la_push_callable(L, 1);
   if (la_runtime_of(L) != NULL)
@@ -99,6 +115,7 @@ static void run_to_end(lua_State *L, void (*ending)(void)) {
   lua_insert(L, 1); /* the state, run_tasks, the state, function, arguments */
   int status = lua_pcall(L, n + 1, 2, 0);
   if (ending != NULL) ending();
+  if (s->exit && s->life.reactor != NULL) s->interrupted = la_interrupt_claim(s->life.reactor);
   la_loss *losses = la_life_end(L, &s->life);
   la_kick_go_on();
   if (status == LUA_OK && lua_isnil(L, 3)) {
@@ -121,14 +138,36 @@ static bool root_failed(lua_State *L) {
   return true;
 }
 
+/* As lua.c's own error for it, where the root task did not see to it otherwise. */
+static int raise_interrupted(lua_State *L) {
+  la_push_error(L,
+                &(la_error_info){.code = "EINTR", .number = EINTR, .message = "interrupted!"});
+  return lua_error(L);
+}
+
+/* The root's error has nobody else to tell it. The state is closed as by os.exit. */
+static int end_process(lua_State *L, int task) {
+  if (la_task_object_push_failure(L, task)) {
+    lua_pushvalue(L, task);
+    la_report_failure(L);
+  }
+  lua_close(L);
+  la_interrupt_end_process();
+  return 0;
+}
+
 static int run(lua_State *L) {
   run_to_end(L, NULL);
-  bool failed = root_failed(L);
-  if (!failed && !lua_isnil(L, 3)) {
+  const run_state *s = lua_touserdata(L, 1);
+  const la_task_object *root = lua_touserdata(L, 2);
+  bool interrupted = s->interrupted && (s->exit || root->outcome == LA_OUTCOME_CANCELLED);
+  if (!root_failed(L) && !lua_isnil(L, 3)) {
     lua_settop(L, 3);
-    return lua_error(L);
+    if (!interrupted) return lua_error(L);
+    la_losses_tell_error(L);
   }
   lua_settop(L, 2);
+  if (interrupted) return s->exit ? end_process(L, 2) : raise_interrupted(L);
   return la_task_object_return(L, 2);
 }
 

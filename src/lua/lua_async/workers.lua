@@ -37,7 +37,7 @@ function workers.main(stop, drain, f, ...)
   local result = table.pack(pcall(work.await, work))
   if stopping then closer:await() else closer:cancel() end
   local err = result[2]
-  if not result[1] and not (stopping and (async.is_cancelled(err) or is_of_closing(err))) then
+  if not result[1] and not (stopping and (work:status() == "cancelled" or is_of_closing(err))) then
     work:await() -- raises
   end
 end
@@ -54,7 +54,7 @@ local function await(task)
   end })
   local ok, err = pcall(task.await, task)
   if not ok and not OVER[task:status()] then error(err, 0) end
-  return ok, err
+  return ok
 end
 
 local function check_options(options)
@@ -106,9 +106,9 @@ function workers.supervise(options, f, ...)
         table.unpack(arguments, 1, arguments.n))
       if not task then task = async.spawn(error, why) end -- fails in the same way
       running[task] = true
-      local ok, err = await(task)
+      local ok = await(task)
       running[task] = nil
-      if ok or (late and async.is_cancelled(err)) then return end
+      if ok or (late and task:status() == "cancelled") then return end
       if async.now() - began >= HEALTHY then failures = 0 end
       failures = failures + 1
       if failures > restarts then
