@@ -165,6 +165,13 @@ static void copy_drop(la_future *f) {
   close_pipe(c);
 }
 
+void la_copy_abandon(la_copy *c) {
+  if (c->ranging) la_future_drop(&c->op.base); /* its job has the files until it ends */
+  c->ranging = false;
+  if (c->piped) la_splice_abandon(&c->pipe);
+  c->piped = false;
+}
+
 static const la_future_vtable copy_vtable = {copy_poll, copy_drop, "copy", NULL};
 
 void la_copy_init(la_copy *c, la_reader *from, const la_sink *sink, void *to, uint64_t limit) {

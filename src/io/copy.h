@@ -39,6 +39,9 @@ typedef struct la_copy {
 ** our hands, and the reader has the others. */
 void la_copy_init(la_copy *c, la_reader *from, const la_sink *sink, void *to, uint64_t limit);
 
+/* Instead of a drop, when one of the ends is gone already: touches neither. */
+void la_copy_abandon(la_copy *c);
+
 /* The same from stream to stream. */
 void la_copy_init_streams(la_copy *c, la_stream *from, la_stream *to, uint64_t limit);
 

@@ -23,7 +23,7 @@ int la_splice_open(la_splice *p, la_reactor *r) {
     la_buffer_give(r, buffer);
     return err;
   }
-  *p = (la_splice){.in = fd[1], .out = fd[0], .buffer = buffer};
+  *p = (la_splice){.in = fd[1], .out = fd[0], .buffer = buffer, .reactor = r};
   return 0;
 }
 
@@ -83,7 +83,13 @@ void la_splice_close(la_splice *p, la_reader *rd) {
   if (len > 0)
     la_rbuf_adopt(&rd->buf, rd->reactor, p->buffer, LA_BUFFER_SIZE, 0, len);
   else
-    la_buffer_give(rd->reactor, p->buffer);
+    la_buffer_give(p->reactor, p->buffer);
+  close(p->in);
+  close(p->out);
+}
+
+void la_splice_abandon(la_splice *p) {
+  la_buffer_give(p->reactor, p->buffer);
   close(p->in);
   close(p->out);
 }

@@ -13,6 +13,7 @@ typedef struct la_splice {
   int in, out;  /* the pipe's ends: what goes into it, what comes out of it */
   size_t held;  /* bytes in it */
   char *buffer; /* of the reactor's: where they go when nobody wants to write them any more */
+  la_reactor *reactor;
   char byte;    /* that libuv was given to write (la_stream_poll_send), */
   bool carried; /* and writes, */
   bool refused; /* or could not */
@@ -30,5 +31,8 @@ la_poll la_splice_poll_out(la_splice *p, la_stream *to, la_context *cx, ssize_t 
 
 /* What is in the pipe goes to the front of what `rd` has, which must be nothing. Closes it. */
 void la_splice_close(la_splice *p, la_reader *rd);
+
+/* The same when that reader is gone: what is in the pipe is lost. */
+void la_splice_abandon(la_splice *p);
 
 #endif

@@ -20,7 +20,10 @@ static la_poll copy_poll(la_future *f, la_context *cx) {
 
 static void copy_drop(la_future *f) {
   copy_future *c = (copy_future *)(void *)f;
-  if (c->from != NULL && c->to != NULL) la_future_drop(&c->copy.base);
+  if (c->from != NULL && c->to != NULL)
+    la_future_drop(&c->copy.base);
+  else
+    la_copy_abandon(&c->copy);
   if (c->from != NULL) c->from->reading = NULL;
   if (c->to != NULL) c->to->writing = NULL;
   free(c);

@@ -66,7 +66,8 @@ static int skip(lua_State *L) {
 }
 
 static int close_walk(lua_State *L) {
-  la_walk_close(check(L));
+  const walk_object *o = luaL_checkudata(L, 1, WALK_NAME);
+  if (o->walk != NULL) la_walk_close(o->walk); /* else the Lua state is closing */
   lua_pushboolean(L, 1);
   return 1;
 }

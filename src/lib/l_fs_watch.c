@@ -69,7 +69,8 @@ static int next_change(lua_State *L) {
 }
 
 static int close_watch(lua_State *L) {
-  la_fs_watch_close(check(L));
+  const watch_object *o = luaL_checkudata(L, 1, WATCH_NAME);
+  if (o->watch != NULL) la_fs_watch_close(o->watch); /* else the Lua state is closing */
   lua_pushboolean(L, 1);
   return 1;
 }

@@ -172,6 +172,7 @@ static int pipeline_kill(lua_State *L) {
 }
 
 static int close_all(lua_State *L) {
+  if (la_sync_collected(L, 1)) return la_sync_close(L);
   const pipeline *p = check(L);
   for (int i = 1; i <= p->count; i++) {
     lua_getiuservalue(L, 1, i);

@@ -137,6 +137,7 @@ static int process_kill(lua_State *L) {
 
 /* Gives up the pipes, too. */
 static void close_all(lua_State *L) {
+  if (la_sync_collected(L, 1)) return;
   check(L);
   for (int i = 1; i <= 3; i++) {
     if (lua_getiuservalue(L, 1, i) == LUA_TUSERDATA) {

@@ -24,10 +24,13 @@ void la_sync_made(lua_State *L, const la_sync_class *cls) {
 /* Of an object whose `end` was called: finalisers may still get at it as the state closes. */
 static const la_sync_class collected = {"lua_async.collected object", NULL, NULL, NULL};
 
-int la_sync_mismatch(lua_State *L, int arg, const la_sync_class *cls) {
+bool la_sync_collected(lua_State *L, int arg) {
   const la_sync_object *o = lua_touserdata(L, arg);
-  if (o == NULL || lua_rawlen(L, arg) < sizeof *o || o->cls != &collected)
-    return luaL_typeerror(L, arg, cls->name);
+  return o != NULL && lua_rawlen(L, arg) >= sizeof *o && o->cls == &collected;
+}
+
+int la_sync_mismatch(lua_State *L, int arg, const la_sync_class *cls) {
+  if (!la_sync_collected(L, arg)) return luaL_typeerror(L, arg, cls->name);
   return luaL_argerror(L, arg, "it has been collected");
 }
 

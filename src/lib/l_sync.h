@@ -36,6 +36,9 @@ static inline void *la_sync_check(lua_State *L, int arg, const la_sync_class *cl
   return o;
 }
 
+/* The object at index `arg` was collected, and the Lua state is closing: there is nothing to close. */
+bool la_sync_collected(lua_State *L, int arg);
+
 /* A new object of `size` bytes on top of L, zeroed but for its head, and without a metatable
 ** until la_sync_made: its finaliser must not see it half made. */
 void *la_sync_new(lua_State *L, const la_sync_class *cls, size_t size, int uservalues);

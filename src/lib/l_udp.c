@@ -170,7 +170,8 @@ static int udp_fd(lua_State *L) {
 }
 
 static int udp_close(lua_State *L) {
-  la_udp_close(la_udp_check(L)->udp);
+  const la_udp_object *o = luaL_checkudata(L, 1, LA_UDP_NAME);
+  if (o->udp != NULL) la_udp_close(o->udp); /* else the Lua state is closing */
   lua_pushboolean(L, 1);
   return 1;
 }
