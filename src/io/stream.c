@@ -467,7 +467,7 @@ la_poll la_stream_poll_shutdown(la_stream *s, la_context *cx, int *status) {
   return LA_READY;
 }
 
-/* ---- as a sink, and as a future ---------------------------------------------------*/
+/* ---- as a sink --------------------------------------------------------------------*/
 
 static la_poll sink_write(void *self, la_context *cx, const char *data, size_t len, ssize_t *n) {
   return la_stream_poll_write(self, cx, data, len, n);
@@ -481,28 +481,3 @@ static la_poll sink_writev(void *self, la_context *cx, const struct iovec *iov, 
 static size_t sink_forget(void *self) { return la_stream_forget_write(self); }
 
 const la_sink la_stream_sink = {sink_write, sink_forget, sink_writev};
-
-static la_poll flush_poll(la_future *f, la_context *cx) {
-  la_stream_op *op = la_container(f, la_stream_op, base);
-  return la_stream_poll_settled(op->stream, cx, &op->status);
-}
-
-static la_poll shutdown_poll(la_future *f, la_context *cx) {
-  la_stream_op *op = la_container(f, la_stream_op, base);
-  return la_stream_poll_shutdown(op->stream, cx, &op->status);
-}
-
-static void op_drop(la_future *f) {
-  la_stream_forget_write(la_container(f, la_stream_op, base)->stream);
-}
-
-static const la_future_vtable flush_vtable = {flush_poll, op_drop, "flush", NULL};
-static const la_future_vtable shutdown_vtable = {shutdown_poll, op_drop, "shutdown", NULL};
-
-void la_flush_init(la_stream_op *op, la_stream *s) {
-  *op = (la_stream_op){.base = {&flush_vtable}, .stream = s};
-}
-
-void la_shutdown_init(la_stream_op *op, la_stream *s) {
-  *op = (la_stream_op){.base = {&shutdown_vtable}, .stream = s};
-}
