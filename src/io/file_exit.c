@@ -18,7 +18,8 @@ void la_file_at_exit(la_resource *resource) {
   la_file *f = la_container(resource, la_file, resource);
   if (f->fd < 0 || !(f->flags & LA_FILE_WRITES)) return;
   bool go_on = wait_for_job(f);
-  if (f->write_error != 0) la_loss_add(f->reactor, f->name, f->write_error);
+  bool nobody_read = f->write_error == UV_ECANCELED; /* a FIFO: it was given up for the exit */
+  if (f->write_error != 0 && !nobody_read) la_loss_add(f->reactor, f->name, f->write_error);
   if (!go_on || f->out_len == 0) return;
   la_file_job *j = &f->job;
   la_work_init(&j->work, &la_file_job_class, f->reactor);

@@ -14,19 +14,22 @@ void la_reader_init(la_reader *rd, la_reactor *r, const la_source *source) {
   *rd = (la_reader){.base = {source->future}, .source = source, .reactor = r};
 }
 
+static void forget_passed(la_reader *rd) {
+  free(rd->passed);
+  rd->passed = NULL;
+}
+
 void la_reader_clear(la_reader *rd) {
   la_rbuf_clear(&rd->buf, rd->reactor);
   rd->kept = rd->start = rd->scanned = rd->span = 0;
   rd->held = rd->stale = false;
-  rd->passed_from = rd->passed_to = 0;
-  free(rd->passed);
-  rd->passed = NULL;
+  forget_passed(rd);
 }
 
 size_t la_reader_rewind(la_reader *rd) {
   size_t n = la_reader_unread(rd);
   rd->stale = rd->held;
-  rd->passed_to = rd->passed_from;
+  forget_passed(rd);
   if (rd->held)
     la_rbuf_cut(&rd->buf, rd->start + rd->span);
   else
@@ -36,44 +39,40 @@ size_t la_reader_rewind(la_reader *rd) {
 
 /* ---- what was scanned -------------------------------------------------------------*/
 
-static const char *passed_delimiter(const la_reader *rd) {
-  return rd->passed_len == 1 ? &rd->passed_byte : rd->passed;
-}
-
 size_t la_reader_passed(const la_reader *rd, size_t start, const char *delimiter, unsigned len) {
-  if (start < rd->passed_from || start >= rd->passed_to || len != rd->passed_len) return 0;
-  if (len > 0 && memcmp(delimiter, passed_delimiter(rd), len) != 0) return 0;
-  return rd->passed_to - start;
+  const la_passed *p = rd->passed;
+  if (p == NULL || start < p->from || start >= p->to || len != p->len) return 0;
+  return memcmp(delimiter, p->delimiter, len) == 0 ? p->to - start : 0;
 }
 
-static bool keep_delimiter(la_reader *rd, const char *delimiter, unsigned len) {
-  if (len == 1) rd->passed_byte = *delimiter;
-  if (len > 1) {
-    char *copy = realloc(rd->passed, len);
-    if (copy == NULL) return false;
-    memcpy(copy, delimiter, len);
-    rd->passed = copy;
-  }
-  rd->passed_len = len;
-  return true;
-}
-
-void la_reader_pass(la_reader *rd, size_t start, const char *delimiter, unsigned len, size_t n) {
-  bool same = la_reader_passed(rd, start, delimiter, len) > 0;
-  if (n == 0 || (!same && !keep_delimiter(rd, delimiter, len))) {
-    rd->passed_to = rd->passed_from;
+void la_reader_passed_taken(la_reader *rd, size_t n) {
+  la_passed *p = rd->passed;
+  if (p->to <= n) {
+    forget_passed(rd);
     return;
   }
-  if (!same) rd->passed_from = start;
-  rd->passed_to = start + n;
+  p->to -= n;
+  p->from = p->from > n ? p->from - n : 0;
+}
+
+/* None begins in n bytes from `start` on. For want of memory that is forgotten. */
+static void pass(la_reader *rd, size_t start, const char *delimiter, unsigned len, size_t n) {
+  if (la_reader_passed(rd, start, delimiter, len) > 0) {
+    if (start + n > rd->passed->to) rd->passed->to = start + n;
+    return;
+  }
+  forget_passed(rd);
+  if (n == 0 || (rd->passed = malloc(sizeof *rd->passed + len)) == NULL) return;
+  *rd->passed = (la_passed){.from = start, .to = start + n, .len = len};
+  memcpy(rd->passed->delimiter, delimiter, len);
 }
 
 /* For a read that ends without its result. */
 static void remember(la_reader *rd) {
   if (rd->kind == LA_READ_NUMBER)
-    la_reader_pass(rd, rd->kept, "", 0, rd->start - rd->kept);
+    pass(rd, rd->kept, "", 0, rd->start - rd->kept);
   else if (rd->kind == LA_READ_UNTIL || rd->kind == LA_READ_LINE)
-    la_reader_pass(rd, rd->start, rd->delimiter, rd->delimiter_len, rd->scanned);
+    pass(rd, rd->start, rd->delimiter, rd->delimiter_len, rd->scanned);
 }
 
 /* ---- what is wanted ---------------------------------------------------------------*/
@@ -117,7 +116,7 @@ static const char *bytes(la_reader *rd) {
 
 static void take_front(la_reader *rd, size_t n) {
   la_rbuf_taken(&rd->buf, n);
-  if (rd->passed_to > 0) la_reader_passed_taken(rd, n);
+  if (rd->passed != NULL) la_reader_passed_taken(rd, n);
 }
 
 /* ---- is it there? -----------------------------------------------------------------*/

@@ -44,6 +44,13 @@ typedef enum la_read_kind {
   LA_READ_NUMBER
 } la_read_kind;
 
+/* So that the next read does not scan it again: no delimiter begins in [from, to) of the buffer. */
+typedef struct la_passed {
+  size_t from, to;
+  unsigned len; /* of the delimiter; 0: these bytes are white space */
+  char delimiter[];
+} la_passed;
+
 struct la_reader {
   la_future base;
   const la_source *source;
@@ -61,12 +68,7 @@ struct la_reader {
   bool under_way;     /* begun, and not ready yet */
   bool gathers;       /* it is one of several: see la_reader_keep */
   bool held, stale;   /* see la_reader_hold */
-  /* What a read that found nothing has scanned, so that the next one does not again: no delimiter
-  ** begins in [passed_from, passed_to) of the buffer, which is empty when nothing is known. */
-  size_t passed_from, passed_to;
-  unsigned passed_len; /* of the delimiter; 0: these bytes are white space */
-  char passed_byte;    /* the delimiter, if it is of one byte */
-  char *passed;        /* otherwise, malloced */
+  la_passed *passed;  /* what a read that found nothing has scanned; NULL: nothing is known */
 };
 
 /* Empty, with no read under way; it holds no reference of its own to the reactor. */
@@ -88,10 +90,8 @@ void la_reader_until(la_reader *rd, const char *delimiter, size_t len, size_t ma
 ** most is taken before, for good. */
 void la_reader_number(la_reader *rd);
 
-/* How many bytes from `start` of the buffer on are known not to begin the delimiter, and that none
-** begins in n bytes from there. For want of memory that may be forgotten. */
+/* How many bytes from `start` of the buffer on are known not to begin the delimiter. */
 size_t la_reader_passed(const la_reader *rd, size_t start, const char *delimiter, unsigned len);
-void la_reader_pass(la_reader *rd, size_t start, const char *delimiter, unsigned len, size_t n);
 
 static inline const char *la_reader_span(const la_reader *rd, size_t *len) {
   *len = rd->span;
@@ -105,15 +105,12 @@ void la_reader_take(la_reader *rd);
 void la_reader_take_some(la_reader *rd, size_t n);
 
 /* n bytes have been taken off the front of the buffer: what is known of the rest moves along. */
-static inline void la_reader_passed_taken(la_reader *rd, size_t n) {
-  rd->passed_from = rd->passed_from > n ? rd->passed_from - n : 0;
-  rd->passed_to = rd->passed_to > n ? rd->passed_to - n : 0;
-}
+void la_reader_passed_taken(la_reader *rd, size_t n);
 
 /* Takes n bytes off the buffer while no read is under way and nothing is kept. */
 static inline void la_reader_taken(la_reader *rd, size_t n) {
   la_rbuf_taken(&rd->buf, n);
-  if (rd->passed_to > 0) la_reader_passed_taken(rd, n);
+  if (rd->passed != NULL) la_reader_passed_taken(rd, n);
   la_rbuf_settle(&rd->buf, rd->reactor);
 }
 

@@ -68,7 +68,7 @@ static char first_of_pipe(la_outgoing *out) {
 }
 
 la_poll la_splice_poll_out(la_splice *p, la_stream *to, la_context *cx, ssize_t *n) {
-  spliced out = {{send_spliced, first_of_pipe, p->held + (to->carry != NULL)}, p};
+  spliced out = {{send_spliced, first_of_pipe, p->held + la_stream_carries(to)}, p};
   if (la_stream_poll_send(to, cx, &out.base, n) == LA_PENDING) return LA_PENDING;
   p->refused = p->carried && *n < 0;
   p->carried = false;

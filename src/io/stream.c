@@ -20,7 +20,8 @@ enum {
   FULL = 8,       /* the last write was accepted in part: the next would be EAGAIN */
   READ_CUT = 16,  /* closed while a read was pending */
   WRITE_CUT = 32, /* closed while a write was pending */
-  PASSING = 64    /* a Unix socket: its descriptors are received with its bytes */
+  PASSING = 64,   /* a Unix socket: its descriptors are received with its bytes */
+  ROOM = 128      /* `room` is there, not `carry` */
 };
 
 /* One byte that libuv writes when it can, to learn when that is. One, so that it is either
@@ -58,14 +59,16 @@ static void put_abandoned(la_stream *s) {
 }
 
 static void forget_room(la_stream *s) {
-  if (s->room != NULL) la_future_drop(s->room);
-  s->room = NULL;
+  if ((s->handle.flags & ROOM) == 0) return;
+  s->handle.flags &= (unsigned char)~ROOM;
+  la_future_drop(s->room);
+  s->carry = NULL;
 }
 
 static void stream_closing(la_handle *h) {
   la_stream *s = from_handle(h);
-  put_abandoned(s);
   forget_room(s);
+  put_abandoned(s);
   s->fd = -1;
   if (h->flags & PASSING) la_unix_forget(s);
   if (la_waiter_holds(&s->reading)) h->flags |= READ_CUT;
@@ -142,7 +145,7 @@ static int closed_error(la_stream *s, unsigned char cut) {
 
 int la_stream_note_error(la_stream *s, int err) {
   if ((s->handle.flags & SOCKET) == 0 || s->lost != 0 || !la_socket_is_lost(err)) return err;
-  s->lost = err;
+  s->lost = (short)err;
   s->handle.flags |= READABLE;
   la_waiter_wake(&s->reading, reactor_of(s));
   return err;
@@ -293,12 +296,17 @@ static int end_carry(la_stream *s) {
   return result;
 }
 
-bool la_stream_is_settled(const la_stream *s) { return s->carry == NULL || s->carry->written; }
+bool la_stream_is_settled(const la_stream *s) {
+  return s->carry == NULL || ((s->handle.flags & ROOM) == 0 && s->carry->written);
+}
+
+size_t la_stream_carries(const la_stream *s) {
+  return s->carry != NULL && (s->handle.flags & ROOM) == 0;
+}
 
 static bool must_wait(la_stream *s, la_context *cx) {
-  bool room = s->room == NULL || la_future_poll(s->room, cx) == LA_READY;
-  if (room) forget_room(s);
-  if (room && la_stream_is_settled(s)) return false;
+  if ((s->handle.flags & ROOM) && la_future_poll(s->room, cx) == LA_READY) forget_room(s);
+  if (la_stream_is_settled(s)) return false;
   la_waiter_set(&s->writing, reactor_of(s), cx);
   return true;
 }
@@ -308,6 +316,7 @@ static int start_room(la_stream *s, la_context *cx) {
   la_fd_poll *p = la_fd_poll_new(reactor_of(s), s->fd, UV_WRITABLE);
   if (p == NULL) return UV_ENOMEM;
   s->room = &p->base;
+  s->handle.flags |= ROOM;
   if (la_future_poll(s->room, cx) == LA_PENDING) return 0;
   int err = p->status;
   forget_room(s);
@@ -389,7 +398,7 @@ la_poll la_stream_poll_write(la_stream *s, la_context *cx, const char *data, siz
 ssize_t la_stream_try_write(la_stream *s, const char *data, size_t len) {
   outgoing_bytes out = {{send_bytes, first_byte, len}, data};
   if (!la_handle_is_open(&s->handle)) return UV_EBADF;
-  if (!la_stream_is_settled(s) || s->room != NULL) return UV_EAGAIN;
+  if (!la_stream_is_settled(s)) return UV_EAGAIN;
   int carried = end_carry(s); /* of a write that was given up */
   if (carried >= 0 && s->untold) carried = s->lost;
   s->untold = false;
@@ -458,7 +467,7 @@ la_poll la_stream_poll_shutdown(la_stream *s, la_context *cx, int *status) {
   return LA_READY;
 }
 
-/* ---- as a sink, and as a future ---------------------------------------------------*/
+/* ---- as a sink --------------------------------------------------------------------*/
 
 static la_poll sink_write(void *self, la_context *cx, const char *data, size_t len, ssize_t *n) {
   return la_stream_poll_write(self, cx, data, len, n);
@@ -472,28 +481,3 @@ static la_poll sink_writev(void *self, la_context *cx, const struct iovec *iov, 
 static size_t sink_forget(void *self) { return la_stream_forget_write(self); }
 
 const la_sink la_stream_sink = {sink_write, sink_forget, sink_writev};
-
-static la_poll flush_poll(la_future *f, la_context *cx) {
-  la_stream_op *op = la_container(f, la_stream_op, base);
-  return la_stream_poll_settled(op->stream, cx, &op->status);
-}
-
-static la_poll shutdown_poll(la_future *f, la_context *cx) {
-  la_stream_op *op = la_container(f, la_stream_op, base);
-  return la_stream_poll_shutdown(op->stream, cx, &op->status);
-}
-
-static void op_drop(la_future *f) {
-  la_stream_forget_write(la_container(f, la_stream_op, base)->stream);
-}
-
-static const la_future_vtable flush_vtable = {flush_poll, op_drop, "flush", NULL};
-static const la_future_vtable shutdown_vtable = {shutdown_poll, op_drop, "shutdown", NULL};
-
-void la_flush_init(la_stream_op *op, la_stream *s) {
-  *op = (la_stream_op){.base = {&flush_vtable}, .stream = s};
-}
-
-void la_shutdown_init(la_stream_op *op, la_stream *s) {
-  *op = (la_stream_op){.base = {&shutdown_vtable}, .stream = s};
-}

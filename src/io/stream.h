@@ -31,10 +31,13 @@ typedef struct la_carry la_carry;
 typedef struct la_stream {
   la_handle handle; /* its flags: see stream.c */
   la_waiter reading, writing;
-  la_carry *carry;       /* a byte that libuv is writing; see la_stream_poll_write */
-  la_future *room;       /* in its place, where the open file is a blocking one (socket.h) */
+  /* What a write waits for, NULL: nothing. */
+  union {
+    la_carry *carry; /* a byte that libuv is writing; see la_stream_poll_write */
+    la_future *room; /* where the open file is a blocking one (socket.h) */
+  };
   int fd;                /* -1 unless open */
-  int lost;              /* the errno that ended the connection, or 0 */
+  short lost;            /* the errno that ended the connection, or 0 */
   bool untold;           /* the write that met it could not tell: the next one does */
   unsigned char notices; /* of something to read, since the last read, while nobody waited */
   la_reader reader;
@@ -117,6 +120,9 @@ ssize_t la_stream_try_write(la_stream *s, const char *data, size_t len);
 
 /* The next read looks whether something is there, though no notice said so. */
 void la_stream_look(la_stream *s);
+
+/* How many bytes of the write that waits are in libuv's hands. */
+size_t la_stream_carries(const la_stream *s);
 
 /* Nothing is. */
 bool la_stream_is_settled(const la_stream *s);

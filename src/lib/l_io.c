@@ -150,12 +150,9 @@ static int begin_format(la_io_object *o, la_reader *rd, read_format format, void
 
 static bool line_now(lua_State *L, la_reader *rd, char format) {
   const char *s = la_rbuf_bytes(&rd->buf);
-  size_t len = la_rbuf_len(&rd->buf), at = rd->passed_to > 0 ? la_reader_passed(rd, 0, "\n", 1) : 0;
-  const char *end = memchr(s + at, '\n', len - at);
-  if (end == NULL) {
-    la_reader_pass(rd, 0, "\n", 1, len);
-    return false;
-  }
+  size_t at = rd->passed != NULL ? la_reader_passed(rd, 0, "\n", 1) : 0;
+  const char *end = memchr(s + at, '\n', la_rbuf_len(&rd->buf) - at);
+  if (end == NULL) return false;
   lua_pushlstring(L, s, (size_t)(end - s) + (format == 'L'));
   la_reader_taken(rd, (size_t)(end - s) + 1);
   return true;

@@ -15,8 +15,7 @@ static void push_loss(lua_State *L, const la_loss *l) {
   lua_remove(L, -2);
   if (l->name != NULL) return;
   lua_getfield(L, -1, "message");
-  lua_pushliteral(L,
-                  ": not all that was written is in the file, which nobody has closed and asked");
+  lua_pushliteral(L, ": not all that was written is in the file, whose close nobody waited for");
   lua_concat(L, 2);
   lua_setfield(L, -2, "message");
 }
