@@ -101,8 +101,12 @@ static inline int la_io_begun(lua_State *L, const la_io_object *o, const char *o
   return o->timed ? la_io_begun_until(L, la_io_deadline(o), op, give_up, f) : 0;
 }
 
-/* The `finish` of such an operation. */
-int la_io_finish(lua_State *L, la_future *f, la_finish finish);
+/* The `finish` of such an operation, around its own. */
+extern const la_future_vtable la_io_timed_vtable;
+int la_io_timed_finish(lua_State *L, la_future *f, la_finish finish);
+static inline int la_io_finish(lua_State *L, la_future *f, la_finish finish) {
+  return f->vt == &la_io_timed_vtable ? la_io_timed_finish(L, f, finish) : finish(L, f);
+}
 
 /* The method `write`. */
 int la_io_write(lua_State *L);

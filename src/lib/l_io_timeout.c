@@ -28,7 +28,7 @@ static void timed_drop(la_future *f) {
   free(t);
 }
 
-static const la_future_vtable timed_vtable = {timed_poll, timed_drop, "stream", NULL};
+const la_future_vtable la_io_timed_vtable = {timed_poll, timed_drop, "stream", NULL};
 
 uint64_t la_io_deadline(const la_io_object *o) {
   return o->timed ? la_time_after(la_executor_now(la_rt->ex), o->timeout) : LA_TIMER_NEVER;
@@ -41,7 +41,7 @@ int la_io_begun_until(lua_State *L, uint64_t deadline, const char *op,
     la_future_drop(*f);
     return la_no_memory(L);
   }
-  *t = (timed){.base = {&timed_vtable}, .inner = *f, .op = op, .give_up = give_up};
+  *t = (timed){.base = {&la_io_timed_vtable}, .inner = *f, .op = op, .give_up = give_up};
   la_sleep_init(&t->sleep, la_rt->ex, deadline);
   *f = &t->base;
   return 0;
@@ -62,8 +62,7 @@ static int fail(lua_State *L, timed *t) {
   return n;
 }
 
-int la_io_finish(lua_State *L, la_future *f, la_finish finish) {
-  if (f->vt != &timed_vtable) return finish(L, f);
+int la_io_timed_finish(lua_State *L, la_future *f, la_finish finish) {
   timed *t = (timed *)(void *)f;
   return t->over ? fail(L, t) : finish(L, t->inner);
 }
