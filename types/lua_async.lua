@@ -1506,6 +1506,17 @@ local Child = {}
 ---@return lua_async.Error?
 function Child:wait() end
 
+---How it ended, or `nil, err` with the code `EAGAIN` while it runs.
+---@return lua_async.Status?
+---@return lua_async.Error?
+function Child:try_wait() end
+
+---Waits; SIGTERM, and SIGKILL after `grace` seconds (5). How it ended.
+---@param grace? number
+---@return lua_async.Status?
+---@return lua_async.Error?
+function Child:stop(grace) end
+
 ---Signals it, or with `tree` its process group.
 ---@param signal? string | integer "SIGTERM"
 ---@param options? lua_async.KillOptions
@@ -1530,6 +1541,17 @@ local Pipeline = {}
 ---@return lua_async.Status?
 ---@return lua_async.Error?
 function Pipeline:wait() end
+
+---How they ended, or `nil, err` with the code `EAGAIN` while one of them runs.
+---@return lua_async.Status?
+---@return lua_async.Error?
+function Pipeline:try_wait() end
+
+---Waits; SIGTERM to all, and SIGKILL after `grace` seconds (5). How they ended.
+---@param grace? number
+---@return lua_async.Status?
+---@return lua_async.Error?
+function Pipeline:stop(grace) end
 
 ---@param signal? string | integer "SIGTERM"
 ---@return true?
@@ -1565,6 +1587,10 @@ local SignalStream = {}
 ---@return string?
 ---@return lua_async.Error?
 function SignalStream:recv() end
+
+---@return string?
+---@return lua_async.Error?
+function SignalStream:try_recv() end
 
 ---@return true
 function SignalStream:close() end

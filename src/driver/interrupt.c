@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "driver/threads.h"
+
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
 /* ---- signals that are held ---------------------------------------------------------*/
@@ -18,13 +20,45 @@ static struct {
   struct sigaction before;
 } held[SIGNALS];
 
+/* What this thread has unblocked. */
+static _Thread_local struct {
+  unsigned users;
+  bool blocked; /* before */
+} opened[SIGNALS];
+
+static void block(int signum, int how) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, signum);
+  pthread_sigmask(how, &set, NULL);
+}
+
+static void open_signal(int signum) {
+  if (opened[signum].users++ != 0) return;
+  sigset_t program;
+  la_thread_program_mask(&program);
+  opened[signum].blocked = sigismember(&program, signum) == 1;
+  if (opened[signum].blocked) block(signum, SIG_UNBLOCK);
+}
+
+static void close_signal(int signum) {
+  if (--opened[signum].users == 0 && opened[signum].blocked) block(signum, SIG_BLOCK);
+}
+
+void la_signal_add_blocked(sigset_t *mask) {
+  for (int i = 1; i < SIGNALS; i++)
+    if (opened[i].users != 0 && opened[i].blocked) sigaddset(mask, i);
+}
+
 void la_signal_hold(int signum) {
+  open_signal(signum);
   pthread_mutex_lock(&mutex);
   if (held[signum].users++ == 0) sigaction(signum, NULL, &held[signum].before);
   pthread_mutex_unlock(&mutex);
 }
 
 void la_signal_release(int signum) {
+  close_signal(signum);
   pthread_mutex_lock(&mutex);
   if (--held[signum].users == 0 && held[signum].before.sa_handler != SIG_DFL)
     sigaction(signum, &held[signum].before, NULL);

@@ -12,12 +12,19 @@
 #ifndef LA_DRIVER_INTERRUPT_H
 #define LA_DRIVER_INTERRUPT_H
 
+#include <signal.h>
+
 #include "driver/reactor.h"
 
 /* To be called before a signal handle is started and after it has been stopped (uv_close stops
-** it); any thread. uv_spawn and the close of a process start and stop one for SIGCHLD. */
+** it), on the same thread, any. Meanwhile the signal is not blocked there if it was in the program,
+** where no other thread would have it either. uv_spawn and the close of a process start and stop
+*one for SIGCHLD. */
 void la_signal_hold(int signum);
 void la_signal_release(int signum);
+
+/* Adds those that are held on this thread and were blocked before. */
+void la_signal_add_blocked(sigset_t *mask);
 
 /* From here on SIGINT cancels `root`, of which a reference is kept. Nothing happens when SIGINT is
 ** ignored, or another reactor has it. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "core/tls.h"
+#include "driver/interrupt.h"
 
 #define IDLE_NS UINT64_C(5000000000)
 
@@ -140,10 +141,12 @@ static LA_THREAD_LOCAL bool is_ours;
 static LA_THREAD_LOCAL sigset_t program_mask;
 
 void la_thread_program_mask(sigset_t *mask) {
-  if (is_ours)
+  if (is_ours) {
     *mask = program_mask;
-  else
-    pthread_sigmask(SIG_SETMASK, NULL, mask);
+    return;
+  }
+  pthread_sigmask(SIG_SETMASK, NULL, mask);
+  la_signal_add_blocked(mask);
 }
 
 typedef struct beginning {

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "driver/forking.h"
 #include "driver/interrupt.h"
 
 /* ---- children that are left behind -------------------------------------------------*/
@@ -16,7 +17,7 @@ struct la_orphan {
   int pid;
 };
 
-static pthread_mutex_t orphans_mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static la_orphan *orphans;
 
 static bool has_ended(int pid) {
@@ -27,7 +28,7 @@ static bool has_ended(int pid) {
 }
 
 void la_process_reap(void) {
-  pthread_mutex_lock(&orphans_mutex);
+  pthread_mutex_lock(&mutex);
   for (la_orphan **at = &orphans; *at != NULL;) {
     la_orphan *o = *at;
     if (has_ended(o->pid)) {
@@ -37,17 +38,54 @@ void la_process_reap(void) {
       at = &o->next;
     }
   }
-  pthread_mutex_unlock(&orphans_mutex);
+  pthread_mutex_unlock(&mutex);
 }
 
 static void leave_behind(la_process *p) {
   la_orphan *o = p->orphan;
   p->orphan = NULL;
   o->pid = p->pid;
-  pthread_mutex_lock(&orphans_mutex);
+  pthread_mutex_lock(&mutex);
   o->next = orphans;
   orphans = o;
-  pthread_mutex_unlock(&orphans_mutex);
+  pthread_mutex_unlock(&mutex);
+}
+
+/* ---- the end of the process --------------------------------------------------------*/
+
+/* Those of all threads that die with us and have not ended; under the mutex. */
+static la_list living;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+/* The process exits without its runs' having ended: os.exit in a task. A child that was forked has
+** no part in the children of its parent. */
+static void at_exit(void) {
+  pthread_mutex_lock(&mutex);
+  for (la_node *n = living.head.next; n != &living.head; n = n->next) {
+    la_process *p = la_container(n, la_process, living);
+    if (p->parent == getpid()) kill(p->group ? -p->pid : p->pid, SIGKILL);
+  }
+  pthread_mutex_unlock(&mutex);
+}
+
+static void expect_exit(void) {
+  la_list_init(&living);
+  (void)atexit(at_exit);
+}
+
+static void begin_to_live(la_process *p) {
+  pthread_once(&once, expect_exit);
+  p->parent = getpid();
+  pthread_mutex_lock(&mutex);
+  la_list_push(&living, &p->living);
+  pthread_mutex_unlock(&mutex);
+}
+
+/* Its pid may be another's from here on. */
+static void end_to_live(la_process *p) {
+  pthread_mutex_lock(&mutex);
+  if (la_node_linked(&p->living)) la_node_unlink(&p->living);
+  pthread_mutex_unlock(&mutex);
 }
 
 /* ---- life --------------------------------------------------------------------------*/
@@ -70,6 +108,7 @@ static void on_closed(uv_handle_t *uv) {
 
 /* libuv is done with it, or made to be. */
 static void close_uv(la_process *p) {
+  end_to_live(p);
   if (la_node_linked(&p->resource.node)) la_node_unlink(&p->resource.node);
   uv_close((uv_handle_t *)&p->uv, on_closed);
   la_signal_release(SIGCHLD);
@@ -105,6 +144,8 @@ static void end_with_loop(la_resource *r) {
   leave_behind(p);
   close_uv(p);
 }
+
+enum { BUSY_MS = 8 }; /* the last of the pauses before a busy program is tried again */
 
 /* ---- spawn -------------------------------------------------------------------------*/
 
@@ -149,12 +190,13 @@ static int spawn(la_process *p, const la_process_spec *spec) {
                                   .stdio = stdio,
                                   .uid = (uv_uid_t)spec->uid,
                                   .gid = (uv_gid_t)spec->gid};
-  return uv_spawn(p->reactor->uv, &p->uv, &options);
+  la_forking_begin(); /* uv_spawn returns when the child has executed its program */
+  int err = uv_spawn(p->reactor->uv, &p->uv, &options);
+  la_forking_end();
+  return err;
 }
 
-int la_process_spawn(la_reactor *r, const la_process_spec *spec, la_process **out) {
-  if (r->closed) return UV_ECANCELED;
-  la_process_reap();
+static int start(la_reactor *r, const la_process_spec *spec, la_process **out) {
   la_process *p = new_process(r, spec);
   if (p == NULL) return UV_ENOMEM;
   la_signal_hold(SIGCHLD);
@@ -166,9 +208,23 @@ int la_process_spawn(la_reactor *r, const la_process_spec *spec, la_process **ou
   }
   p->pid = p->uv.pid;
   p->refs++;
+  if (!p->detached) begin_to_live(p);
   la_list_push(&r->resources, &p->resource.node);
   *out = p;
   return 0;
+}
+
+/* A program is busy while somebody has it open to write. Who has just written it finds it so for a
+** moment when a child that another thread starts, or another library, still has that descriptor. */
+int la_process_spawn(la_reactor *r, const la_process_spec *spec, la_process **out) {
+  if (r->closed) return UV_ECANCELED;
+  la_process_reap();
+  int err = start(r, spec, out);
+  for (unsigned ms = 1; err == UV_ETXTBSY && ms <= BUSY_MS; ms *= 2) {
+    uv_sleep(ms);
+    err = start(r, spec, out);
+  }
+  return err;
 }
 
 int la_process_kill(la_process *p, int signum, bool tree) {

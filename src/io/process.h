@@ -5,7 +5,8 @@
 ** until `ended`, so that no other process is ever signalled in its place.
 **
 ** Every child is reaped. One that nobody refers to any more, or that is alive when the loop
-** ends, is killed and then waited for. A detached one is left alone; when the loop ends before it
+** ends, or the process exits, is killed and then waited for. A detached one is left alone; when the
+*loop ends before it
 ** does, its pid is remembered, and la_process_reap looks after it: at each spawn and at the
 ** end of each run.
 */
@@ -41,7 +42,8 @@ typedef struct la_process {
   bool group, detached;
   bool ended;  /* reaped: code and signal are there */
   bool closed; /* by la_process_close */
-  int pid;
+  int pid, parent;
+  la_node living;   /* among those that die with the process */
   int code, signal; /* signal 0: it ended by itself */
   la_list waits;
   la_orphan *orphan; /* of a detached one: a place among those that are left behind */

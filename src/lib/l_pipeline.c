@@ -1,8 +1,10 @@
 /* async.process.pipeline: children whose stdout is the next one's stdin. */
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "core/sleep.h"
 #include "lib/l_process.h"
 #include "lib/l_signal.h"
 
@@ -116,11 +118,8 @@ static void all_drop(la_future *f) {
 
 static const la_future_vtable all_vtable = {all_poll, all_drop, "pipeline", NULL};
 
-static int wait_begin(lua_State *L, void *room, la_future **f) {
-  const pipeline *p = check(L);
-  (void)room;
-  la_runtime_check(L, "waiting for a pipeline");
-  if (p->head.closed) return la_sync_fail_closed(L, "wait");
+/* Waits for all. */
+static int begin_all(lua_State *L, const pipeline *p, all_future **out) {
   for (int i = p->count; i > 1; i--, lua_pop(L, 1)) push_child(L, 1, i); /* may raise */
   la_process *first = push_child(L, 1, 1)->process;
   all_future *a = malloc(sizeof *a + (size_t)p->count * sizeof *a->process);
@@ -133,16 +132,26 @@ static int wait_begin(lua_State *L, void *room, la_future **f) {
     la_process_ref(a->process[i]);
   }
   la_process_wait_init(&a->wait, first);
-  *f = &a->base;
+  *out = a;
   return 0;
 }
 
+static int wait_begin(lua_State *L, void *room, la_future **f) {
+  const pipeline *p = check(L);
+  all_future *a = NULL;
+  (void)room;
+  la_runtime_check(L, "waiting for a pipeline");
+  if (p->head.closed) return la_sync_fail_closed(L, "wait");
+  int n = begin_all(L, p, &a);
+  if (n == 0) *f = &a->base;
+  return n;
+}
+
 /* The status of the last, `ok` that of all, and at 1, 2, … each one's own. */
-static int wait_finish(lua_State *L, la_future *f) {
-  const all_future *a = (const all_future *)(const void *)f;
+static int push_all(lua_State *L, const all_future *a, const char *op) {
   bool ok = true;
   for (int i = 0; i < a->count; i++) {
-    if (a->process[i]->closed) return la_sync_fail_meanwhile(L, "wait");
+    if (a->process[i]->closed) return la_sync_fail_meanwhile(L, op);
     ok = ok && a->process[i]->signal == 0 && a->process[i]->code == 0;
   }
   la_push_status(L, a->process[a->count - 1]);
@@ -155,8 +164,84 @@ static int wait_finish(lua_State *L, la_future *f) {
   return 1;
 }
 
+static int wait_finish(lua_State *L, la_future *f) {
+  return push_all(L, (const all_future *)(const void *)f, "wait");
+}
+
 static const la_operation wait_operation = {"pipeline.wait", wait_begin, wait_finish};
 static int pipeline_wait(lua_State *L) { return la_operate(L, &wait_operation); }
+
+static int pipeline_try_wait(lua_State *L) {
+  const pipeline *p = check(L);
+  all_future *a = NULL;
+  if (p->head.closed) return la_sync_fail_closed(L, "try_wait");
+  for (int i = 1; i <= p->count; i++, lua_pop(L, 1))
+    if (!push_child(L, 1, i)->process->ended) return la_sync_fail_again(L, "try_wait");
+  int n = begin_all(L, p, &a);
+  if (n != 0) return n;
+  n = push_all(L, a, "try_wait");
+  la_future_drop(&a->base);
+  return n;
+}
+
+/* ---- stop --------------------------------------------------------------------------*/
+
+/* SIGTERM to all, and SIGKILL after the time: a wait for all, and a stop of each. */
+typedef struct stop_future {
+  la_future base;
+  all_future *all;
+  la_sleep grace;
+  bool killed;
+} stop_future;
+
+static void signal_all(const all_future *a, int signum) {
+  for (int i = 0; i < a->count; i++) la_process_kill(a->process[i], signum, a->process[i]->group);
+}
+
+static la_poll stop_poll(la_future *f, la_context *cx) {
+  stop_future *s = (stop_future *)(void *)f;
+  la_poll r = la_future_poll(&s->all->base, cx);
+  if (r == LA_READY || s->killed || la_future_poll(&s->grace.base, cx) == LA_PENDING) return r;
+  signal_all(s->all, SIGKILL);
+  s->killed = true;
+  return LA_PENDING;
+}
+
+static void stop_drop(la_future *f) {
+  stop_future *s = (stop_future *)(void *)f;
+  la_future_drop(&s->all->base);
+  la_future_drop(&s->grace.base);
+  free(s);
+}
+
+static const la_future_vtable stop_vtable = {stop_poll, stop_drop, "pipeline.stop", NULL};
+
+static int stop_begin(lua_State *L, void *room, la_future **f) {
+  const pipeline *p = check(L);
+  (void)room;
+  uint64_t grace = la_check_grace(L, 2);
+  la_executor *ex = la_runtime_check(L, "stopping a pipeline")->ex;
+  if (p->head.closed) return la_sync_fail_closed(L, "stop");
+  stop_future *s = malloc(sizeof *s);
+  if (s == NULL) return la_no_memory(L);
+  *s = (stop_future){.base = {&stop_vtable}};
+  int n = begin_all(L, p, &s->all);
+  if (n != 0) {
+    free(s);
+    return n;
+  }
+  la_sleep_init(&s->grace, ex, la_time_after(la_executor_now(ex), grace));
+  signal_all(s->all, SIGTERM);
+  *f = &s->base;
+  return 0;
+}
+
+static int stop_finish(lua_State *L, la_future *f) {
+  return push_all(L, ((const stop_future *)(const void *)f)->all, "stop");
+}
+
+static const la_operation stop_operation = {"pipeline.stop", stop_begin, stop_finish};
+static int pipeline_stop(lua_State *L) { return la_operate(L, &stop_operation); }
 
 /* ---- the object --------------------------------------------------------------------*/
 
@@ -172,7 +257,6 @@ static int pipeline_kill(lua_State *L) {
 }
 
 static int close_all(lua_State *L) {
-  if (la_sync_collected(L, 1)) return la_sync_close(L);
   const pipeline *p = check(L);
   for (int i = 1; i <= p->count; i++) {
     lua_getiuservalue(L, 1, i);
@@ -210,12 +294,13 @@ static int index_pipeline(lua_State *L) {
 }
 
 void la_open_pipeline(lua_State *L) {
-  static const luaL_Reg methods[] = {{"wait", pipeline_wait},
-                                     {"kill", pipeline_kill},
-                                     {"close", close_all},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"wait", pipeline_wait}, {"try_wait", pipeline_try_wait},
+                                     {"stop", pipeline_stop}, {"kill", pipeline_kill},
+                                     {"close", close_all},    {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__close", leave_scope}, {"__len", length}, {NULL, NULL}};
-  static const la_operation_entry operations[] = {{pipeline_wait, &wait_operation}, {NULL, NULL}};
+  static const la_operation_entry operations[] = {{pipeline_wait, &wait_operation},
+                                                  {pipeline_stop, &stop_operation},
+                                                  {NULL, NULL}};
   la_operations_add(L, operations);
   la_sync_class_open(L, &pipeline_class, meta, methods);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &pipeline_class);

@@ -1,6 +1,10 @@
 /* async.process: child processes. */
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "core/sleep.h"
 
 #include "lib/l_process.h"
 #include "lib/l_signal.h"
@@ -112,6 +116,75 @@ static int wait_finish(lua_State *L, la_future *f) {
 static const la_operation wait_operation = {"child.wait", wait_begin, wait_finish};
 static int child_wait(lua_State *L) { return la_operate(L, &wait_operation); }
 
+static int child_try_wait(lua_State *L) {
+  const child *c = check(L);
+  if (c->head.closed) return la_sync_fail_closed(L, "try_wait");
+  if (!c->process->ended) return la_sync_fail_again(L, "try_wait");
+  la_push_status(L, c->process);
+  return 1;
+}
+
+/* ---- stop --------------------------------------------------------------------------*/
+
+/* A wait that sends SIGKILL when the time is over. */
+typedef struct stop_future {
+  la_future base;
+  la_process_wait wait;
+  la_sleep grace;
+  bool killed;
+} stop_future;
+
+static la_poll stop_poll(la_future *f, la_context *cx) {
+  stop_future *s = (stop_future *)(void *)f;
+  la_process *p = s->wait.process;
+  if (!s->killed && !p->ended && la_future_poll(&s->grace.base, cx) == LA_READY) {
+    la_process_kill(p, SIGKILL, p->group);
+    s->killed = true;
+  }
+  return la_future_poll(&s->wait.base, cx);
+}
+
+static void stop_drop(la_future *f) {
+  stop_future *s = (stop_future *)(void *)f;
+  la_future_drop(&s->wait.base);
+  la_future_drop(&s->grace.base);
+  free(s);
+}
+
+static const la_future_vtable stop_vtable = {stop_poll, stop_drop, "child.stop", NULL};
+
+uint64_t la_check_grace(lua_State *L, int arg) {
+  return lua_isnoneornil(L, arg) ? LA_GRACE : la_check_seconds(L, arg);
+}
+
+static int stop_begin(lua_State *L, void *room, la_future **f) {
+  const child *c = check(L);
+  (void)room;
+  uint64_t grace = la_check_grace(L, 2);
+  la_executor *ex = la_runtime_check(L, "stopping a child")->ex;
+  if (c->head.closed) return la_sync_fail_closed(L, "stop");
+  stop_future *s = malloc(sizeof *s);
+  if (s == NULL) return la_no_memory(L);
+  *s = (stop_future){.base = {&stop_vtable}};
+  la_process_wait_init(&s->wait, c->process);
+  la_sleep_init(&s->grace, ex, la_time_after(la_executor_now(ex), grace));
+  la_process_kill(c->process, SIGTERM, c->process->group); /* one that has ended is no failure */
+  *f = &s->base;
+  return 0;
+}
+
+static int stop_finish(lua_State *L, la_future *f) {
+  const la_process *p = ((const stop_future *)(const void *)f)->wait.process;
+  if (p->closed) return la_sync_fail_meanwhile(L, "stop");
+  la_push_status(L, p);
+  return 1;
+}
+
+static const la_operation stop_operation = {"child.stop", stop_begin, stop_finish};
+static int child_stop(lua_State *L) { return la_operate(L, &stop_operation); }
+
+/* ---- signals -----------------------------------------------------------------------*/
+
 static int child_kill(lua_State *L) {
   static const char *const names[] = {"tree", NULL};
   child *c = check(L);
@@ -160,9 +233,11 @@ static int leave_scope(lua_State *L) {
   return 0;
 }
 
+/* Of one that was collected, as the Lua state closes, the methods alone. */
 static int index_child(lua_State *L) {
-  const child *c = check(L);
-  const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+  bool collected = la_sync_collected(L, 1);
+  const child *c = collected ? NULL : check(L);
+  const char *key = !collected && lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
   lua_settop(L, 2);
   if (strcmp(key, "pid") == 0) {
     lua_pushinteger(L, c->process->pid);
@@ -198,10 +273,9 @@ static void make_children(lua_State *L) {
 }
 
 static void make_class(lua_State *L) {
-  static const luaL_Reg methods[] = {{"wait", child_wait},
-                                     {"kill", child_kill},
-                                     {"close", close_child},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"wait", child_wait},   {"try_wait", child_try_wait},
+                                     {"stop", child_stop},   {"kill", child_kill},
+                                     {"close", close_child}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__close", leave_scope},
                                   {"__tostring", to_string},
                                   {NULL, NULL}};
@@ -215,7 +289,9 @@ static void make_class(lua_State *L) {
 
 void la_open_process(lua_State *L) {
   static const luaL_Reg functions[] = {{"spawn", spawn}, {"kill", process_kill}, {NULL, NULL}};
-  static const la_operation_entry operations[] = {{child_wait, &wait_operation}, {NULL, NULL}};
+  static const la_operation_entry operations[] = {{child_wait, &wait_operation},
+                                                  {child_stop, &stop_operation},
+                                                  {NULL, NULL}};
   _Static_assert(sizeof(la_process_wait) <= LA_SLOT_SIZE, "waiting for a child needs no memory");
   la_operations_add(L, operations);
   make_children(L);

@@ -51,6 +51,10 @@ void la_child_read(lua_State *L, int arg, const char *in, const char *out, la_sp
 /* Pushes a Child and starts it: 0 or a negative errno, when it is of no use. */
 int la_child_push(lua_State *L, la_reactor *r, la_spawn *s);
 
+/* stop's argument, in seconds: nanoseconds; by default 5 seconds. */
+#define LA_GRACE UINT64_C(5000000000)
+uint64_t la_check_grace(lua_State *L, int arg);
+
 /* Pushes { code = n, ok = ... } or { signal = "SIGKILL", ok = false }. */
 void la_push_status(lua_State *L, const la_process *p);
 

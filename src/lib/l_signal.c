@@ -123,6 +123,15 @@ static int recv_finish(lua_State *L, la_future *f) {
   return 1;
 }
 
+static int try_recv(lua_State *L) {
+  const stream *o = check(L);
+  if (o->head.closed) return la_sync_fail_closed(L, "try_recv");
+  if (o->signals->npending == 0) return la_sync_fail_again(L, "try_recv");
+  la_push_signal(L, o->signals->pending[0]);
+  la_signals_take(o->signals);
+  return 1;
+}
+
 static const la_operation recv_operation = {"signal.recv", recv_begin, recv_finish};
 
 /* A call, or the step of a for loop, whose state and control are nothing to us. */
@@ -185,7 +194,7 @@ static int wait_once(lua_State *L) { return la_operate(L, &wait_operation); }
 /* ---- the module --------------------------------------------------------------------*/
 
 void la_open_signal(lua_State *L) {
-  static const luaL_Reg methods[] = {{"recv", receive}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"recv", receive}, {"try_recv", try_recv}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__call", receive}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"stream", new_stream}, {"wait", wait_once}, {NULL, NULL}};
   static const la_operation_entry operations[] = {{receive, &recv_operation},

@@ -396,5 +396,12 @@ int la_spawn_fail(lua_State *L, const la_spawn *s, int error, const char *op) {
   const char *path = s->spec.file, *cwd = s->spec.cwd;
   if (cwd != NULL && (stat(cwd, &st) != 0 || !S_ISDIR(st.st_mode) || access(cwd, X_OK) != 0))
     path = cwd;
-  return la_fail_path(L, error, op, path);
+  int n = la_fail_path(L, error, op, path);
+  bool line = strchr(path, ' ') != NULL && s->spec.argv[1] == NULL && path != cwd;
+  if (line && error == UV_ENOENT) {
+    lua_pushliteral(L, "no such program (no shell splits the words of a command: give each as an "
+                       "item of its own, or start { \"sh\", \"-c\", command })");
+    lua_setfield(L, -2, "message");
+  }
+  return n;
 }

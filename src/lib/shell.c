@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "driver/forking.h"
 #include "driver/threads.h"
 
 extern char **environ;
@@ -26,7 +27,9 @@ static int start(const char *command, int fd, int as, pid_t *pid) {
     posix_spawnattr_setsigmask(&attr, &mask);
     posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
     if (fd >= 0) err = posix_spawn_file_actions_adddup2(&actions, fd, as);
+    la_forking_begin(); /* posix_spawn returns when the child has executed the shell */
     if (err == 0) err = posix_spawn(pid, "/bin/sh", &actions, &attr, argv, environ);
+    la_forking_end();
     posix_spawn_file_actions_destroy(&actions);
   }
   posix_spawnattr_destroy(&attr);
