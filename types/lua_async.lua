@@ -159,10 +159,12 @@ function async.join(...) end
 ---@return any ...
 function async.select(arms) end
 
----Waits; the results of `f(scope, ...)` when all tasks of the scope have ended.
+---Waits; the results of `f(scope, ...)` when all tasks of the scope have ended. The first task that fails cancels the
+---others and the body; with `supervise`, failures are told to `on_error` and cancel nobody.
 ---@param f fun(scope: lua_async.Scope, ...): ...
 ---@param ... any
 ---@return any ...
+---@overload fun(options: { supervise?: boolean }, f: fun(scope: lua_async.Scope, ...): ..., ...): ...
 function async.scope(f, ...) end
 
 ---@class lua_async.Scope

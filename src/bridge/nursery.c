@@ -28,7 +28,7 @@ void la_nursery_child_over(la_nursery_child *child, bool failed, la_runtime *rt)
   if (n == NULL) return;
   la_node_unlink(&child->sibling);
   n->count--;
-  if (failed && !n->failed) {
+  if (failed && !n->failed && !n->supervises) {
     n->failed = true;
     la_owner_push(rt, n->pin);
     lua_pushvalue(rt->store, -2);
@@ -198,11 +198,12 @@ static la_nursery *new_nursery(lua_State *L, la_coro *c) {
   return n;
 }
 
-int la_nursery_call(lua_State *L, int nargs) {
+int la_nursery_call(lua_State *L, int nargs, bool supervises) {
   la_coro *c = la_await_coro(L);
   if (la_coro_cancelled(c) && !la_await_may_try(c)) return la_await_cancelled(L, c);
   int function = lua_gettop(L) - nargs;
   la_nursery *n = new_nursery(L, c);
+  n->supervises = supervises;
   lua_pushcfunction(L, la_traceback_handler);
   lua_pushvalue(L, -2);
   lua_insert(L, function + 1); /* the function, the nursery, its arguments, … */

@@ -3,7 +3,8 @@
 **
 ** They end before the call returns. The first that fails cancels the others and the body
 ** of the call, which raises its error when all have unwound (as Trio's nurseries do, but
-** with the first error alone; the others are reported).
+** with the first error alone; the others are reported). One that supervises goes on when
+** children fail.
 */
 #ifndef LA_BRIDGE_NURSERY_H
 #define LA_BRIDGE_NURSERY_H
@@ -35,7 +36,8 @@ struct la_nursery {
   la_kept_waker waits;
   bool cancelled;
   bool drops;  /* nobody has the Tasks: cancelled, what they are about to be given goes to others */
-  bool failed; /* there is an error to raise: a child's, or the body's own */
+  bool supervises; /* children that fail are reported, and cancel nobody */
+  bool failed;     /* there is an error to raise: a child's, or the body's own */
 };
 
 /* For task_object.c: a child that begins, and one that is over, its Task on top of the store. */
@@ -44,7 +46,8 @@ void la_nursery_child_over(la_nursery_child *child, bool failed, la_runtime *rt)
 
 /* Whether the error of a child that fails now will be raised by the call. */
 static inline bool la_nursery_takes_failure(const la_nursery_child *child) {
-  return child->nursery != NULL && !child->nursery->failed;
+  const la_nursery *n = child->nursery;
+  return n != NULL && !n->failed && !n->supervises;
 }
 
 /* Cancels the children and the body. */
@@ -60,6 +63,6 @@ la_future *la_nursery_wait(la_nursery *n, size_t left);
 /* Calls the function and its `nargs` arguments on top of L's stack with a new nursery as its
 ** first argument, and returns its results when all children are over: a tail call of a
 ** lua_CFunction. */
-int la_nursery_call(lua_State *L, int nargs);
+int la_nursery_call(lua_State *L, int nargs, bool supervises);
 
 #endif

@@ -7,8 +7,17 @@
 /* ---- scope -------------------------------------------------------------------------*/
 
 static int scope(lua_State *L) {
-  luaL_argcheck(L, la_is_callable(L, 1), 1, "function expected, which gets the scope");
-  return la_nursery_call(L, lua_gettop(L) - 1);
+  static const char *const names[] = {"supervise", NULL};
+  bool options = la_is_plain_table(L, 1), supervise = false;
+  if (options) {
+    la_check_options(L, 1, names);
+    supervise = la_option_boolean(L, 1, "supervise", false);
+    luaL_argcheck(L, la_is_callable(L, 2), 2, "function expected, which gets the scope");
+    lua_remove(L, 1);
+  }
+  luaL_argcheck(L, options || la_is_callable(L, 1), 1,
+                "function expected, which gets the scope, or options before it");
+  return la_nursery_call(L, lua_gettop(L) - 1, supervise);
 }
 
 static la_nursery *check(lua_State *L) {
@@ -145,7 +154,7 @@ static int map(lua_State *L) {
   lua_pushcclosure(L, map_body, 3);
   lua_insert(L, 1);
   lua_pushinteger(L, limit);
-  return la_nursery_call(L, 3);
+  return la_nursery_call(L, 3, false);
 }
 
 /* ---- the module --------------------------------------------------------------------*/
