@@ -103,7 +103,7 @@ describe("a <close> that raises as its coroutine is dropped #process", function(
       io.stderr:flush()
       print "ok"
     ]]
-    assert.matches("as it was given up: [^\n]*cannot wait here", text)
+    assert.matches("while closing an abandoned coroutine: [^\n]*cannot wait here", text)
   end)
 
   it("all of several, each with its own error", function()

@@ -3,6 +3,7 @@
 #include <lauxlib.h>
 
 #include "bridge/error.h"
+#include "bridge/report.h"
 #include "bridge/scope.h"
 #include "bridge/task_object.h"
 #include "bridge/traceback.h"

@@ -5,6 +5,7 @@
 
 #include "bridge/error.h"
 #include "bridge/poll_fn.h"
+#include "bridge/report.h"
 #include "bridge/task_object.h"
 #include "bridge/traceback.h"
 #include "core/group.h"

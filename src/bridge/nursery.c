@@ -4,6 +4,7 @@
 
 #include "bridge/await.h"
 #include "bridge/error.h"
+#include "bridge/report.h"
 #include "bridge/scope.h"
 #include "bridge/task_object.h"
 #include "bridge/traceback.h"

@@ -3,8 +3,8 @@
 **
 ** They end before the call returns. The first that fails cancels the others and the body
 ** of the call, which raises its error when all have unwound (as Trio's nurseries do, but
-** with the first error alone; the others are reported). A nursery that supervises raises and
-** cancels for an error of the body alone.
+** with the first error alone; the others are reported). One that supervises goes on when
+** children fail.
 */
 #ifndef LA_BRIDGE_NURSERY_H
 #define LA_BRIDGE_NURSERY_H
@@ -36,8 +36,8 @@ struct la_nursery {
   la_kept_waker waits;
   bool cancelled;
   bool drops;  /* nobody has the Tasks: cancelled, what they are about to be given goes to others */
-  bool failed; /* there is an error to raise: a child's, or the body's own */
-  bool supervises; /* a child's error is reported, and is nobody else's */
+  bool supervises; /* children that fail are reported, and cancel nobody */
+  bool failed;     /* there is an error to raise: a child's, or the body's own */
 };
 
 /* For task_object.c: a child that begins, and one that is over, its Task on top of the store. */
@@ -62,7 +62,7 @@ la_future *la_nursery_wait(la_nursery *n, size_t left);
 
 /* Calls the function and its `nargs` arguments on top of L's stack with a new nursery as its
 ** first argument, and returns its results when all children are over: a tail call of a
-** lua_CFunction. If it `supervises`, children that fail are reported and cancel nobody. */
+** lua_CFunction. */
 int la_nursery_call(lua_State *L, int nargs, bool supervises);
 
 #endif

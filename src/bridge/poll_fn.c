@@ -3,6 +3,7 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "bridge/report.h"
 #include "bridge/task_object.h"
 
 enum { POLL = LA_THREAD_GUARD + 1, DROP, CONTEXT };

@@ -1,15 +1,14 @@
 #include "bridge/task_object.h"
 
 #include <lauxlib.h>
-#include <stdio.h>
-#include <string.h>
 
 #include "bridge/await.h"
 #include "bridge/error.h"
+#include "bridge/report.h"
 #include "bridge/traceback.h"
 #include "core/group.h"
 
-char la_error_handler_key, la_task_names_key, la_task_metatable_key, la_task_unbegun_key;
+char la_task_names_key, la_task_metatable_key, la_task_unbegun_key;
 
 enum { UV_VALUE = 1, UV_ARGS = 2, MAX_ARGS = 250 };
 enum { FAILURE_ERROR = 1, FAILURE_RECORD = 2 }; /* in the table of a failure */
@@ -362,57 +361,4 @@ la_task_object *la_task_object_spawn(lua_State *L, la_runtime *rt, int nargs, in
   if (rt->ending && rt->shields == 0) la_task_cancel(t);
   rt->late = rt->ending && rt->shields != 0;
   return o;
-}
-
-/* ---- failures that nobody awaits -----------------------------------------------------*/
-
-/* Who failed: the Task at index i, or what stood for none. */
-static void print_failed(lua_State *L, int i) {
-  const la_task_object *o = lua_touserdata(L, i);
-  if (o != NULL)
-    fprintf(stderr, "lua_async: task %lld failed: ", (long long)la_task_object_id(o));
-  else
-    fputs("lua_async: a coroutine failed as it was given up: ", stderr);
-}
-
-static const char *plain_text(lua_State *L, int i) {
-  return lua_type(L, i) == LUA_TSTRING ? lua_tostring(L, i) : luaL_typename(L, i);
-}
-
-/* Called protected: (error, record or nil, Task or nil). */
-static int report(lua_State *L) {
-  if (lua_isnil(L, 2)) {
-    lua_pushliteral(L, "(no traceback)");
-    lua_replace(L, 2);
-  }
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &la_error_handler_key) == LUA_TFUNCTION) {
-    if (!lua_iscfunction(L, -1)) la_callback_begin(L); /* its end: la_report_failure */
-    lua_insert(L, 1);
-    lua_call(L, 3, 0); /* handler(err, traceback, task) */
-    return 0;
-  }
-  la_push_report(L, 1, 2);
-  print_failed(L, 3);
-  fprintf(stderr, "%s\n", lua_tostring(L, -1));
-  fflush(stderr);
-  return 0;
-}
-
-/* What went wrong in the telling is told as well, and what was to be told, as far as can be
-** without memory or metamethods. */
-void la_report_failure(lua_State *L) {
-  int first = lua_gettop(L) - 2;
-  lua_pushcfunction(L, report);
-  for (int i = 0; i < 3; i++) lua_pushvalue(L, first + i);
-  lua_State *callback = la_rt != NULL ? la_rt->callback : NULL;
-  int status = lua_pcall(L, 3, 0, 0);
-  la_callback_end(L, callback);
-  if (status != LUA_OK) {
-    const char *why = plain_text(L, -1), *what = plain_text(L, first);
-    const char *where = lua_type(L, first + 1) == LUA_TSTRING ? lua_tostring(L, first + 1) : "";
-    print_failed(L, first + 2);
-    fprintf(stderr, "%s\n%s\nand telling so failed: %s\n", what, where, why);
-    fflush(stderr);
-  }
-  lua_settop(L, first - 1);
 }

@@ -92,12 +92,7 @@ void la_task_object_push(lua_State *L, la_runtime *rt, la_task *t);
 /* That of la_task_current, or nil. */
 void la_task_object_push_current(lua_State *L, la_runtime *rt);
 
-/* Reports, to the handler or to stderr, that a task has failed and nobody awaits it: pops the
-** error, its record (or nil), and the Task (or nil). */
-void la_report_failure(lua_State *L);
-
 extern char la_task_metatable_key; /* registry: the metatable of Tasks */
-extern char la_error_handler_key;  /* registry: the handler of async.on_error */
 extern char la_task_names_key;     /* registry: weak table, Task -> name */
 
 /* The nursery whose child the task is; NULL: none, or its call is gone. */

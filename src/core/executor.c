@@ -274,6 +274,11 @@ bool la_executor_turn(la_executor *ex) {
     if (polls % CLOCK_EVERY != 0 || ex->shuffled) continue; /* a seed's order takes no time */
     if (la_executor_real_time(ex) - start > LA_TURN_NS) break;
   }
+  if (ex->after_turn != NULL) {
+    void (*after)(void *) = ex->after_turn;
+    ex->after_turn = NULL;
+    after(ex->after_turn_arg);
+  }
   return !none_ready(ex);
 }
 

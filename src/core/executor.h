@@ -66,6 +66,8 @@ struct la_executor {
   bool trying;          /* the poll under way is for somebody who will not wait: a future that is
                         ** not begun begins nothing that goes on without it */
   bool resting;         /* between two steps, with nothing ready when the last one ended */
+  void (*after_turn)(void *arg); /* NULL: nothing. Called once, when this turn ends */
+  void *after_turn_arg;
   const la_task *until; /* what la_executor_run waits for */
   la_task *current;     /* the one being polled */
   const void *owner;

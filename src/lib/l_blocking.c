@@ -1,6 +1,7 @@
 /* async.thread.spawn_blocking: a function on a pool of threads. */
 #include <stdlib.h>
 
+#include "bridge/report.h"
 #include "bridge/task_object.h"
 #include "core/alarm.h"
 #include "core/circle.h"

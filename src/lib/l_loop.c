@@ -1,6 +1,7 @@
 /* async.loop: a runtime that the program around it drives, from an event loop of its own. */
 #include <string.h>
 
+#include "bridge/report.h"
 #include "bridge/task_object.h"
 #include "driver/guest.h"
 #include "lib/dump.h"

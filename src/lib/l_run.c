@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "bridge/error.h"
+#include "bridge/report.h"
 #include "bridge/task_object.h"
 #include "driver/interrupt.h"
 #include "lib/dump.h"

@@ -7,16 +7,17 @@
 /* ---- scope -------------------------------------------------------------------------*/
 
 static int scope(lua_State *L) {
-  static const char *const options[] = {"supervise", NULL};
-  bool has_options = la_is_plain_table(L, 1), supervises = false;
-  if (has_options) {
-    la_check_options(L, 1, options);
-    supervises = la_option_boolean(L, 1, "supervise", false);
+  static const char *const names[] = {"supervise", NULL};
+  bool options = la_is_plain_table(L, 1), supervise = false;
+  if (options) {
+    la_check_options(L, 1, names);
+    supervise = la_option_boolean(L, 1, "supervise", false);
+    luaL_argcheck(L, la_is_callable(L, 2), 2, "function expected, which gets the scope");
     lua_remove(L, 1);
   }
-  luaL_argcheck(L, la_is_callable(L, 1), has_options ? 2 : 1,
-                "function expected, which gets the scope");
-  return la_nursery_call(L, lua_gettop(L) - 1, supervises);
+  luaL_argcheck(L, options || la_is_callable(L, 1), 1,
+                "function expected, which gets the scope, or options before it");
+  return la_nursery_call(L, lua_gettop(L) - 1, supervise);
 }
 
 static la_nursery *check(lua_State *L) {
@@ -119,8 +120,7 @@ static int map_waited(lua_State *L) {
   la_coro *c = la_await_coro(L);
   bool due = la_coro_cancelled(c);
   if (due && !la_await_may_ask(c)) return la_await_cancelled(L, c);
-  return (due ? la_await_overdue
-              : la_await_future)(L, c, la_nursery_wait(n, (size_t)lua_tointeger(L, 2) - 1), NULL);
+  return (due ? la_await_overdue : la_await_future)(L, c, la_nursery_wait(n, (size_t)lua_tointeger(L, 2) - 1), NULL);
 }
 
 static int map_next(lua_State *L, lua_Integer started) {

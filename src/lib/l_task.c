@@ -3,6 +3,7 @@
 
 #include "bridge/error.h"
 #include "bridge/future_object.h"
+#include "bridge/report.h"
 #include "bridge/task_object.h"
 #include "core/future.h"
 #include "lib/dump.h"

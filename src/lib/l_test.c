@@ -1,6 +1,7 @@
 /* async.test: a test of other people's suites, in a runtime of its own. */
 #include <string.h>
 
+#include "bridge/report.h"
 #include "bridge/task_object.h"
 #include "bridge/traceback.h"
 #include "driver/handle.h"

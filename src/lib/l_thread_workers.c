@@ -2,6 +2,7 @@
 ** async.thread.workers, whose supervision is in Lua (lua_async/workers.lua), and what that needs
 ** besides the public functions: the module lua_async.internals.
 */
+#include "bridge/report.h"
 #include "bridge/task_object.h"
 #include "core/group.h"
 #include "lib/l_net.h"

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "bridge/future_object.h"
+#include "bridge/report.h"
 #include "core/group.h"
 #include "driver/guest.h"
 #include "io/process.h"
@@ -94,6 +95,7 @@ la_loss *la_life_end(lua_State *L, la_life *s) {
   if (r != NULL) la_kick_end_run(&r->async);
   if (s->begun && !rt->entered) la_runtime_enter(L, rt);
   if (s->begun) la_future_objects_drop_all(rt);
+  if (s->begun) la_report_rest(rt);
   la_loss *losses = r != NULL ? end_reactor(r) : NULL;
   la_process_reap();
   s->reactor = NULL;

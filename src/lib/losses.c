@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "bridge/error.h"
-#include "bridge/task_object.h"
+#include "bridge/report.h"
 #include "lib/lib.h"
 
 static void push_loss(lua_State *L, const la_loss *l) {

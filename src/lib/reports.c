@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bridge/parcel.h"
+#include "bridge/report.h"
 #include "bridge/task_object.h"
 #include "bridge/traceback.h"
 #include "lib/kick.h"

@@ -9,6 +9,9 @@
 /* { error, traceback, [key] = true } */
 static char raised_key;
 
+/* Registry: { error, traceback }, of what was raised last. */
+static char traced_key;
+
 void la_thread_join_error(lua_State *L) {
   lua_createtable(L, 2, 1);
   lua_insert(L, -3);
@@ -25,12 +28,39 @@ static bool is_joined(lua_State *L, int i) {
   return is;
 }
 
+/* The error stays as it is: lua_load, too, hands what it returns to `load`. */
 int la_thread_handle_error(lua_State *L) {
   lua_settop(L, 1);
   if (is_joined(L, 1)) return 1;
+  lua_createtable(L, 2, 0);
+  lua_pushvalue(L, 1);
+  lua_rawseti(L, 2, 1);
   luaL_traceback(L, L, NULL, 1);
-  la_thread_join_error(L);
+  lua_rawseti(L, 2, 2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &traced_key);
   return 1;
+}
+
+/* Pushes the traceback of the error at index i, or nil. */
+static void push_traceback(lua_State *L, int i) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &traced_key) != LUA_TTABLE) return;
+  lua_rawgeti(L, -1, 1);
+  bool same = lua_rawequal(L, i, -1);
+  lua_pop(L, 1);
+  if (same)
+    lua_rawgeti(L, -1, 2);
+  else
+    lua_pushnil(L);
+  lua_remove(L, -2);
+}
+
+/* It keeps nothing alive. */
+static void forget_traceback(lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &traced_key) == LUA_TTABLE) {
+    lua_pushnil(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &traced_key);
+  }
+  lua_pop(L, 1);
 }
 
 int la_thread_apply(lua_State *L) {
@@ -133,7 +163,7 @@ static void spread_error(lua_State *L, int at) {
   if (joined)
     lua_rawgeti(L, at, 2);
   else
-    lua_pushnil(L);
+    push_traceback(L, at);
   lua_pushnil(L);
   if (joined)
     lua_rawgeti(L, at, 1);
@@ -208,6 +238,7 @@ bool la_thread_call(lua_State *L, lua_CFunction f, void *arg, la_parcel **out) {
   int status = lua_pcall(L, 1, LUA_MULTRET, base + 1);
   if (status == LUA_OK) status = try_pack(L, base + 2, "result", out);
   if (status != LUA_OK) *out = la_thread_pack_error(L);
+  forget_traceback(L);
   lua_settop(L, base);
   return status == LUA_OK;
 }

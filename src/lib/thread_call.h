@@ -14,7 +14,7 @@
 ** memory for that. Never raises. */
 bool la_thread_call(lua_State *L, lua_CFunction f, void *arg, la_parcel **out);
 
-/* The message handler of such calls: the error and its traceback, made one value. */
+/* The message handler of such calls: notes the traceback for la_thread_pack_error. */
 int la_thread_handle_error(lua_State *L);
 
 /* As such an `f`, whose `arg` is a parcel: calls the first value in it with the others. */

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "bridge/error.h"
+#include "bridge/report.h"
 #include "bridge/task_object.h"
 #include "bridge/traceback.h"
 #include "core/circle.h"
