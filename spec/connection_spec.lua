@@ -141,7 +141,7 @@ describe("a connection", function()
                            function() a:read_until("x") end, function() a:lines()() end } do
         local ok, e = pcall(f)
         assert.is_false(ok)
-        assert.matches("another task is reading", e)
+        assert.matches("another task is already reading", e)
       end
       local big = ("y"):rep(16 << 20)
       local writer = async.spawn(function() return a:write(big) end)
@@ -149,7 +149,7 @@ describe("a connection", function()
       for _, f in ipairs { function() a:write("x") end, function() a:shutdown() end } do
         local ok, e = pcall(f)
         assert.is_false(ok)
-        assert.matches("another task is writing", e)
+        assert.matches("another task is already writing", e)
       end
       assert.equal(big, b:read_exact(#big))
       b:write("line\n")

@@ -120,7 +120,7 @@ Moon	World
 spawned under the Moon
 nil	timeout: the deadline has passed (ETIMEDOUT)
 Hello, you!
-this future has finished, or was given up: make a new one
+this future has finished or was dropped: make a new one
 ]])
   end)
 

@@ -207,7 +207,7 @@ describe("a waker", function()
     kept:wake()
     local ok, e = pcall(kept.wake, kept)
     assert.is_false(ok)
-    assert.matches("used up", e)
+    assert.matches("consumed", e)
   end)
 end)
 

@@ -326,24 +326,24 @@ describe("a loop is misused and says so:", function()
       errors[3] = error_of(async.run, print)
     end)
     loop:turn()
-    assert.matches("loop:turn inside of one of its own tasks", errors[1])
-    assert.matches("loop:close inside of one of its own tasks", errors[2])
-    assert.matches("async.run inside of async.run", errors[3])
+    assert.matches("one of the loop.s own tasks", errors[1])
+    assert.matches("loop:close was called in one of the loop.s own tasks", errors[2])
+    assert.matches("async.run cannot be called inside async.run", errors[3])
   end)
 
   it("in a run, or another loop", function()
     local a <close> = async.loop()
     local b <close> = async.loop()
-    a:spawn(function() assert.matches("inside of another runtime", error_of(b.turn, b)) end)
+    a:spawn(function() assert.matches("inside another runtime", error_of(b.turn, b)) end)
     a:turn()
-    async.run(function() assert.matches("inside of another runtime", error_of(b.turn, b)) end)
+    async.run(function() assert.matches("inside another runtime", error_of(b.turn, b)) end)
   end)
 
   it("when it is closed", function()
     local loop = async.loop()
     loop:close()
     for _, method in ipairs { "turn", "spawn", "fd", "timeout", "dump" } do
-      assert.matches("loop:" .. method .. " on a loop that is closed", error_of(loop[method], loop, print))
+      assert.matches("loop:" .. method .. ": this loop is closed", error_of(loop[method], loop, print))
     end
   end)
 
@@ -358,9 +358,9 @@ describe("a loop is misused and says so:", function()
 
   it("by waiting in the host", function()
     local loop <close> = async.loop()
-    assert.matches("outside of a runtime", error_of(async.sleep, 1))
+    assert.matches("outside a runtime", error_of(async.sleep, 1))
     local t = loop:spawn(async.sleep, 1)
-    assert.matches("outside of a runtime", error_of(t.await, t)) -- not over
+    assert.matches("outside a runtime", error_of(t.await, t)) -- not over
   end)
 end)
 

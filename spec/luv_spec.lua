@@ -207,12 +207,12 @@ describe("a loop on luv's", function()
       end)
       repeat uv.run("once") until #log == 1
       uv.run("nowait")
-      log[#log + 1] = error_of(loop.close, loop):match("loop:close inside of") or "?"
+      log[#log + 1] = error_of(loop.close, loop):match("loop:close was called in") or "?"
       async.sleep(0.001)
       log[#log + 1] = "slept"
     end)
     assert.is_false(run(loop))
-    assert.same({ "timer", "loop:close inside of", "slept" }, log)
+    assert.same({ "timer", "loop:close was called in", "slept" }, log)
   end)
 
   it("is one of several, beside a run and a uv.run inside of a task", function()
@@ -328,8 +328,8 @@ describe("the end of a loop on luv's", function()
     local message
     loop:spawn(function() message = error_of(loop.close, loop) end)
     run(loop)
-    assert.matches("inside of one of its own tasks", message)
-    assert.matches("uv.run%(%) gives it its turns", error_of(loop.turn, loop))
+    assert.matches("one of the loop.s own tasks", message)
+    assert.matches("uv.run%(%) drives", error_of(loop.turn, loop))
   end)
 
   it("comes with that of the state #process", function()

@@ -120,7 +120,7 @@ describe("async.poll_fd", function()
       assert.matches("invalid option 'x'", error_of(async.poll_fd, 0, "x"))
       assert.matches("bad argument #2", error_of(async.poll_fd, 0))
     end)
-    assert.matches("outside of a runtime", error_of(async.poll_fd, 0, "r"))
+    assert.matches("outside a runtime", error_of(async.poll_fd, 0, "r"))
   end)
 
   it("is a future of its own, which leaves no descriptor when it is dropped", function()

@@ -367,7 +367,7 @@ describe("a child process #process", function()
   end)
 
   it("cannot be spawned outside of a run", function()
-    assert.error_matches(function() process.spawn { "true" } end, "outside of a runtime")
+    assert.error_matches(function() process.spawn { "true" } end, "outside a runtime")
   end)
 end)
 

@@ -90,7 +90,7 @@ describe("a stream of signals", function()
     local stream <close> = signal.stream("SIGUSR1")
     local t = async.spawn(stream.recv, stream)
     async.yield()
-    assert.error_matches(function() stream:recv() end, "another task waits")
+    assert.error_matches(function() stream:recv() end, "another task is already waiting")
     t:cancel()
     pcall(t.await, t)
     send "SIGUSR1"
@@ -124,17 +124,17 @@ describe("a stream of signals", function()
     sys.handler(numbers.SIGHUP, "default")
   end)
 
-  it("refuses what is no signal or cannot be caught", clean(function()
+  it("refuses what is not a signal or cannot be caught", clean(function()
     for _, name in ipairs { "SIGKILL", "SIGSTOP", "SIGSEGV", "SIGFPE", "SIGBUS", "SIGILL" } do
       assert.error_matches(function() signal.stream("SIGUSR1", name) end, name .. " cannot be waited for")
     end
-    assert.error_matches(function() signal.stream("TERM") end, "'TERM' is no signal")
+    assert.error_matches(function() signal.stream("TERM") end, "'TERM' is not a signal")
     assert.error_matches(function() signal.stream() end, "string expected")
     assert.error_matches(function() signal.wait() end, "string expected")
   end))
 
   it("cannot be opened outside of a run", function()
-    assert.error_matches(function() signal.stream("SIGUSR1") end, "outside of a runtime")
+    assert.error_matches(function() signal.stream("SIGUSR1") end, "outside a runtime")
   end)
 end)
 

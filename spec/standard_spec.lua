@@ -199,7 +199,7 @@ describe("a standard stream #process", function()
     ]], "echo | $L")
     assert.equal("StandardStream (stdin)\tStandardStream (stdout)\tStandardStream (stderr)\n0\t1\t2\n" ..
       "false\tfalse\nENOTTY\nENOTTY\n", out:match("^(.-ENOTTY\nENOTTY\n)"))
-    assert.matches("false\tcannot wait outside of a runtime", out)
+    assert.matches("false\tcannot wait outside a runtime", out)
   end)
 
   -- script(1) starts it in a terminal of its own.

@@ -215,7 +215,7 @@ describe("a broadcast", function()
       local v, e = rx:recv()
       code("EOVERFLOW", v, e)
       assert.equal(5, e.lost)
-      assert.equal("recv: 5 lost: they came faster than they were received (EOVERFLOW)", tostring(e))
+      assert.equal("recv: 5 messages were lost: they came faster than they were received (EOVERFLOW)", tostring(e))
       for i = 6, 8 do assert.equal(i, rx:recv()) end
       code("EAGAIN", rx:try_recv())
       for i = 1, 4 do tx:send(i) end

@@ -355,7 +355,7 @@ describe("thread.broadcast", function()
     end)
   end)
 
-  it("refuses what only one thread can have", function()
+  it("refuses what only one thread can own", function()
     run(function()
       local tx, rx = thread.broadcast(2), nil
       rx = tx:subscribe()

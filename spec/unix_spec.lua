@@ -306,7 +306,7 @@ describe("a Unix socket", function()
         assert.is_false(pcall(net.connect_unix, bad))
       end
       assert.error_matches(function() net.listen_unix(path, { mod = 1 }) end, "unknown option 'mod'")
-      assert.error_matches(function() net.connect_unix(("x"):rep(200)) end, "too long for a socket's path")
+      assert.error_matches(function() net.connect_unix(("x"):rep(200)) end, "too long for a Unix socket")
       assert.error_matches(function() a:send_fd({}) end, "descriptor expected")
       assert.error_matches(function() a:send_fd(-1) end, "not a descriptor")
       assert.error_matches(function() net.from_fd("x") end, "number expected")

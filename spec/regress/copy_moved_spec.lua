@@ -101,7 +101,7 @@ describe("a byte of a copy that was cancelled", function()
       for _, f in ipairs { to.flush, to.shutdown } do
         local ok, err = pcall(f, to)
         assert.is_false(ok)
-        assert.matches("one writer at a time", tostring(err))
+        assert.matches("only one task may write at a time", tostring(err))
       end
       to:close()
       local ok, err = flush:await()

@@ -38,7 +38,7 @@ describe("async.net.from_fd", function()
       for _, owner in ipairs { a, listener, udp, file } do
         local ok, err = pcall(net.from_fd, (assert(owner:fd())))
         assert.is_false(ok)
-        assert.matches("has an object of this module already", err)
+        assert.matches("already belongs to an object of lua_async", err)
       end
       local fd = sys.dup(a:fd())
       local again = assert(net.from_fd(fd))

@@ -135,7 +135,7 @@ describe("a message that cannot be unpacked for want of descriptors #process", f
 end)
 
 describe("a message", function()
-  it("that cannot be had here is lost outside of a runtime, too, and the next one comes", function()
+  it("that cannot be had here is lost outside a runtime, too, and the next one comes", function()
     local names = run(function()
       local tx, rx = thread.channel(2)
       package.loaded["only.here"] = { name = "only.here" }
@@ -365,14 +365,14 @@ describe("functions of async.thread", function()
       for _, name in ipairs { "spawn", "spawn_blocking" } do
         local ok, e = pcall(thread[name], 3)
         assert.is_false(ok)
-        assert.matches("function, or a table that can be called, expected, got number", e)
+        assert.matches("function or callable table expected, got number", e)
       end
       local ok, e = pcall(thread.workers, 1, body "", "x", { y = coroutine.create(print) })
       assert.is_false(ok)
       assert.equal("argument 4.y: a coroutine cannot be sent to another thread", e)
       ok, e = pcall(thread.workers, 1, {})
       assert.is_false(ok)
-      assert.matches("function, or a table that can be called, expected, got table", e)
+      assert.matches("function or callable table expected, got table", e)
     end)
   end)
 end)

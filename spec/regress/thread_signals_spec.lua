@@ -88,7 +88,7 @@ describe("workers", function()
       for _, x in ipairs { conn, { { conn } }, (thread.oneshot()) } do
         local ok, e = pcall(thread.workers, { count = 2, delay = 0, restarts = 1 }, body "", x)
         assert.is_false(ok)
-        assert.matches("only one thread can have", tostring(e))
+        assert.matches("only one thread can own", tostring(e))
       end
       async.on_error(old)
       assert.equal(0, told)

@@ -75,7 +75,7 @@ describe("the thread of a poll function", function()
         waker:wake()
         local ok, err = pcall(t.await, t)
         assert.is_false(ok)
-        assert.matches("closed or resumed the coroutine of a poll function", err)
+        assert.matches("the coroutine of a poll function was closed or resumed", err)
         assert.equal(0, drops)
       end
     end)

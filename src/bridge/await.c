@@ -13,7 +13,7 @@ static char operations_key;
 static int cannot_wait(lua_State *L) {
   la_runtime *rt = la_runtime_of(L);
   if (rt == NULL)
-    return luaL_error(L, "cannot wait outside of a runtime: call this in a function given to "
+    return luaL_error(L, "cannot wait outside a runtime: call this in a function given to "
                          "async.run");
   if (rt->running != L && lua_isyieldable(L))
     return luaL_error(L, "cannot wait inside a plain coroutine, which hides the task: make it with "

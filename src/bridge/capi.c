@@ -26,7 +26,7 @@ static la_future *api_join(lua_State *L, la_future *const *futures, size_t n) {
 }
 
 static la_future *api_select(lua_State *L, la_future *const *futures, size_t n, size_t *winner) {
-  luaL_argcheck(L, n > 0, 1, "an empty select would wait for ever");
+  luaL_argcheck(L, n > 0, 1, "an empty select would wait forever");
   return checked(L, la_future_select(executor(L, futures, n, "la_api.select"), futures, n, winner));
 }
 

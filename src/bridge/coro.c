@@ -232,7 +232,7 @@ int la_coro_take(la_coro *c, lua_State *to) {
     return 1;
   }
   if (lua_gettop(c->co) < c->values) { /* its thread is the program's, too */
-    lua_pushliteral(to, "its results are gone: somebody has closed its coroutine");
+    lua_pushliteral(to, "its results are lost: its coroutine was closed elsewhere");
     return 1;
   }
   lua_xmove(c->co, to, c->values);

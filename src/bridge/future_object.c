@@ -186,7 +186,7 @@ static void start(lua_State *L, int i, la_future_object *o) {
 
 static void check_usable(lua_State *L, const la_future_object *o) {
   if (o->state == LA_FUTURE_OVER)
-    luaL_error(L, "this future has finished, or was given up: make a new one");
+    luaL_error(L, "this future has finished or was dropped: make a new one");
   if (o->polling) luaL_error(L, "this future is being polled already: it cannot wait for itself");
   if (o->rt != NULL && o->rt != la_runtime_of(L))
     luaL_error(L, "this future belongs to another run");
@@ -195,7 +195,8 @@ static void check_usable(lua_State *L, const la_future_object *o) {
 static void check_unawaited(lua_State *L, const la_future_object *o) {
   check_usable(L, o);
   if (o->awaiter != NULL || la_node_linked(&o->done))
-    luaL_error(L, "somebody awaits this future already: one at a time may await or poll it");
+    luaL_error(
+        L, "this future is already being awaited: only one task at a time may await or poll it");
 }
 
 /* While another module's future is pending, it may be woken by what we cannot see. */

@@ -138,8 +138,9 @@ static void push_copy(lua_State *L, la_loan *loan) {
   int status = s.bytes != NULL ? lua_pcall(L, 1, 1, 0) : LUA_ERRMEM;
   la_loan_end(loan);
   if (s.bytes == NULL)
-    luaL_error(L, "not enough memory: a string of %d KiB was lost as the state closed that sent it",
-               (int)(loan->len >> 10));
+    luaL_error(
+        L, "not enough memory: a string of %d KiB was lost when the state that sent it was closed",
+        (int)(loan->len >> 10));
   if (status != LUA_OK) lua_error(L);
 }
 

@@ -221,7 +221,7 @@ static bool may_be_copied(packer *k, int type) {
   lua_State *L = k->L;
   if (type == LUA_TFUNCTION)
     return !lua_iscfunction(L, -1) ||
-           refuse(k, "a C function that no module has cannot be sent to another thread");
+           refuse(k, "a C function that is in no module cannot be sent to another thread");
   int named = luaL_getmetafield(L, -1, "__name");
   snprintf(k->reason, REASON_MAX, "a %s cannot be sent to another thread",
            named == LUA_TSTRING ? lua_tostring(L, -1) : "userdata");
@@ -254,7 +254,7 @@ static bool begin_object(packer *k, int type) {
   if (named) return true;
   if (type != LUA_TTABLE && cls == NULL && !may_be_copied(k, type)) return false;
   if (type == LUA_TTABLE && has_finaliser(L))
-    return refuse(k, "a table with a finaliser (__gc) cannot be sent to another thread");
+    return refuse(k, "a table with a finalizer (__gc) cannot be sent to another thread");
   uint32_t number = ++k->p->objects;
   la_met_set(&k->met, e, object, number, 0);
   if (cls != NULL) return put_handle(k, cls);

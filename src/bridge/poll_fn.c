@@ -45,7 +45,7 @@ static bool untouched(const la_poll_fn *p) {
 static la_poll poll_fn_poll(la_future *f, la_context *cx) {
   la_poll_fn *p = la_container(f, la_poll_fn, base);
   if (!untouched(p))
-    return fail(p, "somebody has closed or resumed the coroutine of a poll function");
+    return fail(p, "the coroutine of a poll function was closed or resumed elsewhere");
   la_context_object *object = lua_touserdata(p->co, CONTEXT);
   int n;
   if (*cx->budget == 0) {
@@ -117,7 +117,7 @@ bool la_poll_fn_init(la_poll_fn *p, lua_State *L) {
 
 int la_poll_fn_take(la_poll_fn *p, lua_State *L) {
   if (p->message == NULL && lua_gettop(p->co) < p->results)
-    p->message = "its results are gone: somebody has closed its coroutine";
+    p->message = "its results are lost: its coroutine was closed elsewhere";
   if (p->message != NULL) p->results = 1;
   if (p->message != NULL)
     lua_pushstring(L, p->message);

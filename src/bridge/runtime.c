@@ -283,8 +283,9 @@ la_runtime *la_runtime_of(lua_State *L) {
 la_runtime *la_runtime_check(lua_State *L, const char *what) {
   la_runtime *rt = la_runtime_of(L);
   if (rt == NULL)
-    luaL_error(L,
-               "%s outside of a runtime: call it in a function given to async.run, or loop:spawn",
-               what);
+    luaL_error(
+        L,
+        "%s was called outside a runtime: call it in a function given to async.run or loop:spawn",
+        what);
   return rt;
 }

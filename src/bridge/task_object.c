@@ -260,7 +260,7 @@ void la_task_object_push_current(lua_State *L, la_runtime *rt) {
 void la_task_object_check(lua_State *L, const la_task_object *o) {
   if (la_rt == NULL || o->task->ex != la_rt->ex) luaL_error(L, "this task belongs to another run");
   if (o->task == la_task_current(la_rt))
-    luaL_error(L, "a task cannot await itself: it would wait for ever");
+    luaL_error(L, "a task cannot await itself: it would wait forever");
 }
 
 /* Raises what whoever awaits the cancelled Task at index i is told: of its own cancellation, where
@@ -277,8 +277,9 @@ static int raise_cancelled(lua_State *L, int i) {
     lua_pushfstring(L, "task %I '%s' was cancelled", id, lua_tostring(L, -1));
   else
     lua_pushfstring(L, "task %I was cancelled", id);
-  la_push_error(L, &(la_error_info){
-                       .code = "ECANCELED", .op = "await", .message = lua_tostring(L, -1)});
+  la_push_error(L, &(la_error_info){.code = "ECANCELED",
+                                    .op = "await",
+                                    .message = lua_tostring(L, -1)});
   la_error_set_task(L, i);
   return lua_error(L);
 }

@@ -25,7 +25,7 @@ void la_api_push_waker(lua_State *L, la_waker w) {
 la_waker la_api_check_waker(lua_State *L, int arg) {
   la_waker_object *o = luaL_checkudata(L, arg, LA_WAKER_NAME);
   luaL_argcheck(L, o->live, arg,
-                "this waker was used up by wake(): keep a clone(), or call "
+                "this waker was consumed by wake(): keep a clone(), or call "
                 "wake_by_ref()");
   la_task *t = la_waker_task(&o->waker);
   return t != NULL ? la_task_clone_external(t) : la_waker_clone(&o->waker);

@@ -35,7 +35,7 @@ static void add_traceback(lua_State *L, const la_coro *c) {
   if (c->co != NULL)
     luaL_traceback(L, c->co, NULL, c->co == L ? 1 : 0);
   else
-    lua_pushliteral(L, "(it has not begun)");
+    lua_pushliteral(L, "(not started)");
   lua_pushliteral(L, "\n");
 }
 

@@ -104,13 +104,14 @@ static la_cancel blocking_cancel(la_future *f) {
 }
 
 static int push_left(lua_State *L) {
-  la_push_error(L, &(la_error_info){
-                       .code = "EBUSY",
-                       .op = "spawn_blocking",
-                       .message =
-                           "its task was cancelled, but the function did not end, though it was "
-                           "interrupted (code in C cannot be): it runs on, and what it returns is "
-                           "lost"});
+  la_push_error(
+      L,
+      &(la_error_info){
+          .code = "EBUSY",
+          .op = "spawn_blocking",
+          .message =
+              "its task was cancelled, but the function did not end although it was interrupted (C code cannot be): it continues, and its results are "
+              "lost"});
   return 1;
 }
 

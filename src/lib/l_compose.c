@@ -157,7 +157,7 @@ static int select_finish(lua_State *L, la_future *f) {
 static int select_first(lua_State *L) {
   luaL_argexpected(L, la_is_plain_table(L, 1), 1, "table of functions, Futures and Tasks");
   lua_Integer n = arms_of_table(L);
-  luaL_argcheck(L, n > 0, 1, "an empty select would wait for ever: it needs at least one arm");
+  luaL_argcheck(L, n > 0, 1, "an empty select would wait forever: it needs at least one arm");
   return await_all(L, n, true, select_finish);
 }
 

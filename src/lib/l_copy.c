@@ -65,7 +65,7 @@ static int copy_begin(lua_State *L, void *room, la_future **f) {
   if (from->self == to->self && to->cls->sink == &la_file_sink)
     luaL_argerror(
         L, 2,
-        "a file has one position, and cannot be copied to itself: open it twice, and say how much");
+        "a file has one position and cannot be copied to itself: open it twice, and pass the number of bytes");
   la_io_check_reader(L, from);
   la_io_check_writer(L, to);
   if (!from->cls->is_open(from->self))

@@ -34,8 +34,8 @@ static int body_over(lua_State *L, int status, lua_KContext k) {
 }
 
 /* Upvalues: the function, whether the coroutine waits in a task, and the version of its hook. It is
-*called protected, so
-** that the <close> variables of one that fails, or is cancelled, run where they may wait. */
+ *called protected, so
+ ** that the <close> variables of one that fails, or is cancelled, run where they may wait. */
 enum { FUNCTION = 1, WAITS, HOOK };
 
 static int body(lua_State *L) {
@@ -261,10 +261,11 @@ static int resume(lua_State *L) {
   }
   if (is_busy(L, co)) return fail(L, RESUME, "cannot resume non-suspended coroutine");
   bool dead = lua_status(co) > LUA_YIELD || (lua_status(co) == LUA_OK && lua_gettop(co) == 0);
-  return fail(L, RESUME,
-              dead ? "cannot resume dead coroutine"
-                   : "cannot resume a coroutine that async.coroutine has not made: make it with "
-                     "async.coroutine.create, or resume it with coroutine.resume");
+  return fail(
+      L, RESUME,
+      dead
+          ? "cannot resume dead coroutine"
+          : "this coroutine was not made by async.coroutine: make it with async.coroutine.create, or resume it with coroutine.resume");
 }
 
 static int call_wrapped(lua_State *L) {

@@ -109,7 +109,7 @@ static int seek_finish(lua_State *L, la_future *f) {
 
 static lua_Integer check_offset(lua_State *L, int arg) {
   lua_Integer at = luaL_checkinteger(L, arg);
-  luaL_argcheck(L, at >= 0, arg, "a place in a file cannot be negative");
+  luaL_argcheck(L, at >= 0, arg, "an offset cannot be negative");
   return at;
 }
 
@@ -250,7 +250,7 @@ static int file_fd(lua_State *L) {
   if (fd < 0) {
     la_fail(L, fd, "fd");
     if (fd == UV_EBUSY) {
-      lua_pushliteral(L, "what was written is in its buffer: flush it first");
+      lua_pushliteral(L, "written bytes are still in its buffer: flush it first");
       lua_setfield(L, -2, "message");
     }
     return 2;

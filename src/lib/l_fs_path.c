@@ -52,7 +52,7 @@ static int copy_finish(lua_State *L, la_future *f) {
   if (la_work_result(f) >= 0 || !c->about_to) return la_finish_change(L, f, "copy");
   int n = finish_second(L, f, "copy");
   if (c->same) {
-    lua_pushliteral(L, "it is the file that is to be copied");
+    lua_pushliteral(L, "source and target are the same file");
     lua_setfield(L, -2, "message");
   }
   return n;
@@ -83,7 +83,7 @@ static int chmod_begin(lua_State *L, void *room, la_future **f) {
 static unsigned check_id(lua_State *L, int arg) {
   if (lua_isnoneornil(L, arg)) return LA_FS_KEEP;
   lua_Integer id = luaL_checkinteger(L, arg);
-  luaL_argcheck(L, id >= 0 && id < (lua_Integer)LA_FS_KEEP, arg, "not the number of an owner");
+  luaL_argcheck(L, id >= 0 && id < (lua_Integer)LA_FS_KEEP, arg, "not a user or group id");
   return (unsigned)id;
 }
 

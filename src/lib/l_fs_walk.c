@@ -13,7 +13,7 @@ typedef struct walk_object {
 
 static la_walk *check(lua_State *L) {
   const walk_object *o = luaL_checkudata(L, 1, WALK_NAME);
-  luaL_argcheck(L, o->walk != NULL, 1, "this walk was collected already");
+  luaL_argcheck(L, o->walk != NULL, 1, "this walk has been collected");
   return o->walk;
 }
 

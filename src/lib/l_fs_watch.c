@@ -13,7 +13,7 @@ typedef struct watch_object {
 
 static la_fs_watch *check(lua_State *L) {
   const watch_object *o = luaL_checkudata(L, 1, WATCH_NAME);
-  luaL_argcheck(L, o->watch != NULL, 1, "this watch was collected already");
+  luaL_argcheck(L, o->watch != NULL, 1, "this watch has been collected");
   return o->watch;
 }
 
@@ -45,7 +45,7 @@ static int push_change(lua_State *L, la_fs_watch *w) {
 static int next_begin(lua_State *L, void *room, la_future **f) {
   la_fs_watch *w = check(L);
   if (!la_fs_watch_is_open(w)) return la_fail_path(L, UV_EBADF, "watch", la_fs_watch_path(w));
-  if (la_fs_watch_waits(w)) return luaL_error(L, "another task waits for this watch already");
+  if (la_fs_watch_waits(w)) return luaL_error(L, "another task is already waiting for this watch");
   la_runtime_check(L, "a watch");
   if (la_operation_may_take() && la_fs_watch_first(w) != NULL) return push_change(L, w);
   la_watch_wait_init(room, w);
@@ -102,8 +102,7 @@ static int fs_watch(lua_State *L) {
   la_check_options(L, 2, names);
   if (la_option_boolean(L, 2, "recursive", false))
     return luaL_argerror(L, 2,
-                         "the system watches folders one by one: watch each that fs.walk "
-                         "gives instead of 'recursive'");
+                         "there is no recursive watch: watch each folder that fs.walk returns");
   la_reactor *r = la_check_reactor(L, "fs.watch");
   watch_object *o = lua_newuserdatauv(L, sizeof *o, 0);
   o->watch = NULL;

@@ -76,8 +76,7 @@ static int poll_fn(lua_State *L) {
 static la_context *check_context(lua_State *L, int arg) {
   la_context_object *o = luaL_checkudata(L, arg, LA_CONTEXT_NAME);
   luaL_argcheck(L, o->cx != NULL, arg,
-                "a context serves during the poll it was made for, and "
-                "not after it: keep a waker instead");
+                "a context is valid only during the poll it was made for: keep a waker instead");
   return o->cx;
 }
 
@@ -133,7 +132,7 @@ static int waker_tostring(lua_State *L) {
 static la_waker_object *check_waker(lua_State *L, int arg) {
   la_waker_object *o = luaL_checkudata(L, arg, LA_WAKER_NAME);
   luaL_argcheck(L, o->live, arg,
-                "this waker was used up by wake(): keep a clone(), or call "
+                "this waker was consumed by wake(): keep a clone(), or call "
                 "wake_by_ref()");
   return o;
 }

@@ -116,7 +116,7 @@ static int new_interval(lua_State *L) {
   uint64_t period = la_check_seconds(L, 1);
   la_executor *ex = la_runtime_check(L, "async.time.interval")->ex;
   luaL_argcheck(L, period > 0 && period != LA_TIMER_NEVER, 1,
-                "more than 0 seconds expected, and not for ever");
+                "the period must be more than 0 seconds, and finite");
   la_check_options(L, 2, options);
   missed how = option_missed(L, 2);
   interval *iv = lua_newuserdatauv(L, sizeof *iv, 0);

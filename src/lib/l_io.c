@@ -26,7 +26,7 @@ la_io_object *la_io_check(lua_State *L) { return la_io_live(L, la_io_check_any(L
 
 la_io_object *la_io_live(lua_State *L, la_io_object *o) {
   if (o->cls->attach != NULL) o->cls->attach(L, o);
-  luaL_argcheck(L, o->self != NULL, 1, "this stream was collected already");
+  luaL_argcheck(L, o->self != NULL, 1, "this stream has been collected");
   return o;
 }
 
@@ -77,7 +77,8 @@ static const la_future_vtable read_vtable = {read_poll, read_drop, "read", NULL}
 
 la_reader *la_io_check_reader(lua_State *L, la_io_object *o) {
   if (o->reading != NULL)
-    luaL_error(L, "another task is reading from this stream already: one reader at a time");
+    luaL_error(
+        L, "another task is already reading from this stream: only one task may read at a time");
   la_reader *rd = o->cls->reader(o->self);
   if (rd != NULL) la_reader_release(rd);
   return rd;
@@ -93,8 +94,9 @@ static void begin_read(la_io_object *o, la_reader *rd, bool chop, void *room, la
 static int push_failure(lua_State *L, read_future *r, const char *op) {
   int n = la_fail(L, la_io_cut(r->o, r->rd->status), op);
   if (r->rd->status == UV_ENOBUFS) {
-    lua_pushliteral(L, "more bytes than the limit came without the delimiter: read some of them, "
-                       "or raise the limit");
+    lua_pushliteral(
+        L,
+        "the delimiter did not come within the limit: read the bytes in another way, or raise the limit");
     lua_setfield(L, -2, "message");
   }
   return n;

@@ -6,7 +6,8 @@
 
 void la_io_check_writer(lua_State *L, const la_io_object *o) {
   if (o->writing != NULL)
-    luaL_error(L, "another task is writing to this stream already: one writer at a time");
+    luaL_error(L,
+               "another task is already writing to this stream: only one task may write at a time");
 }
 
 typedef struct write_future {

@@ -7,7 +7,7 @@
 
 static la_listener_object *check_listener(lua_State *L) {
   la_listener_object *o = luaL_checkudata(L, 1, LA_LISTENER_NAME);
-  luaL_argcheck(L, o->listener != NULL, 1, "this listener was collected already");
+  luaL_argcheck(L, o->listener != NULL, 1, "this listener has been collected");
   return o;
 }
 

@@ -99,8 +99,9 @@ int la_lock_begin(lua_State *L, la_lock_object *o, uint32_t permits, const la_fu
   if (lock_now(L, o, permits)) return 1;
   if (o->head.cls != &semaphore_class && !la_semaphore_can(&o->lock.s, permits) &&
       la_lock_held_by(&o->lock, la_sync_holder()))
-    return luaL_error(L, "deadlock: the task waits for a lock that it holds itself: let go of it "
-                         "first (whoever locked it counts, wherever the guard is)");
+    return luaL_error(
+        L,
+        "deadlock: the task waits for a lock that it holds itself: unlock it first (the task that locked it is its holder, wherever the guard is now)");
   la_acquire *a = room;
   la_acquire_init(a, &o->lock.s, permits, NULL);
   a->q.base.vt = wait;

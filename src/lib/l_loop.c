@@ -32,15 +32,15 @@ static bool is_closed(const loop_object *o) { return o->life.reactor == NULL; }
 /* Raises unless it is there, and this is its thread. */
 static loop_object *check(lua_State *L, const char *what) {
   loop_object *o = luaL_checkudata(L, 1, LOOP_NAME);
-  if (is_closed(o)) luaL_error(L, "loop:%s on a loop that is closed: make another", what);
+  if (is_closed(o)) luaL_error(L, "loop:%s: this loop is closed, make another one", what);
   if (!la_executor_is_here(o->life.rt.ex))
-    luaL_error(L, "loop:%s on another thread than the one that made the loop", what);
+    luaL_error(L, "loop:%s must be called on the thread that made the loop", what);
   return o;
 }
 
 static void check_outside(lua_State *L, const loop_object *o, const char *what) {
   if (o->life.rt.entered)
-    luaL_error(L, "loop:%s inside of one of its own tasks: it is for the host, which runs them",
+    luaL_error(L, "loop:%s was called in one of the loop's own tasks: only the host may call it",
                what);
 }
 
@@ -70,9 +70,9 @@ static int turn_body(lua_State *L) {
 static int loop_turn(lua_State *L) {
   loop_object *o = check(L, "turn");
   check_outside(L, o, "turn");
-  if (o->guest) return luaL_error(L, "loop:turn on a loop of luv: uv.run() gives it its turns");
+  if (o->guest) return luaL_error(L, "loop:turn was called on a loop that luv's uv.run() drives");
   if (la_runtime_of(L) != NULL)
-    return luaL_error(L, "loop:turn inside of another runtime: async.spawn the tasks in that one");
+    return luaL_error(L, "loop:turn was called inside another runtime: use async.spawn there");
   if (enter(L, o, turn_body) != LUA_OK) return lua_error(L);
   lua_pushboolean(L, o->life.rt.ex->live_count > 0);
   return 1;
@@ -273,7 +273,7 @@ static uv_loop_t *luv_loop(lua_State *L) {
     found = *(uv_loop_t **)lua_touserdata(L, -1);
   call_luv(L, luv, "backend_fd");
   if (found == NULL || lua_tointeger(L, -1) != uv_backend_fd(found))
-    luaL_error(L, "option 'luv': the loop of this luv is not where it should be");
+    luaL_error(L, "option 'luv': this luv keeps its loop in an unknown place");
   lua_settop(L, luv);
   return found;
 }

@@ -10,7 +10,9 @@ static const char *read_input(lua_State *L, size_t *len) {
   *len = 0;
   if (lua_getfield(L, 1, "input") == LUA_TNIL) return NULL;
   if (lua_type(L, -1) != LUA_TSTRING)
-    luaL_argerror(L, 1, "option 'input' must be a string: write what is longer to a child's stdin");
+    luaL_argerror(
+        L, 1,
+        "option 'input' must be a string (to stream input, use process.spawn and write to child.stdin)");
   return lua_tolstring(L, -1, len);
 }
 

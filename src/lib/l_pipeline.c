@@ -25,7 +25,7 @@ static pipeline *check(lua_State *L) { return la_sync_check(L, 1, &pipeline_clas
 static la_child *push_child(lua_State *L, int at, int i) {
   lua_getiuservalue(L, at, i);
   la_child *c = lua_touserdata(L, -1);
-  if (c->process == NULL) luaL_argerror(L, 1, "this pipeline was collected already");
+  if (c->process == NULL) luaL_argerror(L, 1, "this pipeline has been collected");
   return c;
 }
 
@@ -70,7 +70,7 @@ static int new_pipeline(lua_State *L) {
   la_spawn s;
   int count = lua_gettop(L);
   la_reactor *r = la_check_reactor(L, "process.pipeline");
-  luaL_argcheck(L, count > 0, 1, "no command: give a table for each, as process.spawn has it");
+  luaL_argcheck(L, count > 0, 1, "no command: pass one table for each, as for process.spawn");
   for (int i = 1; i <= count; i++) { /* first, since it may raise */
     read_stage(L, i, count, &s);
     lua_settop(L, count);

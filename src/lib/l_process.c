@@ -33,7 +33,7 @@ static const la_sync_class child_class = {"lua_async.Child", child_close, child_
 
 static child *check(lua_State *L) {
   child *c = la_sync_check(L, 1, &child_class);
-  luaL_argcheck(L, c->process != NULL, 1, "this child was collected already");
+  luaL_argcheck(L, c->process != NULL, 1, "this child has been collected");
   return c;
 }
 

@@ -26,7 +26,7 @@ typedef struct run_state {
 } run_state;
 
 static int raise_deadlock(lua_State *L, int dump) {
-  lua_pushliteral(L, "deadlock: every task waits, and nothing is left that could wake one\n");
+  lua_pushliteral(L, "deadlock: every task is waiting and nothing can wake one\n");
   lua_pushvalue(L, dump);
   lua_concat(L, 2);
   la_push_error(L,
@@ -104,7 +104,8 @@ static void run_to_end(lua_State *L, void (*ending)(void)) {
   if (options) lua_remove(L, 1);
   la_push_callable(L, 1);
   if (la_runtime_of(L) != NULL)
-    luaL_error(L, "async.run inside of async.run: use async.spawn, or call the function");
+    luaL_error(
+        L, "async.run cannot be called inside async.run: use async.spawn, or call the function");
   int n = lua_gettop(L);
   run_state *s = lua_newuserdatauv(L, sizeof *s, 0);
   *s = begin;

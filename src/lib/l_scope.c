@@ -22,8 +22,7 @@ static int scope(lua_State *L) {
 
 static la_nursery *check(lua_State *L) {
   la_nursery *n = luaL_checkudata(L, 1, LA_NURSERY_NAME);
-  if (n->rt == NULL)
-    luaL_error(L, "this scope is over: its tasks have ended, and it starts no more");
+  if (n->rt == NULL) luaL_error(L, "this scope has ended and cannot start tasks any more");
   if (n->rt != la_runtime_of(L)) luaL_error(L, "this scope belongs to another run");
   return n;
 }
@@ -120,7 +119,8 @@ static int map_waited(lua_State *L) {
   la_coro *c = la_await_coro(L);
   bool due = la_coro_cancelled(c);
   if (due && !la_await_may_ask(c)) return la_await_cancelled(L, c);
-  return (due ? la_await_overdue : la_await_future)(L, c, la_nursery_wait(n, (size_t)lua_tointeger(L, 2) - 1), NULL);
+  return (due ? la_await_overdue
+              : la_await_future)(L, c, la_nursery_wait(n, (size_t)lua_tointeger(L, 2) - 1), NULL);
 }
 
 static int map_next(lua_State *L, lua_Integer started) {

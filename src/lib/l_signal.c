@@ -13,7 +13,7 @@ static int check_name(lua_State *L, int arg) {
   int signum = la_signal_number(name);
   if (signum == 0)
     luaL_argerror(L, arg,
-                  lua_pushfstring(L, "'%s' is no signal: write it as in \"SIGTERM\"", name));
+                  lua_pushfstring(L, "'%s' is not a signal: write it as in \"SIGTERM\"", name));
   return signum;
 }
 
@@ -21,7 +21,7 @@ int la_check_signal(lua_State *L, int arg) {
   if (lua_isnoneornil(L, arg)) return SIGTERM;
   if (lua_type(L, arg) != LUA_TNUMBER) return check_name(L, arg);
   lua_Integer signum = luaL_checkinteger(L, arg);
-  luaL_argcheck(L, signum >= 0 && signum <= LA_SIGNAL_MAX, arg, "no number of a signal");
+  luaL_argcheck(L, signum >= 0 && signum <= LA_SIGNAL_MAX, arg, "not a signal number");
   return (int)signum;
 }
 
@@ -105,7 +105,7 @@ static int recv_begin(lua_State *L, void *room, la_future **f) {
   stream *o = check(L);
   if (o->head.closed) return la_sync_fail_closed(L, "recv");
   if (o->recv != NULL)
-    return luaL_error(L, "another task waits on this stream already: open one for each");
+    return luaL_error(L, "another task is already waiting on this stream: open one for each task");
   recv_future *r = room;
   r->base.vt = &recv_vtable;
   r->of = o;

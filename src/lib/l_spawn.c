@@ -146,7 +146,7 @@ static void read_env(lua_State *L, int arg, int keep, la_spawn *s) {
   bool whole = lua_getfield(L, arg, "env") != LUA_TNIL;
   bool more = lua_getfield(L, arg, "env_add") != LUA_TNIL;
   luaL_argcheck(L, !(whole && more), arg,
-                "'env' is all of the environment, 'env_add' what is different from ours: not both");
+                "'env' replaces the environment and 'env_add' changes it: use one of them");
   if (more) {
     check_table(L, arg, "env_add");
     size_t n = count_pairs(L, -1);

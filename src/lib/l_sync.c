@@ -117,12 +117,13 @@ int la_sync_fail_again(lua_State *L, const char *op) {
 }
 
 int la_sync_fail_pipe(lua_State *L, const char *op) {
-  return la_sync_fail(L, UV_EPIPE, op, "nobody is left to receive it");
+  return la_sync_fail(L, UV_EPIPE, op, "all receivers are closed");
 }
 
 int la_sync_fail_lost(lua_State *L, uint64_t lost) {
   int n = la_sync_fail(L, UV_EOVERFLOW, "recv", NULL);
-  lua_pushfstring(L, "%I lost: they came faster than they were received", (lua_Integer)lost);
+  lua_pushfstring(L, "%I messages were lost: they came faster than they were received",
+                  (lua_Integer)lost);
   lua_setfield(L, -2, "message");
   lua_pushinteger(L, (lua_Integer)lost);
   lua_setfield(L, -2, "lost");

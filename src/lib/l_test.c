@@ -76,7 +76,7 @@ static int check_left(lua_State *L) {
   name = add_resources(&l, rt->reactor);
   if (l.count > 0) return raise_left(&l, name, close_it);
   l.count = la_timer_queue_count(&rt->ex->timers);
-  if (l.count > 0) return raise_left(&l, "timer", "a Future was begun, and not finished");
+  if (l.count > 0) return raise_left(&l, "timer", "a Future was started and not finished");
   return 0;
 }
 
@@ -131,7 +131,7 @@ static int run_test(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &la_error_handler_key);
   if (status != LUA_OK) return lua_error(L);
   if (lua_rawgeti(L, 2, 1) == LUA_TSTRING)
-    return luaL_error(L, "a task failed, and nobody awaited it: %s", lua_tostring(L, -1));
+    return luaL_error(L, "a task failed and no task awaited it: %s", lua_tostring(L, -1));
   return 0;
 }
 

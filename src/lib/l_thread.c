@@ -27,7 +27,9 @@ int la_thread_pack_shared(lua_State *L, int arg, const char *op, la_parcel **out
   }
   la_parcel_drop(p);
   if (moves)
-    luaL_argerror(L, arg, "it holds what only one thread can have, but many may receive it");
+    luaL_argerror(
+        L, arg,
+        "it contains something that only one thread can own, but a broadcast has many receivers");
   return la_fail(L, error, op);
 }
 
@@ -121,7 +123,7 @@ static int work_gc(lua_State *L) {
 void la_thread_check_callable(lua_State *L, int arg) {
   if (lua_isfunction(L, arg)) return;
   if (!lua_istable(L, arg) || luaL_getmetafield(L, arg, "__call") == LUA_TNIL)
-    luaL_typeerror(L, arg, "function, or a table that can be called,");
+    luaL_typeerror(L, arg, "function or callable table");
   lua_pop(L, 1);
 }
 

@@ -143,7 +143,8 @@ static int add(lua_State *L) {
                          (by.type == AN_INTEGER ? (lua_Number)by.i : by.n)}};
   *v = sum;
   pthread_mutex_unlock(&c->mutex);
-  if (sum.type == A_BOOLEAN) return luaL_error(L, "a boolean is shared here: nothing to add to");
+  if (sum.type == A_BOOLEAN)
+    return luaL_error(L, "this Shared holds a boolean, to which nothing can be added");
   return push_scalar(L, sum);
 }
 

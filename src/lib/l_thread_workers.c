@@ -90,8 +90,9 @@ static void check_arguments(lua_State *L, int n) {
   bool moves = p->moves;
   la_parcel_drop(p);
   if (moves)
-    luaL_error(L, "an argument of workers holds what only one thread can have, such as a "
-                  "connection: send it in a channel");
+    luaL_error(
+        L,
+        "an argument of workers contains something that only one thread can own, such as a connection: send it through a channel");
 }
 
 static int workers(lua_State *L) {

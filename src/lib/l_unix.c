@@ -168,10 +168,10 @@ static void check_path(lua_State *L, la_unix_address *a) {
   size_t len;
   const char *path = luaL_checklstring(L, 1, &len);
   int error = la_unix_address_set(a, path, len);
-  luaL_argcheck(L, error != UV_EINVAL, 1, "it is empty, or has a zero byte in it");
-  luaL_argcheck(L, error == 0, 1,
-                "too long for a socket's path (107 bytes on Linux): use a shorter "
-                "one, or a relative one");
+  luaL_argcheck(L, error != UV_EINVAL, 1, "the path is empty or contains a zero byte");
+  luaL_argcheck(
+      L, error == 0, 1,
+      "the path is too long for a Unix socket (at most 107 bytes on Linux): use a shorter or a relative path");
 }
 
 static int fail_path(lua_State *L, int error, const char *op) {
@@ -277,7 +277,7 @@ static int net_from_fd(lua_State *L) {
   luaL_argcheck(L, fd >= 0 && fd <= INT32_MAX, 1, "not a descriptor");
   la_reactor *r = la_check_reactor(L, "net.from_fd");
   luaL_argcheck(L, !la_reactor_owns(r, (int)fd), 1,
-                "this descriptor has an object of this module already");
+                "this descriptor already belongs to an object of lua_async");
   int error = la_net_adopt(L, r, (int)fd);
   if (error == 0) {
     fcntl((int)fd, F_SETFD, FD_CLOEXEC);
@@ -285,7 +285,7 @@ static int net_from_fd(lua_State *L) {
   }
   la_fail(L, error, "from_fd");
   if (error == UV_ENOTSUP) {
-    lua_pushliteral(L, "it is no stream socket, pipe or terminal; files: fs.open");
+    lua_pushliteral(L, "it is not a stream socket, pipe or terminal (for files use fs.open)");
     lua_setfield(L, -2, "message");
   }
   return 2;

@@ -84,7 +84,7 @@ int la_no_memory(lua_State *L) { return luaL_error(L, "not enough memory"); }
 const char *la_check_text(lua_State *L, int arg) {
   size_t len;
   const char *s = luaL_checklstring(L, arg, &len);
-  luaL_argcheck(L, strlen(s) == len, arg, "it has a zero byte in it, which no path or name may");
+  luaL_argcheck(L, strlen(s) == len, arg, "it contains a zero byte");
   return s;
 }
 

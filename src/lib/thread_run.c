@@ -91,13 +91,14 @@ static void *thread_main(void *arg) {
 /* ---- reports ----------------------------------------------------------------------*/
 
 static int push_left(lua_State *L) {
-  la_push_error(L, &(la_error_info){
-                       .code = "EBUSY",
-                       .op = "thread.spawn",
-                       .message =
-                           "its task was cancelled, but the thread did not end, though it was "
-                           "interrupted (code in C cannot be): it runs on, and what it returns is "
-                           "lost"});
+  la_push_error(
+      L,
+      &(la_error_info){
+          .code = "EBUSY",
+          .op = "thread.spawn",
+          .message =
+              "its task was cancelled, but the thread did not end although it was interrupted (C code cannot be): it continues, and its results are "
+              "lost"});
   return 1;
 }
 
@@ -325,7 +326,7 @@ static int push_indented(lua_State *L) {
 static void push_dump(lua_State *L, la_thread_future *f, const struct timespec *until) {
   char *text = await_answer(f->run, until);
   if (text == NULL) {
-    lua_pushliteral(L, "(it does not answer: it computes, or is about to end)\n");
+    lua_pushliteral(L, "(no answer: it is computing, or about to end)\n");
     return;
   }
   lua_pushcfunction(L, push_indented);

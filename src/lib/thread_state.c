@@ -230,7 +230,7 @@ int la_plan_set_init(lua_State *L, int i) {
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
   la_parcel *p = *init = la_parcel_pack_whole(L, i, 1, "the function");
-  if (p->moves) luaL_argerror(L, i, "it holds what only one thread can have");
+  if (p->moves) luaL_argerror(L, i, "it contains something that only one thread can own");
   int error = la_parcel_seal(p);
   if (error == 0)
     lua_rawsetp(L, LUA_REGISTRYINDEX, &init_key);

@@ -108,10 +108,11 @@ local function receive_limit(self)
 end
 
 -- Lets the others have a turn, so that a task which asks again and again does not starve them. Where the
--- caller cannot be suspended, in a plain coroutine or outside of a run, it does nothing.
+-- caller cannot be suspended, in a plain coroutine or outside of a run, it does nothing and returns false.
 local function give_way()
   local ok, err = pcall(async.yield)
   if not ok and async.is_cancelled(err) then error(err, 0) end
+  return ok
 end
 
 -- How many calls that did not have to wait there may be one after another before the others have a turn.
@@ -120,9 +121,7 @@ local spent = 0
 
 local function spend()
   spent = spent + 1
-  if spent < BUDGET then return end
-  spent = 0
-  give_way()
+  if spent >= BUDGET and give_way() then spent = 0 end
 end
 
 -- Waits until the socket may go on: true, or nil and "timeout" or "closed". `limit` is total_limit's.
