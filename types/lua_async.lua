@@ -19,6 +19,7 @@ local async = {}
 ---@field address? string the "host:port" it was about
 ---@field partial? integer bytes written, or there to read, before it failed
 ---@field lost? integer messages of a broadcast that were lost
+---@field seconds? number how long a timeout was, or a deadline away
 ---@field task? lua_async.Task the cancelled task that was awaited
 
 -- ---- futures, wakers, tasks ---------------------------------------------------------

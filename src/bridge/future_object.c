@@ -135,6 +135,16 @@ static int begin_operation(lua_State *L) {
   return 0;
 }
 
+/* The error on top is a misuse that has no name to blame, since it is not the function itself that
+** was called: it gets that of the operation. */
+static int raise_named(lua_State *L, const la_operation *op) {
+  if (lua_type(L, -1) == LUA_TSTRING) {
+    const char *name = lua_pushfstring(L, "to '%s'", op->name);
+    luaL_gsub(L, lua_tostring(L, -2), "to '?'", name);
+  }
+  return lua_error(L);
+}
+
 /* The results of an operation that was over at once (it failed) stand in for its arguments.
 ** Without budget it takes nothing: see la_operation_may_take. */
 static void start_operation(lua_State *L, int i, la_future_object *o, la_executor *ex) {
@@ -146,7 +156,8 @@ static void start_operation(lua_State *L, int i, la_future_object *o, la_executo
   lua_pushvalue(L, i);
   for (int k = 1; k <= o->nargs; k++) lua_getiuservalue(L, i, UV_FUNCTION + k);
   ex->budget = 0; /* until the next poll, if this raises */
-  lua_call(L, o->nargs + 1, LUA_MULTRET);
+  int status = lua_pcall(L, o->nargs + 1, LUA_MULTRET, 0);
+  if (status != LUA_OK) raise_named(L, o->op);
   ex->budget = budget;
   int n = lua_gettop(L) - top;
   if (o->f != NULL) return;

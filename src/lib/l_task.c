@@ -1,6 +1,7 @@
 /* Tasks: spawn, current, yield, on_error, dump, and the methods of a Task. */
 #include <string.h>
 
+#include "bridge/alias.h"
 #include "bridge/error.h"
 #include "bridge/future_object.h"
 #include "bridge/report.h"
@@ -190,6 +191,8 @@ void la_open_task(lua_State *L) {
   luaL_getmetatable(L, LA_TASK_NAME);
   lua_newtable(L);
   luaL_setfuncs(L, methods, 0);
+  lua_pushvalue(L, -1);
+  la_alias_add(L, LA_TASK_NAME);
   lua_pushcclosure(L, task_index, 1);
   lua_setfield(L, -2, "__index");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &la_task_metatable_key);
