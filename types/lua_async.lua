@@ -129,6 +129,10 @@ local Task = {}
 ---@return any ...
 function Task:await() end
 
+---As `await`, but `nil, err` with the code EAGAIN while the task has not ended.
+---@return any ...
+function Task:try_await() end
+
 ---Asks the task to end: a cancellation error is raised at its await.
 ---@return boolean asked false when it had ended or been cancelled before
 function Task:cancel() end
@@ -348,6 +352,11 @@ local Interval = {}
 ---@return lua_async.Interval
 function async.time.interval(s, options) end
 
+---A tick that is due: when that was, and how many were missed. `nil, err` with the code EAGAIN when it would have to wait.
+---@return number?
+---@return integer|lua_async.Error?
+function Interval:try_tick() end
+
 ---The next tick is a period from now.
 function Interval:reset() end
 
@@ -527,6 +536,16 @@ function WatchSender:close() end
 ---@overload fun(): any?, lua_async.Error?
 local WatchReceiver = {}
 
+---As `recv`, but `nil, err` with the code EAGAIN when it would have to wait.
+---@return any?
+---@return lua_async.Error?
+function WatchReceiver:try_recv() end
+
+---As `changed`, but `nil, err` with the code EAGAIN when it would have to wait.
+---@return true?
+---@return lua_async.Error?
+function WatchReceiver:try_changed() end
+
 ---The value, which counts as seen.
 ---@return any?
 ---@return lua_async.Error?
@@ -650,6 +669,11 @@ local Notify = {}
 ---@return true?
 ---@return lua_async.Error?
 function Notify:wait() end
+
+---Takes a notification that was kept; `nil, err` with the code EAGAIN when it would have to wait.
+---@return true?
+---@return lua_async.Error?
+function Notify:try_wait() end
 
 ---Wakes the first who waits, or is kept for the next.
 ---@return true?
@@ -1683,6 +1707,16 @@ function ThreadWatchSender:close() end
 ---@class lua_async.ThreadWatchReceiver
 ---@overload fun(): any?, lua_async.Error?
 local ThreadWatchReceiver = {}
+
+---As `recv`, but `nil, err` with the code EAGAIN when it would have to wait.
+---@return any?
+---@return lua_async.Error?
+function ThreadWatchReceiver:try_recv() end
+
+---As `changed`, but `nil, err` with the code EAGAIN when it would have to wait.
+---@return true?
+---@return lua_async.Error?
+function ThreadWatchReceiver:try_changed() end
 
 ---The value, which counts as seen.
 ---@return any?

@@ -44,6 +44,12 @@ int la_task_await(lua_State *L) {
   return la_operate(L, &await_operation);
 }
 
+static int task_try_await(lua_State *L) {
+  const la_task_object *o = luaL_checkudata(L, 1, LA_TASK_NAME);
+  if (!la_task_object_ended(o)) return la_sync_fail_again(L, "try_await");
+  return la_runtime_of(L) == NULL ? la_task_object_return(L, 1) : la_task_object_results(L, 1);
+}
+
 /* ---- methods -----------------------------------------------------------------------*/
 
 static la_task_object *check(lua_State *L) { return luaL_checkudata(L, 1, LA_TASK_NAME); }
@@ -176,6 +182,7 @@ static void open_names(lua_State *L) {
 
 void la_open_task(lua_State *L) {
   static const luaL_Reg methods[] = {{"await", la_task_await},
+                                     {"try_await", task_try_await},
                                      {"cancel", task_cancel},
                                      {"status", task_status},
                                      {"name", task_name},
