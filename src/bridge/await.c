@@ -109,6 +109,11 @@ int la_await_future(lua_State *L, la_coro *c, la_future *f, la_finish finish) {
   return await_inner(L, c, finish);
 }
 
+int la_await_polled_later(lua_State *L, la_coro *c, la_future *f, la_finish finish) {
+  la_coro_set_inner(c, f, false);
+  return lua_yieldk(L, 0, (lua_KContext)finish, resumed);
+}
+
 int la_await_overdue(lua_State *L, la_coro *c, la_future *f, la_finish finish) {
   la_coro_set_inner(c, f, false);
   c->flags |= LA_CORO_OVERDUE;
