@@ -1,4 +1,5 @@
 /* The module: a table of its parts, and nothing else. */
+#include "bridge/alias.h"
 #include "bridge/capi.h"
 #include "bridge/error.h"
 #include "lib/lib.h"
@@ -7,6 +8,17 @@
 __attribute__((visibility("default")))
 #endif
 int luaopen_lua_async(lua_State *L);
+
+/* The tables in the one on top. */
+static void add_aliases(lua_State *L) {
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+    if (lua_type(L, -2) != LUA_TSTRING || !lua_istable(L, -1)) continue;
+    const char *name = lua_pushfstring(L, "lua_async.%s", lua_tostring(L, -2));
+    lua_pushvalue(L, -2);
+    la_alias_add(L, name);
+    lua_pop(L, 1);
+  }
+}
 
 int luaopen_lua_async(lua_State *L) {
   static void (*const parts[])(
@@ -21,6 +33,7 @@ int luaopen_lua_async(lua_State *L) {
   la_capi_open(L);
   lua_newtable(L);
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) parts[i](L);
+  add_aliases(L);
   lua_pushliteral(L, "lua_async 0.1.0");
   lua_setfield(L, -2, "_VERSION");
   return 1;

@@ -118,7 +118,7 @@ preparing the greeting
 Hello, World!
 Moon	World
 spawned under the Moon
-nil	timeout: the deadline has passed (ETIMEDOUT)
+nil	timeout: no result from sleep within 0.01 s (ETIMEDOUT)
 Hello, you!
 this future has finished or was dropped: make a new one
 ]])

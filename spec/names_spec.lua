@@ -126,6 +126,7 @@ local function public_names()
     add_fields(set, "Error", select(2, async.fs.stat("/no/such/file")))
     add_fields(set, "Error", select(2, async.net.connect("127.0.0.1", 1)))
     set["Error.task"] = true -- kept beside the object
+    add_fields(set, "Error", select(2, async.timeout(0, async.yield)))
     add_fields(set, "Error", select(2, file:write("x"))) -- not open for writing
     add_processes(set)
     add_sync(set)

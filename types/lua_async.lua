@@ -19,12 +19,13 @@ local async = {}
 ---@field address? string the "host:port" it was about
 ---@field partial? integer bytes written, or there to read, before it failed
 ---@field lost? integer messages of a broadcast that were lost
+---@field seconds? number how long a timeout was, or a deadline away
 ---@field task? lua_async.Task the cancelled task that was awaited
 
 -- ---- futures, wakers, tasks ---------------------------------------------------------
 
 ---Runs `f(...)` as the root task of a new runtime; returns its results or raises its error. A run that SIGINT
----interrupts raises an error with the code `"EINTR"`; with the option `sigint = "exit"` the process then ends by SIGINT.
+---interrupts raises an error with the code `"EINTR"`; with `sigint = "exit"` the process then ends by SIGINT.
 ---@param f lua_async.Awaitable
 ---@param ... any
 ---@return any ...
@@ -383,13 +384,13 @@ local Interval = {}
 ---@return lua_async.Interval
 function async.time.interval(s, options) end
 
+---A tick that is due: when that was, and how many were missed. `nil, err` with the code EAGAIN if none is.
+---@return number?
+---@return integer|lua_async.Error?
+function Interval:try_tick() end
+
 ---The next tick is a period from now.
 function Interval:reset() end
-
----The tick that is due, or `nil, err` with the code `EAGAIN`.
----@return number? at
----@return integer|lua_async.Error|nil missed
-function Interval:try_tick() end
 
 ---No tick comes any more.
 function Interval:close() end
@@ -575,6 +576,16 @@ function WatchSender:close() end
 ---@overload fun(): any?, lua_async.Error?
 local WatchReceiver = {}
 
+---As `recv`, but `nil, err` with the code EAGAIN when it would have to wait.
+---@return any?
+---@return lua_async.Error?
+function WatchReceiver:try_recv() end
+
+---As `changed`, but `nil, err` with the code EAGAIN when it would have to wait.
+---@return true?
+---@return lua_async.Error?
+function WatchReceiver:try_changed() end
+
 ---The value, which counts as seen.
 ---@return any?
 ---@return lua_async.Error?
@@ -592,10 +603,6 @@ function WatchReceiver:changed() end
 ---@return any?
 ---@return lua_async.Error?
 function WatchReceiver:recv() end
-
----@return any?
----@return lua_async.Error?
-function WatchReceiver:try_recv() end
 
 ---@return lua_async.WatchReceiver?
 ---@return lua_async.Error?
@@ -1815,6 +1822,16 @@ function ThreadWatchSender:close() end
 ---@overload fun(): any?, lua_async.Error?
 local ThreadWatchReceiver = {}
 
+---As `recv`, but `nil, err` with the code EAGAIN when it would have to wait.
+---@return any?
+---@return lua_async.Error?
+function ThreadWatchReceiver:try_recv() end
+
+---As `changed`, but `nil, err` with the code EAGAIN when it would have to wait.
+---@return true?
+---@return lua_async.Error?
+function ThreadWatchReceiver:try_changed() end
+
 ---The value, which counts as seen.
 ---@return any?
 ---@return lua_async.Error?
@@ -1832,10 +1849,6 @@ function ThreadWatchReceiver:changed() end
 ---@return any?
 ---@return lua_async.Error?
 function ThreadWatchReceiver:recv() end
-
----@return any?
----@return lua_async.Error?
-function ThreadWatchReceiver:try_recv() end
 
 ---@return lua_async.ThreadWatchReceiver?
 ---@return lua_async.Error?

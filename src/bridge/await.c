@@ -109,6 +109,11 @@ int la_await_future(lua_State *L, la_coro *c, la_future *f, la_finish finish) {
   return await_inner(L, c, finish);
 }
 
+int la_await_polled_later(lua_State *L, la_coro *c, la_future *f, la_finish finish) {
+  la_coro_set_inner(c, f, false);
+  return lua_yieldk(L, 0, (lua_KContext)finish, resumed);
+}
+
 int la_await_overdue(lua_State *L, la_coro *c, la_future *f, la_finish finish) {
   la_coro_set_inner(c, f, false);
   c->flags |= LA_CORO_OVERDUE;
@@ -143,6 +148,7 @@ static int await_once(lua_State *L, la_coro *c, la_future *f, la_finish finish) 
   la_coro_set_inner(c, f, false);
   c->flags |= LA_CORO_OVERDUE;
   if (la_coro_poll_inner(c, la_rt->cx) == LA_READY) return finish_now(L, c, finish);
+  if (c->waited == NULL) c->waited = c->inner->vt->name;
   la_coro_drop_inner(c);
   return la_await_cancelled(L, c);
 }
@@ -151,7 +157,10 @@ static int await_once(lua_State *L, la_coro *c, la_future *f, la_finish finish) 
 int la_operate(lua_State *L, const la_operation *op) {
   la_coro *c = la_await_coro(L);
   bool due = la_coro_cancelled(c);
-  if (due && !la_await_may_try(c)) return la_await_cancelled(L, c);
+  if (due && !la_await_may_try(c)) {
+    if (c->waited == NULL) c->waited = op->name;
+    return la_await_cancelled(L, c);
+  }
   la_future *f = NULL;
   int n = op->begin(L, &c->room, &f);
   if (f != NULL && due) return await_once(L, c, f, op->finish);

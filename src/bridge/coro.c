@@ -3,6 +3,7 @@
 #include <lauxlib.h>
 
 #include "bridge/error.h"
+#include "bridge/future_object.h"
 #include "bridge/report.h"
 #include "bridge/scope.h"
 #include "bridge/task_object.h"
@@ -20,6 +21,7 @@ void la_coro_init(la_coro *c, const la_future_vtable *vt, void *owner, int slot)
   c->values = 0;
   c->flags = 0;
   c->hook = 0;
+  c->waited = NULL;
 }
 
 bool la_coro_cancelled(const la_coro *c) {
@@ -174,6 +176,8 @@ void la_coro_fail(la_coro *c) { c->flags |= LA_CORO_FAILED | LA_CORO_BROKEN; }
 /* Ready as soon as the inner future may be dropped. */
 static la_poll unwind_inner(la_coro *c, la_context *cx) {
   if ((c->flags & LA_CORO_UNWINDING) != 0) return LA_PENDING;
+  const la_future *waits_for = c->waited == NULL ? la_future_beneath(c->inner) : NULL;
+  if (waits_for != NULL) c->waited = waits_for->vt->name;
   if (c->scope != NULL) la_scope_unwind(c);
   la_cancel (*cancel)(la_future *) = c->inner->vt->cancel;
   la_cancel how = cancel != NULL ? cancel(c->inner) : LA_CANCEL_DROP;

@@ -56,6 +56,7 @@ struct la_coro {
   int anchor, slot; /* see runtime.h */
   int values;       /* on co's stack: before it began arguments, at the end results */
   unsigned flags;
+  const char *waited; /* for what, when a cancellation came; static. NULL: not known */
   unsigned hook; /* the version of the hook it has; 0: none */
   la_room room;
 };

@@ -22,7 +22,7 @@ static la_future_object *make(lua_State *L, la_future_kind kind, int uservalues)
   o->rt = NULL;
   o->awaiter = NULL;
   o->nargs = 0;
-  o->depth = 0;
+  o->depth = o->height = 0;
   o->polling = false;
   o->started = o->done = (la_node){NULL, NULL};
   o->kind = (unsigned char)kind;
@@ -135,6 +135,16 @@ static int begin_operation(lua_State *L) {
   return 0;
 }
 
+/* The error on top is a misuse that has no name to blame, since it is not the function itself that
+** was called: it gets that of the operation. */
+static int raise_named(lua_State *L, const la_operation *op) {
+  if (lua_type(L, -1) == LUA_TSTRING) {
+    const char *name = lua_pushfstring(L, "to '%s'", op->name);
+    luaL_gsub(L, lua_tostring(L, -2), "to '?'", name);
+  }
+  return lua_error(L);
+}
+
 /* The results of an operation that was over at once (it failed) stand in for its arguments.
 ** Without budget it takes nothing: see la_operation_may_take. */
 static void start_operation(lua_State *L, int i, la_future_object *o, la_executor *ex) {
@@ -146,7 +156,8 @@ static void start_operation(lua_State *L, int i, la_future_object *o, la_executo
   lua_pushvalue(L, i);
   for (int k = 1; k <= o->nargs; k++) lua_getiuservalue(L, i, UV_FUNCTION + k);
   ex->budget = 0; /* until the next poll, if this raises */
-  lua_call(L, o->nargs + 1, LUA_MULTRET);
+  int status = lua_pcall(L, o->nargs + 1, LUA_MULTRET, 0);
+  if (status != LUA_OK) raise_named(L, o->op);
   ex->budget = budget;
   int n = lua_gettop(L) - top;
   if (o->f != NULL) return;
@@ -413,15 +424,25 @@ static int called(lua_State *L, int status, lua_KContext k) {
   return lua_gettop(L) - 1;
 }
 
-/* Futures that were begun by hand, and wait for one another, are polled and dropped inside of one
-** another, on the C stack. */
+/* Futures that wait for one another are polled and dropped inside of one another, on the C stack. */
 enum { DEPTH_MAX = 5000 };
 
-static void check_depth(lua_State *L, const la_coro *c, const la_future_object *o) {
+static void check_depth(lua_State *L, const la_coro *c, la_future_object *o) {
   if (c->base.vt != &child_vtable) return;
-  if (o->depth >= DEPTH_MAX)
+  la_future_object *above = c->owner;
+  if (o->depth >= DEPTH_MAX || above->height >= DEPTH_MAX)
     luaL_error(L, "C stack overflow: too many futures wait for one another: spawn some of them");
-  ((la_future_object *)c->owner)->depth = (unsigned short)(o->depth + 1);
+  above->depth = (unsigned short)(o->depth + 1);
+  o->height = (unsigned short)(above->height + 1);
+}
+
+/* Lua allows 200 nested calls of C functions, of which an await of a new Future is one. Where as many
+** may be used up, it gets a coroutine instead, which is not resumed inside of this one. */
+enum { LEVELS_MAX = 150 };
+
+static bool is_nested(lua_State *L) {
+  lua_Debug ar;
+  return lua_getstack(L, LEVELS_MAX, &ar) != 0;
 }
 
 int la_future_object_await(lua_State *L) {
@@ -430,7 +451,9 @@ int la_future_object_await(lua_State *L) {
   bool due = la_coro_cancelled(c);
   if (due && !la_await_may_try(c)) return la_await_cancelled(L, c);
   check_unawaited(L, o);
-  if (o->state == LA_FUTURE_NEW && o->kind <= LA_KIND_OPERATION) {
+  bool is_new = o->state == LA_FUTURE_NEW;
+  bool nested = is_new && o->kind == LA_KIND_CALL && is_nested(L);
+  if (is_new && o->kind <= LA_KIND_OPERATION && !nested) {
     int n = o->nargs;
     push_call(L, 1, n);
     o->state = LA_FUTURE_OVER;
@@ -442,6 +465,10 @@ int la_future_object_await(lua_State *L) {
   borrowed *b = (borrowed *)(void *)&c->room;
   *b = (borrowed){.base = {&borrowed_vtable}, .o = o};
   o->awaiter = &b->o;
+  if (nested) {
+    la_waker_wake_by_ref(la_rt->cx->waker);
+    return la_await_polled_later(L, c, &b->base, take_first);
+  }
   la_coro_take_turn(c); /* if one is left; with none it is polled all the same, and given up */
   return (due ? la_await_overdue : la_await_future)(L, c, &b->base, take_first);
 }

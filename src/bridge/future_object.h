@@ -38,7 +38,8 @@ struct la_future_object {
   la_node done;               /* READY, among the arms of a combination that is not */
   la_future_object **awaiter; /* where who awaits it keeps its address; NULL for nobody */
   int nargs;
-  unsigned short depth; /* of those that wait for one another below it, as it began to wait */
+  unsigned short depth;  /* of those that wait for one another below it, as it began to wait */
+  unsigned short height; /* of those above it, as it was begun */
   unsigned char kind, state;
   bool polling; /* its poll is under way */
   la_room room;

@@ -2,6 +2,7 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "bridge/alias.h"
 #include "bridge/error.h"
 #include "bridge/parcel.h"
 
@@ -136,7 +137,8 @@ static void make_names(lua_State *L, int loaded) {
     while (lua_next(L, loaded)) {
       lua_pushvalue(L, names + 1);
       lua_insert(L, -2);
-      if (is_text(L, -2) && is_nameable(L, -1, false)) name_module(L, names, fields != 0);
+      bool alias = la_alias_is(L, -1);
+      if (!alias && is_text(L, -2) && is_nameable(L, -1, false)) name_module(L, names, fields != 0);
       lua_settop(L, names + 1);
     }
   }

@@ -1,6 +1,7 @@
 #include "bridge/scope.h"
 
 #include <lauxlib.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "bridge/await.h"
@@ -60,6 +61,7 @@ void la_scope_leave(la_coro *c) {
   la_timer_cancel(&la_rt->ex->timers, &s->timer);
   la_kept_drop(&s->waits);
   c->scope = s->parent;
+  c->waited = NULL;
   free(s);
 }
 
@@ -80,13 +82,26 @@ la_scope *la_scope_enter(la_coro *c, uint64_t deadline, bool shield) {
   if (s == NULL) return NULL;
   *s = (la_scope){
       .parent = c->scope, .deadline = deadline, .shield = shield, .turns = TURNS_OVERDUE};
-  if (deadline <= la_executor_now(la_rt->ex))
+  s->entered = la_executor_now(la_rt->ex);
+  if (deadline <= s->entered)
     s->cancelled = true;
   else if (deadline != LA_TIMER_NEVER)
     arm(s, la_rt->cx);
   if (shield) la_rt->shields++;
   c->scope = s;
+  c->waited = NULL;
   return s;
+}
+
+/* Pushes the error of a call that had `ns` nanoseconds, and waited then. */
+static void push_timed_out(lua_State *L, const char *op, const char *waited, uint64_t ns) {
+  char text[160];
+  double seconds = (double)ns / 1e9;
+  snprintf(text, sizeof text, "no result%s%.100s within %.9g s", waited != NULL ? " from " : "",
+           waited != NULL ? waited : "", seconds);
+  la_push_error(L, &(la_error_info){.code = "ETIMEDOUT", .op = op, .message = text});
+  lua_pushnumber(L, seconds);
+  lua_setfield(L, -2, "seconds");
 }
 
 /* The handler is at index 1, behind it the results or the error. The scope is the innermost:
@@ -96,23 +111,20 @@ static int leave(lua_State *L, int status, lua_KContext k) {
   la_coro *c = la_rt->current;
   bool failed = status != LUA_OK && status != LUA_YIELD;
   bool mine = failed && la_scope_target(c) == s && la_is_cancelled(L, -1);
-  const char *op = s->op;
+  const char *op = s->op, *waited = c->waited;
+  uint64_t ns = s->deadline > s->entered ? s->deadline - s->entered : 0;
   la_scope_leave(c);
   if (!failed) return lua_gettop(L) - 1;
   if (!mine) return la_rethrow(L);
   lua_pushnil(L);
-  la_push_error(L, &(la_error_info){.code = "ETIMEDOUT",
-                                    .op = op,
-                                    .message = "the deadline has passed"});
+  push_timed_out(L, op, waited, ns);
   return 2;
 }
 
-int la_scope_call(lua_State *L, int nargs, const char *op, uint64_t deadline, bool shield) {
-  la_coro *c = la_await_context(L);
+/* Calls it in the scope that was entered; NULL: there was no memory. */
+static int call(lua_State *L, int nargs, la_scope *s) {
   int first = lua_gettop(L) - nargs;
-  la_scope *s = la_scope_enter(c, deadline, shield);
   if (s == NULL) return luaL_error(L, "not enough memory");
-  s->op = op;
   lua_pushcfunction(L, la_traceback_handler);
   lua_insert(L, first);
   if (first > 1) { /* what stood below the function is not a result */
@@ -120,4 +132,23 @@ int la_scope_call(lua_State *L, int nargs, const char *op, uint64_t deadline, bo
     lua_pop(L, first - 1);
   }
   return leave(L, lua_pcallk(L, nargs, LUA_MULTRET, 1, (lua_KContext)s, leave), (lua_KContext)s);
+}
+
+int la_scope_call(lua_State *L, int nargs, const char *op, uint64_t deadline) {
+  la_scope *s = la_scope_enter(la_await_context(L), deadline, false);
+  if (s != NULL) s->op = op;
+  return call(L, nargs, s);
+}
+
+int la_scope_timeout(lua_State *L, int nargs, uint64_t ns) {
+  la_coro *c = la_await_context(L);
+  uint64_t now = la_executor_now(la_rt->ex);
+  la_scope *s = la_scope_enter(c, ns < LA_TIMER_NEVER - now ? now + ns : LA_TIMER_NEVER, false);
+  if (s != NULL) s->op = "timeout";
+  if (s != NULL) s->entered = now;
+  return call(L, nargs, s);
+}
+
+int la_scope_shield(lua_State *L, int nargs) {
+  return call(L, nargs, la_scope_enter(la_await_context(L), LA_TIMER_NEVER, true));
 }

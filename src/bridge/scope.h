@@ -22,6 +22,7 @@ struct la_scope {
   la_kept_waker waits; /* of a nursery's: wakes the coroutine when the scope is cancelled */
   const char *op;      /* what its error calls it; static */
   uint64_t deadline;   /* LA_TIMER_NEVER for none */
+  uint64_t entered;    /* when the call began */
   la_timer timer;
   unsigned turns; /* how many may still be waited after the deadline: see la_await_overdue */
   bool shield;    /* cancellation from outside does not pass */
@@ -57,8 +58,12 @@ void la_scope_cancel(la_scope *s);
 
 /* Calls the function and its `nargs` arguments on top of L's stack in a new scope:
 ** its results, or what it raised. When the scope itself was what the cancellation
-** was for, `nil, err` with the code ETIMEDOUT and the `op`. To be used as a tail call of a
+** was for, `nil, err` with the code ETIMEDOUT, the `op`, and in `seconds` the time it had. To be used as a tail call of a
 ** lua_CFunction; raises where a task cannot be suspended. */
-int la_scope_call(lua_State *L, int nargs, const char *op, uint64_t deadline, bool shield);
+int la_scope_call(lua_State *L, int nargs, const char *op, uint64_t deadline);
+
+/* The same for a timeout of so many nanoseconds, and for a call that is shielded. */
+int la_scope_timeout(lua_State *L, int nargs, uint64_t ns);
+int la_scope_shield(lua_State *L, int nargs);
 
 #endif

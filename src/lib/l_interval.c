@@ -37,11 +37,10 @@ static int tick_begin(lua_State *L, void *room, la_future **f) {
   return 0;
 }
 
-/* Pushes the tick that was due then, and settles when the next one is.
-** `late` is how many whole periods ago the tick was due: so many nobody took. Nothing has
+/* `late` is how many whole periods ago the tick was due: so many nobody took. Nothing has
 ** changed before this, so a tick that was given up is there for the next. A reset meanwhile
 ** stands. */
-static int push_tick(lua_State *L, interval *iv, uint64_t due, uint64_t now) {
+static int take_tick(lua_State *L, interval *iv, uint64_t due, uint64_t now) {
   uint64_t late = (now - due) / iv->period;
   if (iv->next != due)
     late = 0;
@@ -57,7 +56,7 @@ static int push_tick(lua_State *L, interval *iv, uint64_t due, uint64_t now) {
 static int tick_finish(lua_State *L, la_future *f) {
   interval *iv = check(L);
   const la_sleep *s = la_container(f, la_sleep, base);
-  if (!iv->closed) return push_tick(L, iv, s->deadline, la_executor_now(s->ex));
+  if (!iv->closed) return take_tick(L, iv, s->deadline, la_executor_now(s->ex));
   lua_pushnil(L);
   return 1;
 }
@@ -65,10 +64,12 @@ static int tick_finish(lua_State *L, la_future *f) {
 static int try_tick(lua_State *L) {
   interval *iv = check(L);
   uint64_t now = la_executor_now(check_run(L, iv, "try_tick"));
-  if (!iv->closed && now < iv->next) return la_sync_fail_again(L, "try_tick");
-  if (!iv->closed) return push_tick(L, iv, iv->next, now);
-  lua_pushnil(L);
-  return 1;
+  if (iv->closed) {
+    lua_pushnil(L);
+    return 1;
+  }
+  if (now < iv->next) return la_sync_fail_again(L, "try_tick");
+  return take_tick(L, iv, iv->next, now);
 }
 
 static const la_operation tick_operation = {"interval", tick_begin, tick_finish};
@@ -129,8 +130,8 @@ static int new_interval(lua_State *L) {
 }
 
 void la_open_interval(lua_State *L) {
-  static const luaL_Reg methods[] = {{"try_tick", try_tick},
-                                     {"reset", reset},
+  static const luaL_Reg methods[] = {{"reset", reset},
+                                     {"try_tick", try_tick},
                                      {"close", close_interval},
                                      {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__call", tick},

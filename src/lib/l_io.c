@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "bridge/alias.h"
 #include "lib/raising.h"
 
 /* Longest line, numeral or delimited piece that is collected without being asked to. */
@@ -452,4 +453,6 @@ void la_io_class_open(lua_State *L, const char *name, const luaL_Reg *meta,
   lua_getfield(L, -1, "__index");
   luaL_setfuncs(L, shared, 0);
   lua_pop(L, 2);
+  la_alias_functions(L, name, methods);
+  la_alias_functions(L, "lua_async.stream", shared);
 }

@@ -57,7 +57,7 @@ static int notified_finish(lua_State *L, la_future *f) {
 static const la_operation notified_operation = {"notify.wait", notified_begin, notified_finish};
 static int notify_wait(lua_State *L) { return la_operate(L, &notified_operation); }
 
-static int try_wait(lua_State *L) {
+static int notify_try_wait(lua_State *L) {
   notify_object *o = check_notify(L);
   if (o->head.closed) return la_sync_fail_closed(L, "try_wait");
   if (!la_notify_try(&o->n)) return la_sync_fail_again(L, "try_wait");
@@ -106,7 +106,7 @@ static int barrier_wait(lua_State *L) { return la_operate(L, &arrival_operation)
 
 void la_open_signals(lua_State *L) {
   static const luaL_Reg notify_methods[] = {{"wait", notify_wait},
-                                            {"try_wait", try_wait},
+                                            {"try_wait", notify_try_wait},
                                             {"notify_one", notify_one},
                                             {"notify_all", notify_all},
                                             {NULL, NULL}};

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "bridge/alias.h"
 #include "bridge/error.h"
 
 const char la_sync_tag = 0;
@@ -90,6 +91,8 @@ void la_sync_class_open(lua_State *L, const la_sync_class *cls, const luaL_Reg *
   luaL_setfuncs(L, shared, 0);
   luaL_setfuncs(L, methods, 0);
   lua_setfield(L, -2, "__index");
+  la_alias_functions(L, cls->name, methods);
+  la_alias_functions(L, "lua_async.sync.object", shared);
   lua_rawsetp(L, LUA_REGISTRYINDEX, cls);
 }
 

@@ -1,6 +1,7 @@
 /* Tasks: spawn, current, yield, on_error, dump, and the methods of a Task. */
 #include <string.h>
 
+#include "bridge/alias.h"
 #include "bridge/error.h"
 #include "bridge/future_object.h"
 #include "bridge/report.h"
@@ -43,7 +44,7 @@ int la_task_await(lua_State *L) {
   return la_operate(L, &await_operation);
 }
 
-static int try_await(lua_State *L) {
+static int task_try_await(lua_State *L) {
   const la_task_object *o = luaL_checkudata(L, 1, LA_TASK_NAME);
   if (!la_task_object_ended(o)) return la_sync_fail_again(L, "try_await");
   return la_runtime_of(L) == NULL ? la_task_object_return(L, 1) : la_task_object_results(L, 1);
@@ -180,9 +181,12 @@ static void open_names(lua_State *L) {
 }
 
 void la_open_task(lua_State *L) {
-  static const luaL_Reg methods[] = {{"await", la_task_await}, {"try_await", try_await},
-                                     {"cancel", task_cancel},  {"status", task_status},
-                                     {"name", task_name},      {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"await", la_task_await},
+                                     {"try_await", task_try_await},
+                                     {"cancel", task_cancel},
+                                     {"status", task_status},
+                                     {"name", task_name},
+                                     {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__tostring", task_tostring}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"current", current},           {"yield", yield},
                                        {"on_error", on_error},         {"dump", dump},
@@ -194,6 +198,8 @@ void la_open_task(lua_State *L) {
   luaL_getmetatable(L, LA_TASK_NAME);
   lua_newtable(L);
   luaL_setfuncs(L, methods, 0);
+  lua_pushvalue(L, -1);
+  la_alias_add(L, LA_TASK_NAME);
   lua_pushcclosure(L, task_index, 1);
   lua_setfield(L, -2, "__index");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &la_task_metatable_key);

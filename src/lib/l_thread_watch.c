@@ -212,18 +212,33 @@ static const la_operation changed_operation = {"thread.watch.changed", changed_b
                                                changed_finish};
 static const la_operation next_operation = {"thread.watch.changed", changed_begin, next_finish};
 static int changed(lua_State *L) { return la_operate(L, &changed_operation); }
+static int next(lua_State *L) { return la_operate(L, &next_operation); }
 
-static int try_recv(lua_State *L) {
-  receiver *r = check_receiver(L);
-  if (r->head.closed) return la_sync_fail_closed(L, "try_recv");
-  la_port_result news = la_cell_has_changed(r->cell, r->seen);
-  if (news == LA_PORT_DONE) return push_value(L, r->cell, &r->seen);
-  if (news == LA_PORT_BUSY) return la_sync_fail_again(L, "try_recv");
-  lua_pushnil(L);
+/* Pushes why there is no value unseen; or nothing. */
+static int try_see(lua_State *L, const char *op) {
+  const receiver *r = check_receiver(L);
+  if (r->head.closed) return la_sync_fail_closed(L, op);
+  switch (la_cell_has_changed(r->cell, r->seen)) {
+  case LA_PORT_DONE: return 0;
+  case LA_PORT_BUSY: return la_sync_fail_again(L, op);
+  default: lua_pushnil(L); return 1;
+  }
+}
+
+static int try_changed(lua_State *L) {
+  receiver *r = lua_touserdata(L, 1);
+  int n = try_see(L, "try_changed");
+  if (n != 0) return n;
+  r->seen = version_of(r->cell);
+  lua_pushboolean(L, 1);
   return 1;
 }
 
-static int next(lua_State *L) { return la_operate(L, &next_operation); }
+static int try_next(lua_State *L) {
+  receiver *r = lua_touserdata(L, 1);
+  int n = try_see(L, "try_recv");
+  return n != 0 ? n : push_value(L, r->cell, &r->seen);
+}
 
 /* ---- to other threads ------------------------------------------------------------------*/
 
@@ -281,7 +296,8 @@ void la_open_thread_watch(lua_State *L) {
                                               {"changed", changed},
                                               {"has_changed", receiver_has_changed},
                                               {"recv", next},
-                                              {"try_recv", try_recv},
+                                              {"try_changed", try_changed},
+                                              {"try_recv", try_next},
                                               {"clone", receiver_clone},
                                               {NULL, NULL}};
   static const luaL_Reg receiver_meta[] = {{"__call", next}, {NULL, NULL}};

@@ -56,7 +56,8 @@ static int advance_begin(lua_State *L, void *room, la_future **f) {
   la_executor *ex = la_runtime_check(L, "async.time.advance")->ex;
   if (!ex->clock.paused)
     return luaL_error(L, "the clock is running: call async.time.pause() before advance");
-  luaL_argcheck(L, ns != LA_TIMER_NEVER, 1, "a number of seconds expected");
+  luaL_argcheck(L, ns != LA_TIMER_NEVER, 1,
+                "more seconds than the clock can count: 9.2e9 (292 years) at most");
   la_executor_advance(ex, la_time_after(la_executor_now(ex), ns));
   la_yield_init(room, la_executor_yield_polls(ex));
   *f = &((la_yield *)room)->base;
@@ -68,26 +69,30 @@ static int advance(lua_State *L) { return la_operate(L, &advance_operation); }
 
 /* ---- scopes ------------------------------------------------------------------------*/
 
-/* The awaitable and its arguments from index `first` on, as a call in a scope; `op` is NULL for a
-** shield. */
-static int call_in_scope(lua_State *L, int first, const char *op, uint64_t deadline) {
-  la_check_awaitable(L, first);
-  la_push_callable(L, first);
-  return la_scope_call(L, lua_gettop(L) - first, op, deadline, op == NULL);
+/* The awaitable at index `i` and its arguments become a call; returns how many arguments. */
+static int make_call(lua_State *L, int i) {
+  la_check_awaitable(L, i);
+  la_push_callable(L, i);
+  return lua_gettop(L) - i;
 }
 
 static int timeout(lua_State *L) {
   uint64_t ns = la_check_seconds(L, 1);
   la_await_context(L);
-  return call_in_scope(L, 2, "timeout", la_time_after(la_executor_now(la_rt->ex), ns));
+  int nargs = make_call(L, 2);
+  return la_scope_timeout(L, nargs, ns);
 }
 
 static int deadline(lua_State *L) {
   uint64_t t = la_check_seconds(L, 1);
-  return call_in_scope(L, 2, "deadline", t);
+  int nargs = make_call(L, 2);
+  return la_scope_call(L, nargs, "deadline", t);
 }
 
-static int shield(lua_State *L) { return call_in_scope(L, 1, NULL, LA_TIMER_NEVER); }
+static int shield(lua_State *L) {
+  int nargs = make_call(L, 1);
+  return la_scope_shield(L, nargs);
+}
 
 void la_open_time(lua_State *L) {
   static const luaL_Reg functions[] = {{"sleep", l_sleep},

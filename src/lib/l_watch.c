@@ -167,11 +167,22 @@ static const la_operation next_operation = {"watch.changed", changed_begin, next
 static int changed(lua_State *L) { return la_operate(L, &changed_operation); }
 static int next(lua_State *L) { return la_operate(L, &next_operation); }
 
-static int try_recv(lua_State *L) {
-  receiver *r = check_receiver(L);
-  if (r->head.closed) return la_sync_fail_closed(L, "try_recv");
-  if (!la_watch_changed(&r->rx) && !r->rx.watch->closed) return la_sync_fail_again(L, "try_recv");
-  int n = see(L);
+/* Pushes why there is no value unseen; or nothing, and that counts as seen. */
+static int try_see(lua_State *L, const char *op) {
+  const receiver *r = check_receiver(L);
+  if (r->head.closed) return la_sync_fail_closed(L, op);
+  if (!la_watch_changed(&r->rx) && !r->rx.watch->closed) return la_sync_fail_again(L, op);
+  return see(L);
+}
+
+static int try_changed(lua_State *L) {
+  int n = try_see(L, "try_changed");
+  if (n == 0) lua_pushboolean(L, 1);
+  return n == 0 ? 1 : n;
+}
+
+static int try_next(lua_State *L) {
+  int n = try_see(L, "try_recv");
   return n == 0 ? push_value(L) : n;
 }
 
@@ -188,7 +199,8 @@ void la_open_watch(lua_State *L) {
                                               {"changed", changed},
                                               {"has_changed", receiver_has_changed},
                                               {"recv", next},
-                                              {"try_recv", try_recv},
+                                              {"try_changed", try_changed},
+                                              {"try_recv", try_next},
                                               {"clone", receiver_clone},
                                               {NULL, NULL}};
   static const luaL_Reg receiver_meta[] = {{"__call", next}, {NULL, NULL}};

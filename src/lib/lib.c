@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "bridge/alias.h"
 #include "bridge/error.h"
 #include "bridge/future_object.h"
 #include "bridge/task_object.h"
@@ -17,6 +18,8 @@ void la_new_class(lua_State *L, const char *name, const luaL_Reg *meta, const lu
   if (methods != NULL) {
     lua_newtable(L);
     luaL_setfuncs(L, methods, 0);
+    lua_pushvalue(L, -1);
+    la_alias_add(L, name);
     lua_setfield(L, -2, "__index");
   }
   lua_pop(L, 1);

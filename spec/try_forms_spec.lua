@@ -1,0 +1,83 @@
+-- Forms that do not wait: `nil, err` with the code EAGAIN instead.
+local async = require "lua_async"
+local support = require "spec.support"
+local steps = require "spec.support.steps"
+local code, sync = steps.code, async.sync
+
+describe("without waiting,", function()
+  it("notify:try_wait takes what was stored, once", function()
+    local n = sync.notify() -- also outside of a run
+    code("EAGAIN", n:try_wait())
+    n:notify_one()
+    assert.is_true(n:try_wait())
+    code("EAGAIN", n:try_wait())
+    n:close()
+    code("EBADF", n:try_wait())
+    steps.run(function()
+      local m = sync.notify()
+      local t = async.spawn(m.wait, m)
+      async.yield()
+      m:notify_one() -- for the one that waits
+      code("EAGAIN", m:try_wait())
+      assert.is_true(t:await())
+    end)
+  end)
+
+  for name, watch in pairs { sync = sync.watch, thread = async.thread.watch } do
+    it("a receiver of a " .. name .. " watch has try_recv and try_changed", function()
+      support.run(function()
+        local tx, rx = watch(1)
+        code("EAGAIN", rx:try_recv())
+        code("EAGAIN", rx:try_changed())
+        tx:send(2)
+        assert.is_true(rx:try_changed())
+        code("EAGAIN", rx:try_recv())
+        tx:send(3)
+        assert.equal(3, rx:try_recv())
+        code("EAGAIN", rx:try_changed())
+        tx:send(4)
+        tx:close()
+        assert.equal(4, rx:try_recv())
+        steps.is_end(rx:try_recv())
+        steps.is_end(rx:try_changed())
+        rx:close()
+        code("EBADF", rx:try_recv())
+      end)
+    end)
+  end
+
+  it("interval:try_tick takes the tick that is due", function()
+    steps.run(function()
+      local t = async.now()
+      local tick = async.time.interval(1)
+      assert.equal(t, (tick:try_tick()))
+      code("EAGAIN", tick:try_tick())
+      async.time.advance(3.5)
+      local due, missed = tick:try_tick()
+      assert.near(t + 1, due, 1e-6)
+      assert.equal(2, missed)
+      code("EAGAIN", tick:try_tick())
+      tick:close()
+      steps.is_end(tick:try_tick())
+    end)
+  end)
+
+  it("task:try_await has what a task that has ended returned, or raises", function()
+    local ended
+    steps.run(function()
+      local t = async.spawn(function(...) async.yield() return ... end, 1, nil, 3)
+      code("EAGAIN", t:try_await())
+      steps.spin()
+      assert.same({ n = 3, 1, nil, 3 }, table.pack(t:try_await()))
+      local failed = async.spawn(error, "x")
+      pcall(failed.await, failed)
+      assert.equal("x", steps.fails(failed.try_await, failed))
+      local cancelled = async.spawn(steps.forever)
+      cancelled:cancel()
+      async.yield()
+      assert.is_true(support.was_cancelled(steps.fails(cancelled.try_await, cancelled)))
+      ended = t
+    end)
+    assert.equal(1, (ended:try_await()))
+  end)
+end)
