@@ -703,10 +703,28 @@ function Stream:read_exact(n) end
 ---@return lua_async.Error?
 function Stream:read_until(delimiter, max) end
 
----An iterator of `read(...)`.
----@param ... lua_async.Format
+---An iterator of `read(...)`; with `{ raise = true }` as the last argument a failure is raised in the loop.
+---@param ... lua_async.Format | { raise?: boolean }
 ---@return fun(): string | number | nil, ...
 function Stream:lines(...) end
+
+---What is there, at most `max` bytes, without waiting; nil at the end, "EAGAIN" when nothing is there.
+---@param max integer
+---@return string?
+---@return lua_async.Error?
+function Stream:try_read(max) end
+
+---Writes what is accepted at once; "EAGAIN" when nothing is.
+---@param ... string | number
+---@return integer? bytes that were accepted
+---@return lua_async.Error?
+function Stream:try_write(...) end
+
+---A timeout for each operation on this stream that has to wait; without an argument, the present one.
+---@overload fun(self: self): number?
+---@param seconds number | false | nil nil or false: none
+---@return self
+function Stream:timeout(seconds) end
 
 ---Waits until all of it is accepted.
 ---@param ... string | number
@@ -811,9 +829,15 @@ local Listener = {}
 ---@return lua_async.Error?
 function Listener:accept() end
 
+---A connection that is there already; "EAGAIN" when none is.
+---@return lua_async.Connection?
+---@return lua_async.Error?
+function Listener:try_accept() end
+
 ---An iterator of `accept`, until the listener is closed.
+---@param options? { raise?: boolean }
 ---@return fun(): lua_async.Connection?, lua_async.Error?
-function Listener:incoming() end
+function Listener:incoming(options) end
 
 ---@return string? host
 ---@return integer | lua_async.Error | nil port
@@ -893,9 +917,26 @@ function UDPSocket:recv(max) end
 ---@return lua_async.Error?
 function UDPSocket:recv_many(n) end
 
+---A datagram that is there already; "EAGAIN" when none is.
+---@param max? integer bytes to keep of it
+---@return string? data
+---@return string | lua_async.Error | nil host
+---@return integer? port
+---@return true? truncated it was longer
+function UDPSocket:try_recv(max) end
+
+---Sends one datagram without waiting; "EAGAIN" when the system's buffer is full.
+---@param data string
+---@param host? string numeric
+---@param port? integer
+---@return self?
+---@return lua_async.Error?
+function UDPSocket:try_send(data, host, port) end
+
 ---An iterator of `recv`, until the socket is closed.
+---@param options? { raise?: boolean }
 ---@return fun(): string?, string | lua_async.Error | nil, integer?, true?
-function UDPSocket:incoming() end
+function UDPSocket:incoming(options) end
 
 ---Waits for the name to be resolved; sends to that address, and receives only from there.
 ---@param host string

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "driver/loss.h"
+
 static atomic_bool begun;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static _Thread_local la_list mine; /* reactors of this thread; all zero until there is one */
@@ -19,6 +21,8 @@ static void at_exit(void) {
       la_resource *resource = la_container(m, la_resource, node);
       if (resource->at_exit != NULL) resource->at_exit(resource);
     }
+    if (r->losses != NULL && r->tell != NULL) r->tell(r);
+    la_loss_print(la_loss_take(r));
   }
 }
 

@@ -24,9 +24,16 @@ static void on_closed(uv_handle_t *uv) {
   if (h->refs == 0) free_handle(h);
 }
 
+static void tell_watchers(la_handle *h) {
+  uv_os_fd_t fd;
+  if (la_list_empty(&h->reactor->watched) || uv_fileno(h->cls->uv(h), &fd) != 0) return;
+  la_reactor_closes(h->reactor, fd);
+}
+
 void la_handle_close(la_handle *h) {
   if (h->state != LA_HANDLE_OPEN) return;
   h->state = LA_HANDLE_CLOSING;
+  tell_watchers(h);
   h->cls->closing(h);
   uv_close(h->cls->uv(h), on_closed);
 }

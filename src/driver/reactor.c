@@ -6,6 +6,7 @@
 #include "driver/guard.h"
 #include "driver/handle.h"
 #include "driver/interrupt.h"
+#include "driver/loss.h"
 #include "driver/threads.h"
 
 static void on_async(uv_async_t *a) {
@@ -88,6 +89,7 @@ la_reactor *la_reactor_blank(void) {
   if (r == NULL) return NULL;
   r->refs = 1;
   la_list_init(&r->resources);
+  la_list_init(&r->watched);
   la_list_init(&r->handles);
   la_mpsc_init(&r->finished);
   return r;
@@ -169,8 +171,18 @@ bool la_reactor_owns(const la_reactor *r, int fd) {
   return false;
 }
 
+void la_reactor_closes(la_reactor *r, int fd) {
+  for (la_node *n = r->watched.head.next, *next; n != &r->watched.head; n = next) {
+    la_watched *w = la_container(n, la_watched, node);
+    next = n->next;
+    if (w->fd == fd) w->closes(w);
+  }
+}
+
 void la_reactor_unref(la_reactor *r) {
-  if (--r->refs == 0) free(r);
+  if (--r->refs > 0) return;
+  la_loss_print(la_loss_take(r));
+  free(r);
 }
 
 /* ---- buffers ----------------------------------------------------------------------*/

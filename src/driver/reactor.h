@@ -45,9 +45,19 @@ struct la_resource {
   const int *fd;                  /* where its descriptor stands; NULL: it has none */
 };
 
+/* Somebody waits for a descriptor that may be that of a handle or resource. */
+typedef struct la_watched la_watched;
+struct la_watched {
+  la_node node; /* in the reactor's list */
+  int fd;
+  void (*closes)(la_watched *); /* its owner is closing it; takes it out of the list */
+};
+
+typedef struct la_loss la_loss;
 typedef struct la_guest la_guest;
 
-typedef struct la_reactor {
+typedef struct la_reactor la_reactor;
+struct la_reactor {
   uv_loop_t *uv;    /* `own`, or the host's */
   uv_timer_t timer; /* runs only while parked: wakes the loop for the executor's timers */
   uv_async_t async; /* unpark */
@@ -61,8 +71,11 @@ typedef struct la_reactor {
   la_mpsc finished; /* jobs that our threads have finished; see threads.h */
   unsigned refs;
   la_list resources;
-  la_node at_exit; /* see exit.h */
-  pid_t process;   /* that made it */
+  la_list watched;            /* la_watched */
+  la_loss *losses;            /* see loss.h */
+  void (*tell)(la_reactor *); /* tells them, as the process exits; NULL: nobody can */
+  la_node at_exit;            /* see exit.h */
+  pid_t process;              /* that made it */
   unsigned buffers_free;
   unsigned blocks, blocks_free; /* that there are, and those of them that are kept */
   bool closed;                  /* the loop is gone: only memory may be given back */
@@ -74,7 +87,7 @@ typedef struct la_reactor {
   char *buffers[LA_BUFFERS_KEPT];
   char *kept[LA_BLOCKS_KEPT];
   uv_loop_t own;
-} la_reactor;
+};
 
 /* Makes the loop and the executor on it. A negative errno: UV_ENOMEM, UV_EMFILE, …;
 ** nothing is left then. From here until la_reactor_free SIGPIPE is ignored, unless
@@ -92,6 +105,9 @@ void la_reactor_look(la_reactor *r);
 
 /* Whether a handle or resource of this reactor has the descriptor `fd`, and will close it. */
 bool la_reactor_owns(const la_reactor *r, int fd);
+
+/* The descriptor `fd` of a handle or resource is about to be closed: tells who waits for it. */
+void la_reactor_closes(la_reactor *r, int fd);
 
 /* For whoever watches the descriptor of the loop: nanoseconds until the loop or the executor
 ** wants a turn, LA_TIMER_NEVER for none. */

@@ -17,8 +17,10 @@ enum { LA_ADDRESS_TEXT = 64 };
 
 socklen_t la_address_len(const la_address *a);
 /* "127.0.0.1", "::1", "fe80::1%eth0"; an empty host is the IPv6 wildcard. False: not
-** numeric. */
+** numeric, or its scope is that of no interface. */
 bool la_address_parse(la_address *a, const char *host, int port);
+/* It is not numeric for its scope alone. */
+bool la_address_lacks_scope(const char *host);
 int la_address_port(const la_address *a);
 void la_address_set_port(la_address *a, int port);
 /* The host part into `text`, of LA_ADDRESS_TEXT bytes; returns the port. */

@@ -2,8 +2,12 @@
 ** fd_poll.h - waiting until a descriptor can be read or written: one of another library,
 ** which goes on doing its own input and output.
 **
-** What is watched is a duplicate, so that any number may wait for one descriptor, and
-** it may be closed meanwhile (who waits is not told of that). Its flags stay as they are.
+** Any number may wait for one descriptor. On Linux waiting does not hold it open: closed meanwhile,
+** its peer sees that. An object of this runtime that is closed ends the wait with UV_ECANCELED; of
+*a
+** descriptor that somebody else closes, who waits is not told (when the open file lives on with
+** others and something comes: UV_EBADF). Elsewhere a duplicate is watched. Its flags stay as they
+*are.
 ** Level-triggered: what is ready already is ready at the first look. A regular file always is.
 */
 #ifndef LA_IO_FD_POLL_H

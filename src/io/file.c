@@ -7,6 +7,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "driver/loss.h"
 #include "io/file_job.h"
 #include "io/posix.h"
 
@@ -156,6 +157,12 @@ static void close_ended(la_file *f, ssize_t status) {
   f->fd = -1;
   if (la_node_linked(&f->resource.node)) la_node_unlink(&f->resource.node);
   f->close_status = f->write_error != 0 ? f->write_error : (int)status;
+  if (f->closers == 0) la_file_lose(f);
+}
+
+void la_file_lose(la_file *f) {
+  if (f->close_status != 0) la_loss_add(f->reactor, f->name, f->close_status);
+  f->close_status = 0;
 }
 
 static void op_ended(la_file *f, ssize_t result) {
@@ -269,6 +276,7 @@ static void step_close(la_file *f) {
 void la_file_begin_close(la_file *f) {
   if (!la_file_is_open(f)) return;
   f->flags |= LA_FILE_CLOSING;
+  la_reactor_closes(f->reactor, f->fd);
   if (f->busy && f->job.kind == LA_JOB_READ) atomic_store(&f->job.work.unwanted, true);
   if (la_node_linked(&f->reading.node)) f->flags |= LA_FILE_READ_CUT;
   if (la_node_linked(&f->writing.node)) f->flags |= LA_FILE_WRITE_CUT;

@@ -67,6 +67,8 @@ struct la_file {
   la_reactor *reactor;  /* a reference */
   la_resource resource; /* closes it with the loop */
   unsigned refs;
+  unsigned closers; /* closes that somebody waits for */
+  const char *name; /* of a standard stream; NULL: of none */
   int flags, fd;
   bool busy;
   /* Of the next byte to be read from the file or of the first in `out`; what is in the
@@ -104,6 +106,9 @@ void la_file_unread(la_file *f);
 void la_file_begin_close(la_file *f);
 /* The error of an operation on a file that is closing. */
 int la_file_closed_error(la_file *f, int cut);
+
+/* Nobody asks how the close has ended: its failure is a loss (driver/loss.h). */
+void la_file_lose(la_file *f);
 
 /* As the process ends: writes what was accepted, blocking; see exit.h. */
 void la_file_at_exit(la_resource *resource);

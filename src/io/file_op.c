@@ -136,6 +136,8 @@ static int conclude(la_file *f, la_file_op *op) {
 /* ---- the future -------------------------------------------------------------------*/
 
 static la_poll poll_close(la_file *f, la_file_op *op, la_context *cx) {
+  if (!op->begun) f->closers++;
+  op->begun = true;
   la_file_begin_close(f);
   if (f->fd >= 0) return wait(op, cx);
   if (!la_budget_take(cx)) return LA_PENDING;
@@ -181,6 +183,7 @@ static void op_drop(la_future *future) {
   la_file_op *op = la_container(future, la_file_op, base);
   la_file *f = op->file;
   if (f->job.op == op) f->job.op = NULL;
+  if (op->kind == LA_FILE_CLOSE && op->begun && --f->closers == 0 && f->fd < 0) la_file_lose(f);
   la_file_leave(f, &op->turn);
   free(op->data);
   la_file_unref(f);

@@ -116,8 +116,7 @@ static const la_handle_class class = {"open watch", uv_of, closing, free_watch};
 
 /* The first watch of a loop opens a descriptor, which libuv watches at once. */
 static int guard(la_reactor *r) {
-  int fd = dup(STDIN_FILENO);
-  if (fd < 0) fd = dup(uv_backend_fd(r->uv));
+  int fd = fcntl(uv_backend_fd(r->uv), F_DUPFD_CLOEXEC, 0);
   if (fd < 0) return uv_translate_sys_error(errno);
   int err = la_guard_watch(r, fd);
   close(fd);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "driver/guard.h"
+#include "io/socket.h"
 
 #define BACKOFF_MIN_NS UINT64_C(5000000)
 #define BACKOFF_MAX_NS UINT64_C(1000000000)
@@ -201,17 +202,6 @@ static int start_listening(la_listener *l) {
   return err;
 }
 
-static int accept_now(int fd) {
-  int conn;
-#ifdef SOCK_NONBLOCK
-  conn = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-#else
-  conn = accept(fd, NULL, NULL);
-  if (conn >= 0) fcntl(conn, F_SETFD, FD_CLOEXEC); /* libuv makes it non-blocking */
-#endif
-  return conn >= 0 ? conn : uv_translate_sys_error(errno);
-}
-
 /* Errors of one connection, not of the listener: accept(2) tells to try again. */
 static bool passing(int err) {
   switch (err) {
@@ -236,7 +226,7 @@ static int next_fd(la_listener *l) {
   int fd = l->held;
   l->held = -1;
   while (fd < 0) {
-    fd = accept_now(l->fd);
+    fd = la_socket_accept(l->fd);
     if (fd < 0 && !passing(fd)) return fd;
   }
   return fd;
@@ -365,6 +355,16 @@ static la_poll finish(la_accept *a, int status) {
 static bool my_turn(const la_accept *a) {
   const la_list *waiting = &a->listener->waiting;
   return a->queued ? waiting->head.next == &a->node : la_list_empty(waiting);
+}
+
+int la_listener_try_accept(la_listener *l, la_stream **out) {
+  bool open = la_listener_is_open(l);
+  if (!la_list_empty(&l->waiting)) return UV_EAGAIN;
+  if (!open && l->held < 0 && l->left_count > 0) l->held = l->left[--l->left_count];
+  if (!open && l->held < 0 && l->back_count == 0) return UV_EBADF;
+  int err = next_stream(l, out);
+  if (err == UV_EAGAIN) l->ready = false;
+  return err;
 }
 
 /* From a listener that is closed. */

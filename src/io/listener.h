@@ -50,6 +50,11 @@ void la_listener_unref(la_listener *l); /* the last one closes */
 int la_listener_local(const la_listener *l, la_address *out);
 unsigned long la_listener_backoffs(const la_listener *l); /* for tests */
 
+/* A connection that need not be waited for, one reference; or UV_EAGAIN: there is none, or others
+ *wait
+ ** already; or another negative errno, UV_EBADF once it is closed. */
+int la_listener_try_accept(la_listener *l, la_stream **out);
+
 typedef struct la_accept {
   la_future base;
   la_listener *listener; /* a reference, until the drop */

@@ -2,6 +2,7 @@
 
 #include <locale.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -13,20 +14,65 @@ void la_reader_init(la_reader *rd, la_reactor *r, const la_source *source) {
   *rd = (la_reader){.base = {source->future}, .source = source, .reactor = r};
 }
 
+static void forget_passed(la_reader *rd) {
+  free(rd->passed);
+  rd->passed = NULL;
+}
+
 void la_reader_clear(la_reader *rd) {
   la_rbuf_clear(&rd->buf, rd->reactor);
   rd->kept = rd->start = rd->scanned = rd->span = 0;
   rd->held = rd->stale = false;
+  forget_passed(rd);
 }
 
 size_t la_reader_rewind(la_reader *rd) {
   size_t n = la_reader_unread(rd);
   rd->stale = rd->held;
+  forget_passed(rd);
   if (rd->held)
     la_rbuf_cut(&rd->buf, rd->start + rd->span);
   else
     la_reader_clear(rd);
   return n;
+}
+
+/* ---- what was scanned -------------------------------------------------------------*/
+
+size_t la_reader_passed(const la_reader *rd, size_t start, const char *delimiter, unsigned len) {
+  const la_passed *p = rd->passed;
+  if (p == NULL || start < p->from || start >= p->to || len != p->len) return 0;
+  return memcmp(delimiter, p->delimiter, len) == 0 ? p->to - start : 0;
+}
+
+void la_reader_passed_taken(la_reader *rd, size_t n) {
+  la_passed *p = rd->passed;
+  if (p->to <= n) {
+    forget_passed(rd);
+    return;
+  }
+  p->to -= n;
+  p->from = p->from > n ? p->from - n : 0;
+}
+
+/* None begins in n bytes from `start` on. For want of memory that is forgotten. */
+static void pass(la_reader *rd, size_t start, const char *delimiter, unsigned len, size_t n) {
+  if (la_reader_passed(rd, start, delimiter, len) > 0) {
+    if (start + n > rd->passed->to) rd->passed->to = start + n;
+    return;
+  }
+  forget_passed(rd);
+  if (n == 0 || (rd->passed = malloc(sizeof *rd->passed + len)) == NULL) return;
+  *rd->passed = (la_passed){.from = start, .to = start + n, .len = len};
+  memcpy(rd->passed->delimiter, delimiter, len);
+}
+
+/* For a read that ends without its result. */
+static void remember(la_reader *rd) {
+  if (rd->kind == LA_READ_NUMBER)
+    pass(rd, rd->kept, "", 0, rd->start - rd->kept);
+  else if (rd->kind == LA_READ_UNTIL || rd->kind == LA_READ_LINE)
+    pass(rd, rd->start, rd->delimiter, rd->delimiter_len, rd->scanned);
 }
 
 /* ---- what is wanted ---------------------------------------------------------------*/
@@ -44,12 +90,17 @@ static void begin(la_reader *rd, la_read_kind kind, size_t limit) {
 void la_reader_some(la_reader *rd, size_t max) { begin(rd, LA_READ_SOME, max); }
 void la_reader_exact(la_reader *rd, size_t n) { begin(rd, LA_READ_EXACT, n); }
 void la_reader_all(la_reader *rd, size_t max) { begin(rd, LA_READ_ALL, max); }
-void la_reader_number(la_reader *rd) { begin(rd, LA_READ_NUMBER, 0); }
+
+void la_reader_number(la_reader *rd) {
+  begin(rd, LA_READ_NUMBER, 0);
+  rd->start += la_reader_passed(rd, rd->start, "", 0);
+}
 
 void la_reader_until(la_reader *rd, const char *delimiter, size_t len, size_t max) {
   begin(rd, LA_READ_UNTIL, max);
   rd->delimiter = delimiter;
   rd->delimiter_len = (unsigned)len;
+  rd->scanned = la_reader_passed(rd, rd->start, delimiter, rd->delimiter_len);
 }
 
 void la_reader_line(la_reader *rd, size_t max) {
@@ -61,6 +112,11 @@ void la_reader_line(la_reader *rd, size_t max) {
 static size_t there(const la_reader *rd) { return la_rbuf_len(&rd->buf) - rd->start; }
 static const char *bytes(la_reader *rd) {
   return rd->buf.data == NULL ? "" : la_rbuf_bytes(&rd->buf) + rd->start;
+}
+
+static void take_front(la_reader *rd, size_t n) {
+  la_rbuf_taken(&rd->buf, n);
+  if (rd->passed != NULL) la_reader_passed_taken(rd, n);
 }
 
 /* ---- is it there? -----------------------------------------------------------------*/
@@ -147,7 +203,7 @@ static bool find_number(la_reader *rd, bool at_end) {
     rd->start++;
   }
   if (rd->start > SPACES_MAX && !rd->gathers) { /* whoever sends no end of them fills no memory */
-    la_rbuf_taken(&rd->buf, rd->start);
+    take_front(rd, rd->start);
     rd->start = 0;
   }
   scan s = {.p = bytes(rd), .len = there(rd)};
@@ -181,6 +237,7 @@ static bool over_limit(la_reader *rd) {
 
 static void fail(la_reader *rd, int status) {
   rd->status = status;
+  remember(rd);
   size_t len = there(rd);
   if (la_rbuf_len(&rd->buf) == 0) la_rbuf_settle(&rd->buf, rd->reactor);
   rd->span = len;
@@ -236,6 +293,7 @@ la_poll la_reader_poll(la_future *f, la_context *cx) {
 
 void la_reader_drop(la_future *f) {
   la_reader *rd = la_container(f, la_reader, base);
+  if (rd->under_way) remember(rd);
   rd->under_way = false;
   rd->source->forget(rd);
 }
@@ -247,7 +305,7 @@ void la_reader_take(la_reader *rd) {
 
 void la_reader_take_some(la_reader *rd, size_t n) {
   if (n > rd->span) n = rd->span;
-  la_rbuf_taken(&rd->buf, rd->start + n);
+  take_front(rd, rd->start + n);
   rd->kept = rd->start = 0;
   rd->span -= n;
   if (rd->span > 0) return;
@@ -261,7 +319,7 @@ void la_reader_let_go(la_reader *rd) {
 }
 
 void la_reader_take_kept(la_reader *rd) {
-  la_rbuf_taken(&rd->buf, rd->kept);
+  take_front(rd, rd->kept);
   rd->kept = rd->start = rd->span = 0;
   la_rbuf_settle(&rd->buf, rd->reactor);
 }

@@ -44,6 +44,13 @@ typedef enum la_read_kind {
   LA_READ_NUMBER
 } la_read_kind;
 
+/* So that the next read does not scan it again: no delimiter begins in [from, to) of the buffer. */
+typedef struct la_passed {
+  size_t from, to;
+  unsigned len; /* of the delimiter; 0: these bytes are white space */
+  char delimiter[];
+} la_passed;
+
 struct la_reader {
   la_future base;
   const la_source *source;
@@ -61,6 +68,7 @@ struct la_reader {
   bool under_way;     /* begun, and not ready yet */
   bool gathers;       /* it is one of several: see la_reader_keep */
   bool held, stale;   /* see la_reader_hold */
+  la_passed *passed;  /* what a read that found nothing has scanned; NULL: nothing is known */
 };
 
 /* Empty, with no read under way; it holds no reference of its own to the reactor. */
@@ -82,6 +90,9 @@ void la_reader_until(la_reader *rd, const char *delimiter, size_t len, size_t ma
 ** most is taken before, for good. */
 void la_reader_number(la_reader *rd);
 
+/* How many bytes from `start` of the buffer on are known not to begin the delimiter. */
+size_t la_reader_passed(const la_reader *rd, size_t start, const char *delimiter, unsigned len);
+
 static inline const char *la_reader_span(const la_reader *rd, size_t *len) {
   *len = rd->span;
   return rd->span > 0 ? la_rbuf_bytes(&rd->buf) + rd->start : "";
@@ -93,9 +104,13 @@ void la_reader_take(la_reader *rd);
 /* Takes the first n bytes of the span, or all of it: it is shorter then. */
 void la_reader_take_some(la_reader *rd, size_t n);
 
+/* n bytes have been taken off the front of the buffer: what is known of the rest moves along. */
+void la_reader_passed_taken(la_reader *rd, size_t n);
+
 /* Takes n bytes off the buffer while no read is under way and nothing is kept. */
 static inline void la_reader_taken(la_reader *rd, size_t n) {
   la_rbuf_taken(&rd->buf, n);
+  if (rd->passed != NULL) la_reader_passed_taken(rd, n);
   la_rbuf_settle(&rd->buf, rd->reactor);
 }
 

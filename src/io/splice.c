@@ -27,8 +27,16 @@ int la_splice_open(la_splice *p, la_reactor *r) {
   return 0;
 }
 
+/* SPLICE_F_NONBLOCK is about the pipe: a socket waits if its open file is a blocking one. */
+static bool would_wait(const la_stream *s) {
+  if (!la_stream_waits(s)) return false;
+  errno = EINVAL;
+  return true;
+}
+
 static ssize_t take(la_stream *s, void *arg, size_t len) {
   const la_splice *p = arg;
+  if (would_wait(s)) return -1;
   return splice(s->fd, NULL, p->in, NULL, len, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 }
 
@@ -46,6 +54,7 @@ typedef struct spliced {
 static ssize_t send_spliced(la_outgoing *out, la_stream *s, size_t skip) {
   la_splice *p = ((spliced *)(void *)out)->p;
   (void)skip; /* the byte that was carried has left the pipe */
+  if (would_wait(s)) return -1;
   ssize_t n = splice(p->out, NULL, s->fd, NULL, p->held, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
   if (n > 0) p->held -= (size_t)n;
   return n;
@@ -59,7 +68,7 @@ static char first_of_pipe(la_outgoing *out) {
 }
 
 la_poll la_splice_poll_out(la_splice *p, la_stream *to, la_context *cx, ssize_t *n) {
-  spliced out = {{send_spliced, first_of_pipe, p->held + (to->carry != NULL)}, p};
+  spliced out = {{send_spliced, first_of_pipe, p->held + la_stream_carries(to)}, p};
   if (la_stream_poll_send(to, cx, &out.base, n) == LA_PENDING) return LA_PENDING;
   p->refused = p->carried && *n < 0;
   p->carried = false;

@@ -11,6 +11,7 @@
 #include "io/file_job.h"
 #include "io/pipe.h"
 #include "io/posix.h"
+#include "io/socket.h"
 #include "io/tcp.h"
 
 /* The descriptor's own open file once more, or a negative errno. */
@@ -51,15 +52,25 @@ static int open_file(la_standard *s, la_reactor *r, int fd) {
   if ((access & O_ACCMODE) != O_WRONLY) f->flags |= LA_FILE_READS;
   if ((access & O_ACCMODE) != O_RDONLY) f->flags |= LA_FILE_WRITES;
   f->flags |= LA_FILE_DIRECT;
+  f->name = fd == STDOUT_FILENO ? "stdout" : fd == STDERR_FILENO ? "stderr" : "stdin";
   f->fd = copy;
   s->file = f;
   return 0;
 }
 
+/* libuv makes what it opens non-blocking, for all who have the open file: so it gets a socket that
+ *is
+ ** nobody's, in whose place the duplicate is put then. */
 static int open_socket(la_standard *s, la_reactor *r, int fd) {
-  int copy = duplicate(fd);
+  int own = la_tcp_socket(AF_UNIX);
+  int err = own < 0 ? own : open_stream(s, r, own, &la_tcp_kind);
   s->shared = true;
-  return copy < 0 ? copy : open_stream(s, r, copy, &la_tcp_kind);
+  if (err != 0) return err;
+  err = la_socket_replace(own, fd);
+  if (err == 0) return 0;
+  la_stream_close(s->stream);
+  la_standard_unref(s);
+  return err;
 }
 
 int la_standard_open(la_standard *s, la_reactor *r, int fd) {

@@ -4,7 +4,9 @@
 ** A pipe or terminal is shared with whoever started us: made non-blocking, it would be so for
 ** them too. So it is opened once more (/proc/self/fd on Linux), which makes an open file of our
 ** own. Where that cannot be done, and for regular files and devices, it is a la_file, read
-** and written by the pool. A socket cannot be opened again, and is made non-blocking.
+** and written by the pool. A socket cannot be opened again; its calls do not wait (socket.h), so
+*that
+** it stays as it is.
 */
 #ifndef LA_IO_STANDARD_H
 #define LA_IO_STANDARD_H

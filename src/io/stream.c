@@ -8,17 +8,20 @@
 #include <unistd.h>
 
 #include "driver/guard.h"
+#include "io/fd_poll.h"
+#include "io/socket.h"
 #include "io/unix.h"
 
 /* handle.flags */
 enum {
-  SOCKET = 1,     /* send(MSG_NOSIGNAL) instead of write */
+  SOCKET = 1,     /* the calls of socket.h instead of read and write */
   READABLE = 2,   /* a notice came and no read has come up short since */
   LISTENING = 4,  /* uv_read_start is on */
   FULL = 8,       /* the last write was accepted in part: the next would be EAGAIN */
   READ_CUT = 16,  /* closed while a read was pending */
   WRITE_CUT = 32, /* closed while a write was pending */
-  PASSING = 64    /* a Unix socket: its descriptors are received with its bytes */
+  PASSING = 64,   /* a Unix socket: its descriptors are received with its bytes */
+  ROOM = 128      /* `room` is there, not `carry` */
 };
 
 /* One byte that libuv writes when it can, to learn when that is. One, so that it is either
@@ -42,15 +45,8 @@ static uv_handle_t *stream_handle(la_handle *h) {
   return (uv_handle_t *)la_stream_uv(from_handle(h));
 }
 
-#ifdef MSG_NOSIGNAL
-static const int send_flags = MSG_NOSIGNAL;
-#else
-static const int send_flags = 0;
-#endif
-
 static ssize_t put(const la_stream *s, const char *data, size_t len) {
-  if (s->handle.flags & SOCKET) return send(s->fd, data, len, send_flags);
-  return write(s->fd, data, len);
+  return s->handle.flags & SOCKET ? la_socket_send(s->fd, data, len) : write(s->fd, data, len);
 }
 
 /* A byte of a write that was given up has been counted as gone: if libuv could not write it yet,
@@ -62,8 +58,16 @@ static void put_abandoned(la_stream *s) {
   (void)n; /* nobody is there to be told */
 }
 
+static void forget_room(la_stream *s) {
+  if ((s->handle.flags & ROOM) == 0) return;
+  s->handle.flags &= (unsigned char)~ROOM;
+  la_future_drop(s->room);
+  s->carry = NULL;
+}
+
 static void stream_closing(la_handle *h) {
   la_stream *s = from_handle(h);
+  forget_room(s);
   put_abandoned(s);
   s->fd = -1;
   if (h->flags & PASSING) la_unix_forget(s);
@@ -137,6 +141,16 @@ static int closed_error(la_stream *s, unsigned char cut) {
   return UV_ECANCELED;
 }
 
+/* ---- lost connections -------------------------------------------------------------*/
+
+int la_stream_note_error(la_stream *s, int err) {
+  if ((s->handle.flags & SOCKET) == 0 || s->lost != 0 || !la_socket_is_lost(err)) return err;
+  s->lost = (short)err;
+  s->handle.flags |= READABLE;
+  la_waiter_wake(&s->reading, reactor_of(s));
+  return err;
+}
+
 /* ---- reading ----------------------------------------------------------------------*/
 
 static void no_buffer(uv_handle_t *uv, size_t size, uv_buf_t *buf) {
@@ -195,20 +209,26 @@ la_poll la_stream_poll_take(la_stream *s, la_context *cx, size_t len,
   s->notices = 0;
   do *n = take(s, arg, len);
   while (*n < 0 && errno == EINTR);
-  if (*n < 0 && would_block(errno)) {
+  if (*n < 0 && s->lost == 0 && would_block(errno)) {
     s->handle.flags &= (unsigned char)~READABLE;
     wait_readable(s, cx);
     return LA_PENDING;
   }
   /* An end or an error stays readable: whoever reads again is told again. */
-  if (*n > 0 && (size_t)*n < len) s->handle.flags &= (unsigned char)~READABLE;
-  if (*n < 0) *n = uv_translate_sys_error(errno);
+  if (*n > 0 && (size_t)*n < len && s->lost == 0) s->handle.flags &= (unsigned char)~READABLE;
+  if (*n < 0) *n = la_stream_note_error(s, uv_translate_sys_error(errno));
+  if (*n <= 0 && s->lost != 0) *n = s->lost; /* of which the system makes an end */
   la_waiter_clear(&s->reading, reactor_of(s));
   return LA_READY;
 }
 
+void la_stream_look(la_stream *s) {
+  if (la_handle_is_open(&s->handle)) s->handle.flags |= READABLE;
+}
+
 static ssize_t receive(la_stream *s, void *buf, size_t len) {
-  return s->handle.flags & PASSING ? la_unix_receive(s, buf, len) : read(s->fd, buf, len);
+  if (s->handle.flags & PASSING) return la_unix_receive(s, buf, len);
+  return s->handle.flags & SOCKET ? la_socket_recv(s->fd, buf, len) : read(s->fd, buf, len);
 }
 
 la_poll la_stream_poll_read(la_stream *s, la_context *cx, char *buf, size_t len, ssize_t *n) {
@@ -216,6 +236,10 @@ la_poll la_stream_poll_read(la_stream *s, la_context *cx, char *buf, size_t len,
 }
 
 bool la_stream_splices(const la_stream *s) { return s->fd >= 0 && !(s->handle.flags & PASSING); }
+
+bool la_stream_waits(const la_stream *s) {
+  return (s->handle.flags & SOCKET) && la_socket_waits(s->fd);
+}
 
 void la_stream_forget_read(la_stream *s) {
   la_waiter_clear(&s->reading, reactor_of(s));
@@ -246,7 +270,8 @@ static void on_carried(uv_write_t *req, int status) {
     return;
   }
   c->written = true;
-  c->status = status;
+  c->status = la_stream_note_error(c->stream, status);
+  if (status < 0 && c->stream->lost != 0) c->status = c->stream->lost;
   la_waiter_wake(&c->stream->writing, reactor_of(c->stream));
 }
 
@@ -271,18 +296,37 @@ static int end_carry(la_stream *s) {
   return result;
 }
 
-bool la_stream_is_settled(const la_stream *s) { return s->carry == NULL || s->carry->written; }
+bool la_stream_is_settled(const la_stream *s) {
+  return s->carry == NULL || ((s->handle.flags & ROOM) == 0 && s->carry->written);
+}
+
+size_t la_stream_carries(const la_stream *s) {
+  return s->carry != NULL && (s->handle.flags & ROOM) == 0;
+}
 
 static bool must_wait(la_stream *s, la_context *cx) {
+  if ((s->handle.flags & ROOM) && la_future_poll(s->room, cx) == LA_READY) forget_room(s);
   if (la_stream_is_settled(s)) return false;
   la_waiter_set(&s->writing, reactor_of(s), cx);
   return true;
 }
 
+/* Where libuv's own write could wait, it gets no carry. */
+static int start_room(la_stream *s, la_context *cx) {
+  la_fd_poll *p = la_fd_poll_new(reactor_of(s), s->fd, UV_WRITABLE);
+  if (p == NULL) return UV_ENOMEM;
+  s->room = &p->base;
+  s->handle.flags |= ROOM;
+  if (la_future_poll(s->room, cx) == LA_PENDING) return 0;
+  int err = p->status;
+  forget_room(s);
+  return err;
+}
+
 /* Waits for room; UV_ENOMEM and the like are reported. */
 static la_poll wait_writable(la_stream *s, la_context *cx, la_outgoing *out, ssize_t *n) {
   s->handle.flags &= (unsigned char)~FULL;
-  int err = start_carry(s, out);
+  int err = la_stream_waits(s) ? start_room(s, cx) : start_carry(s, out);
   if (err != 0) {
     *n = err;
     return LA_READY;
@@ -295,7 +339,8 @@ static ssize_t send_now(la_stream *s, la_outgoing *out, size_t skip) {
   ssize_t n;
   do n = out->send(out, s, skip);
   while (n < 0 && errno == EINTR);
-  if (n < 0) return would_block(errno) ? UV_EAGAIN : uv_translate_sys_error(errno);
+  if (n < 0)
+    return would_block(errno) ? UV_EAGAIN : la_stream_note_error(s, uv_translate_sys_error(errno));
   return n;
 }
 
@@ -307,6 +352,8 @@ la_poll la_stream_poll_send(la_stream *s, la_context *cx, la_outgoing *out, ssiz
   if (must_wait(s, cx) || !la_budget_take(cx)) return LA_PENDING;
   la_waiter_clear(&s->writing, reactor_of(s));
   int carried = end_carry(s);
+  if (carried == 0 && s->untold) carried = s->lost;
+  s->untold = false;
   if (carried < 0) {
     *n = carried;
     return LA_READY;
@@ -319,7 +366,10 @@ la_poll la_stream_poll_send(la_stream *s, la_context *cx, la_outgoing *out, ssiz
   if ((s->handle.flags & FULL) != 0 && carried == 0) return wait_writable(s, cx, out, n);
   ssize_t sent = send_now(s, out, (size_t)carried);
   if (sent == UV_EAGAIN && carried == 0) return wait_writable(s, cx, out, n);
-  if (sent < 0 && carried > 0) sent = 0; /* an error comes back at the next write */
+  if (sent < 0 && carried > 0) { /* an error comes back at the next write */
+    s->untold = sent == s->lost;
+    sent = 0;
+  }
   *n = sent < 0 ? sent : sent + carried;
   if (sent >= 0 && (size_t)sent < left) s->handle.flags |= FULL;
   return LA_READY;
@@ -345,6 +395,16 @@ la_poll la_stream_poll_write(la_stream *s, la_context *cx, const char *data, siz
   return la_stream_poll_send(s, cx, &out.base, n);
 }
 
+ssize_t la_stream_try_write(la_stream *s, const char *data, size_t len) {
+  outgoing_bytes out = {{send_bytes, first_byte, len}, data};
+  if (!la_handle_is_open(&s->handle)) return UV_EBADF;
+  if (!la_stream_is_settled(s)) return UV_EAGAIN;
+  int carried = end_carry(s); /* of a write that was given up */
+  if (carried >= 0 && s->untold) carried = s->lost;
+  s->untold = false;
+  return carried < 0 ? carried : send_now(s, &out.base, 0);
+}
+
 typedef struct outgoing_vector {
   la_outgoing base;
   const struct iovec *iov;
@@ -360,7 +420,7 @@ static ssize_t send_vector(la_outgoing *out, la_stream *s, size_t skip) {
   iov[0].iov_base = (char *)iov[0].iov_base + skip;
   iov[0].iov_len -= skip;
   struct msghdr m = {.msg_iov = iov, .msg_iovlen = count};
-  if (s->handle.flags & SOCKET) return sendmsg(s->fd, &m, send_flags);
+  if (s->handle.flags & SOCKET) return la_socket_sendmsg(s->fd, &m);
   return writev(s->fd, iov, (int)count);
 }
 
@@ -377,6 +437,7 @@ static la_poll poll_writev(la_stream *s, la_context *cx, const struct iovec *iov
 
 size_t la_stream_forget_write(la_stream *s) {
   la_waiter_clear(&s->writing, reactor_of(s));
+  forget_room(s);
   s->handle.flags &= (unsigned char)~WRITE_CUT;
   la_carry *c = s->carry;
   if (c == NULL || c->abandoned) return 0;
@@ -406,7 +467,7 @@ la_poll la_stream_poll_shutdown(la_stream *s, la_context *cx, int *status) {
   return LA_READY;
 }
 
-/* ---- as a sink, and as a future ---------------------------------------------------*/
+/* ---- as a sink --------------------------------------------------------------------*/
 
 static la_poll sink_write(void *self, la_context *cx, const char *data, size_t len, ssize_t *n) {
   return la_stream_poll_write(self, cx, data, len, n);
@@ -420,28 +481,3 @@ static la_poll sink_writev(void *self, la_context *cx, const struct iovec *iov, 
 static size_t sink_forget(void *self) { return la_stream_forget_write(self); }
 
 const la_sink la_stream_sink = {sink_write, sink_forget, sink_writev};
-
-static la_poll flush_poll(la_future *f, la_context *cx) {
-  la_stream_op *op = la_container(f, la_stream_op, base);
-  return la_stream_poll_settled(op->stream, cx, &op->status);
-}
-
-static la_poll shutdown_poll(la_future *f, la_context *cx) {
-  la_stream_op *op = la_container(f, la_stream_op, base);
-  return la_stream_poll_shutdown(op->stream, cx, &op->status);
-}
-
-static void op_drop(la_future *f) {
-  la_stream_forget_write(la_container(f, la_stream_op, base)->stream);
-}
-
-static const la_future_vtable flush_vtable = {flush_poll, op_drop, "flush", NULL};
-static const la_future_vtable shutdown_vtable = {shutdown_poll, op_drop, "shutdown", NULL};
-
-void la_flush_init(la_stream_op *op, la_stream *s) {
-  *op = (la_stream_op){.base = {&flush_vtable}, .stream = s};
-}
-
-void la_shutdown_init(la_stream_op *op, la_stream *s) {
-  *op = (la_stream_op){.base = {&shutdown_vtable}, .stream = s};
-}

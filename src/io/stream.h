@@ -10,6 +10,12 @@
 **
 ** One reader and one writer may be pending at once, not more: the caller sees to it.
 **
+** An error that ends a connection (ECONNRESET, ETIMEDOUT, …) is remembered, whichever direction met
+** it: reads get what had arrived and then that error, each time, and so does a write that was under
+** way; later writes get the system's EPIPE. That is no such error: the peer may have ended its
+*half,
+** and its bytes can still be read.
+**
 ** A la_stream is the beginning of a struct; its uv_tcp_t or uv_pipe_t stands right behind.
 */
 #ifndef LA_IO_STREAM_H
@@ -25,8 +31,14 @@ typedef struct la_carry la_carry;
 typedef struct la_stream {
   la_handle handle; /* its flags: see stream.c */
   la_waiter reading, writing;
-  la_carry *carry;       /* a byte that libuv is writing; see la_stream_poll_write */
+  /* What a write waits for, NULL: nothing. */
+  union {
+    la_carry *carry; /* a byte that libuv is writing; see la_stream_poll_write */
+    la_future *room; /* where the open file is a blocking one (socket.h) */
+  };
   int fd;                /* -1 unless open */
+  short lost;            /* the errno that ended the connection, or 0 */
+  bool untold;           /* the write that met it could not tell: the next one does */
   unsigned char notices; /* of something to read, since the last read, while nobody waited */
   la_reader reader;
 } la_stream;
@@ -102,6 +114,16 @@ size_t la_stream_forget_write(la_stream *s);
 ** la_stream_forget_write). */
 la_poll la_stream_poll_settled(la_stream *s, la_context *cx, int *status);
 
+/* Writes what the system takes at once: how many bytes, UV_EAGAIN for none, or another negative
+ * errno. */
+ssize_t la_stream_try_write(la_stream *s, const char *data, size_t len);
+
+/* The next read looks whether something is there, though no notice said so. */
+void la_stream_look(la_stream *s);
+
+/* How many bytes of the write that waits are in libuv's hands. */
+size_t la_stream_carries(const la_stream *s);
+
 /* Nothing is. */
 bool la_stream_is_settled(const la_stream *s);
 
@@ -124,6 +146,13 @@ extern const la_sink la_stream_sink; /* `self` is the la_stream */
 
 /* It is open for a descriptor whose bytes may be spliced: no others come with them. */
 bool la_stream_splices(const la_stream *s);
+
+/* It is a socket on which a call that is not one of socket.h could wait. */
+bool la_stream_waits(const la_stream *s);
+
+/* For who reads or writes by other means: remembers `err` if it is the end of the connection.
+** Returns it. */
+int la_stream_note_error(la_stream *s, int err);
 
 /* la_stream_poll_settled and la_stream_poll_shutdown as futures; a drop frees nothing. */
 typedef struct la_stream_op {

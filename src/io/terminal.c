@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -22,6 +24,27 @@ static int set_mode(int fd, const struct termios *mode) {
   return r == 0 ? 0 : uv_translate_sys_error(errno);
 }
 
+static struct termios raw_mode(void) {
+  struct termios mode = terminal.found;
+  mode.c_iflag &= ~(tcflag_t)(IGNBRK | BRKINT | PARMRK | ISTRIP | INLCR | IGNCR | ICRNL | IXON);
+  mode.c_lflag &= ~(tcflag_t)(ECHO | ECHONL | ICANON | ISIG | IEXTEN);
+  mode.c_cflag = (mode.c_cflag & ~(tcflag_t)(CSIZE | PARENB)) | CS8;
+  mode.c_cc[VMIN] = 1;
+  mode.c_cc[VTIME] = 0;
+  return mode;
+}
+
+static int make_raw(void) {
+  struct termios mode = raw_mode();
+  return set_mode(terminal.fd, &mode);
+}
+
+static bool is_raw(const struct termios *now) {
+  struct termios mode = raw_mode();
+  return now->c_iflag == mode.c_iflag && now->c_lflag == mode.c_lflag &&
+         now->c_cflag == mode.c_cflag && now->c_oflag == mode.c_oflag;
+}
+
 int la_terminal_size(int fd, int *columns, int *rows) {
   struct winsize size;
   if (ioctl(fd, TIOCGWINSZ, &size) != 0) return uv_translate_sys_error(errno);
@@ -30,9 +53,26 @@ int la_terminal_size(int fd, int *columns, int *rows) {
   return 0;
 }
 
+/* Whoever is in the foreground has the terminal, and may have given it a mode of its own: one that
+ *is
+ ** not ours any more is left to it. The stop by which a process in the background that changes the
+ ** mode is held up (SIGTTOU) is kept off. */
+static int restore(void) {
+  struct termios now;
+  bool background = tcgetpgrp(terminal.fd) != getpgrp();
+  if (background && tcgetattr(terminal.fd, &now) == 0 && !is_raw(&now)) return 0;
+  sigset_t stop, before;
+  sigemptyset(&stop);
+  sigaddset(&stop, SIGTTOU);
+  pthread_sigmask(SIG_BLOCK, &stop, &before);
+  int err = set_mode(terminal.fd, &terminal.found);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return err;
+}
+
 int la_terminal_restore(void) {
   if (!terminal.raw) return 0;
-  int err = set_mode(terminal.fd, &terminal.found);
+  int err = restore();
   if (la_node_linked(&terminal.resource.node)) la_node_unlink(&terminal.resource.node);
   close(terminal.fd);
   terminal.raw = false;
@@ -46,16 +86,6 @@ static void end_with_loop(la_resource *r) {
 
 static void at_exit(void) { la_terminal_restore(); }
 
-static int make_raw(void) {
-  struct termios mode = terminal.found;
-  mode.c_iflag &= ~(tcflag_t)(IGNBRK | BRKINT | PARMRK | ISTRIP | INLCR | IGNCR | ICRNL | IXON);
-  mode.c_lflag &= ~(tcflag_t)(ECHO | ECHONL | ICANON | ISIG | IEXTEN);
-  mode.c_cflag = (mode.c_cflag & ~(tcflag_t)(CSIZE | PARENB)) | CS8;
-  mode.c_cc[VMIN] = 1;
-  mode.c_cc[VTIME] = 0;
-  return set_mode(terminal.fd, &mode);
-}
-
 static bool same_terminal(int a, int b) {
   char name[256];
   const char *other = ttyname(b);
@@ -63,7 +93,7 @@ static bool same_terminal(int a, int b) {
 }
 
 int la_terminal_raw(la_reactor *r, int fd) {
-  if (terminal.raw) return same_terminal(fd, terminal.fd) ? 0 : UV_EBUSY;
+  if (terminal.raw) return same_terminal(fd, terminal.fd) ? make_raw() : UV_EBUSY;
   if (tcgetattr(fd, &terminal.found) != 0) return uv_translate_sys_error(errno);
   terminal.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
   if (terminal.fd < 0) return uv_translate_sys_error(errno);

@@ -197,11 +197,23 @@ static int connect_to(int fd, const la_address *a, socklen_t len) {
   return n == 0 ? 0 : uv_translate_sys_error(errno);
 }
 
+/* What the peer of before did not take is nobody's concern any more. */
+static void forget_error(la_udp *u) {
+  int error;
+  socklen_t len = sizeof error;
+  (void)getsockopt(u->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+  u->refused = 0;
+}
+
 int la_udp_connect(la_udp *u, const la_address *to) {
   if (!la_udp_is_open(u)) return UV_EBADF;
   la_address a = *to;
   la_udp_map(u, &a);
-  return connect_to(u->fd, &a, la_address_len(&a));
+  int err = connect_to(u->fd, &a, la_address_len(&a));
+  if (err != 0) return err;
+  forget_error(u);
+  u->peer = a;
+  return 0;
 }
 
 /* Linux forgets a port that it had chosen itself. */
@@ -210,10 +222,18 @@ int la_udp_disconnect(la_udp *u) {
   la_address nobody = {.any.sa_family = AF_UNSPEC}, now;
   int err = connect_to(u->fd, &nobody, sizeof nobody.any);
   if (err != 0 && err != UV_EAFNOSUPPORT) return err;
+  forget_error(u);
+  u->peer = nobody;
   err = la_udp_local(u, &now);
   if (err != 0 || la_address_equal(&now, &u->bound)) return err;
   if (bind(u->fd, &u->bound.any, la_address_len(&u->bound)) == 0) return 0;
   return uv_translate_sys_error(errno);
+}
+
+int la_udp_take_refused(la_udp *u) {
+  int err = u->refused;
+  u->refused = 0;
+  return err;
 }
 
 int la_udp_family(const la_udp *u) {

@@ -7,6 +7,11 @@
 ** a datagram costs a fraction of a call. A receive that is dropped gives back what it won, to
 ** be received next; a send that is dropped has sent the whole datagram, or nothing of it.
 **
+** What becomes of a datagram may be known later, by an ICMP message, and the system tells it to the
+** next call on the socket. Here it is told to who receives, or sends to the peer: not to a send to
+*an
+** address that was named, nor after the socket was connected to another peer, or disconnected.
+**
 ** An IPv4 address given to an IPv6 socket is mapped (::ffff:a.b.c.d).
 */
 #ifndef LA_IO_UDP_H
@@ -32,6 +37,8 @@ typedef struct la_udp {
   uv_poll_t uv;
   int fd; /* -1 once closed */
   la_address bound;
+  la_address peer; /* AF_UNSPEC: it is connected to nobody */
+  int refused;     /* an error of what was sent to the peer, which a send to others met; or 0 */
   bool ipv6only;
   bool ready; /* a notice came, and the socket has not been found empty since */
   int events; /* what uv_poll listens for */
@@ -75,8 +82,13 @@ int la_udp_listen_for(la_udp *u, int events);
 /* The datagram that need not be waited for, which stays with the socket; NULL and *error:
 ** UV_EAGAIN when there is none or others wait already, or another negative errno. */
 const la_datagram *la_udp_peek(la_udp *u, int *error);
+/* The same, which looks though no notice said that there is one. */
+const la_datagram *la_udp_look(la_udp *u, int *error);
 /* Frees that datagram, unless a close has. */
 void la_udp_skip(la_udp *u);
+
+/* Takes the error that the peer's datagrams met, 0 or a negative errno. */
+int la_udp_take_refused(la_udp *u);
 
 /* For udp.c: frees a list, and all that is spare. */
 void la_udp_done_with(la_udp *u, la_datagram *list);

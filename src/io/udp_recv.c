@@ -108,6 +108,7 @@ static int fetch(la_udp *u) {
 
 static void fetch_ready(la_udp *u, int *error) {
   *error = u->ready ? fetch(u) : UV_EAGAIN;
+  if (*error == UV_EAGAIN && u->refused != 0) *error = la_udp_take_refused(u);
   if (*error == UV_EAGAIN) u->ready = false;
 }
 
@@ -131,6 +132,11 @@ const la_datagram *la_udp_peek(la_udp *u, int *error) {
   if (!la_list_empty(&u->receiving)) return NULL;
   if (u->kept == NULL) fetch_ready(u, error);
   return u->kept;
+}
+
+const la_datagram *la_udp_look(la_udp *u, int *error) {
+  if (la_udp_is_open(u) && u->kept == NULL) u->ready = true;
+  return la_udp_peek(u, error);
 }
 
 void la_udp_skip(la_udp *u) {
@@ -188,7 +194,7 @@ static la_poll recv_poll(la_future *base, la_context *cx) {
   la_udp *u = f->udp;
   if (!la_udp_is_open(u)) return finish(f, f->queued ? UV_ECANCELED : UV_EBADF);
   int err = UV_EAGAIN;
-  if (my_turn(f) && (u->kept != NULL || u->ready)) {
+  if (my_turn(f) && (u->kept != NULL || u->ready || u->refused != 0)) {
     if (!la_budget_take(cx)) {
       wait_turn(f, cx);
       return LA_PENDING;

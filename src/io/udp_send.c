@@ -41,11 +41,44 @@ static int send_some(int fd, const la_udp_message *list, unsigned n) {
   return sent > 0 ? sent : uv_translate_sys_error(errno);
 }
 
+/* To somebody who is not the peer. */
+static bool goes_elsewhere(const la_udp *u, const la_udp_message *m) {
+  return u->peer.any.sa_family != AF_UNSPEC && m->to.any.sa_family != AF_UNSPEC &&
+         !la_address_equal(&m->to, &u->peer);
+}
+
+/* What an ICMP message says of a datagram sent before, which the system tells once. */
+static bool may_be_old(int err) {
+  return err == UV_ECONNREFUSED || err == UV_EHOSTUNREACH || err == UV_ENETUNREACH ||
+         err == UV_EPROTO || err == UV_EACCES || err == UV_EHOSTDOWN || err == UV_ENOTSUP;
+}
+
+/* Who waits to receive is told. */
+static void keep_refused(la_udp *u, int err) {
+  u->refused = err;
+  if (la_list_empty(&u->receiving)) return;
+  la_udp_recv *f = la_container(u->receiving.head.next, la_udp_recv, node);
+  la_waiter_wake(&f->waiter, u->handle.reactor);
+}
+
+/* As send_some; an error that is the peer's is kept for who sends to it, or receives. */
+static int send_next(la_udp *u, const la_udp_message *m, unsigned n) {
+  enum { TRIES = 3 };
+  if (m->to.any.sa_family == AF_UNSPEC && u->refused != 0) return la_udp_take_refused(u);
+  int k = send_some(u->fd, m, n);
+  for (int i = 1; i < TRIES && k < 0 && may_be_old(k) && goes_elsewhere(u, m); i++) {
+    int old = k;
+    k = send_some(u->fd, m, n);
+    if (k != old) keep_refused(u, old);
+  }
+  return k;
+}
+
 static unsigned send_now(la_udp *u, const la_udp_message *m, unsigned n, int *error) {
   unsigned sent = 0;
   *error = 0;
   while (sent < n) {
-    int k = send_some(u->fd, m + sent, n - sent);
+    int k = send_next(u, m + sent, n - sent);
     if (k < 0) {
       *error = k;
       break;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "io/fd_poll.h"
+#include "io/socket.h"
 
 /* ---- addresses --------------------------------------------------------------------*/
 
@@ -138,11 +139,7 @@ ssize_t la_unix_receive(la_stream *s, char *buf, size_t len) {
     errno = ETOOMANYREFS;
     return -1;
   }
-#ifdef MSG_CMSG_CLOEXEC
-  ssize_t n = recvmsg(s->fd, &m, MSG_CMSG_CLOEXEC);
-#else
-  ssize_t n = recvmsg(s->fd, &m, 0);
-#endif
+  ssize_t n = la_socket_recvmsg(s->fd, &m);
   if (n < 0) return n;
   /* There is room for all that one message can have: the process has no descriptors left. */
   if (m.msg_flags & MSG_CTRUNC) t->lost = UV_EMFILE;
@@ -200,13 +197,8 @@ static ssize_t send_one(int socket, int fd) {
   c->cmsg_type = SCM_RIGHTS;
   c->cmsg_len = CMSG_LEN(sizeof(int));
   memcpy(CMSG_DATA(c), &fd, sizeof(int));
-#ifdef MSG_NOSIGNAL
-  const int flags = MSG_NOSIGNAL;
-#else
-  const int flags = 0;
-#endif
   ssize_t n;
-  do n = sendmsg(socket, &m, flags);
+  do n = la_socket_sendmsg(socket, &m);
   while (n < 0 && errno == EINTR);
   return n >= 0 ? n : uv_translate_sys_error(errno);
 }
@@ -236,7 +228,7 @@ static la_poll send_poll(la_future *future, la_context *cx) {
     }
     give_up_room(f);
     ssize_t n = send_one(s->fd, f->fd);
-    if (n != UV_EAGAIN) return sent(f, n < 0 ? (int)n : 0);
+    if (n != UV_EAGAIN) return sent(f, n < 0 ? la_stream_note_error(s, (int)n) : 0);
     la_fd_poll *room = la_fd_poll_new(s->handle.reactor, s->fd, UV_WRITABLE);
     if (room == NULL) return sent(f, UV_ENOMEM);
     f->room = &room->base;

@@ -45,6 +45,7 @@ static int reverse_begin(lua_State *L, void *room, la_future **f) {
   (void)room;
   const char *host = la_check_host(L, 1);
   la_address a;
+  if (la_address_lacks_scope(host)) return la_fail_name(L, UV_EAI_NONAME, "reverse", host);
   luaL_argcheck(L, la_address_parse(&a, host, 0), 1,
                 "a numeric address expected (for the addresses of a name: net.resolve)");
   la_reverse *q = la_reverse_new(la_check_reactor(L, "net.reverse"), &a);

@@ -41,7 +41,7 @@ static void file_drop(la_future *f) {
 static const la_future_vtable file_vtable = {file_poll, file_drop, "file", NULL};
 
 static la_file_op *begin(lua_State *L, la_io_object *o, la_file_kind kind, la_future **f) {
-  la_runtime_check(L, "a file operation");
+  la_check_reactor(L, "a file operation");
   file_future *w = malloc(sizeof *w);
   if (w == NULL) {
     la_no_memory(L);

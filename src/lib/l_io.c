@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "lib/raising.h"
+
 /* Longest line, numeral or delimited piece that is collected without being asked to. */
 #define DEFAULT_MAX ((size_t)PTRDIFF_MAX)
 
@@ -147,7 +149,9 @@ static int begin_format(la_io_object *o, la_reader *rd, read_format format, void
 }
 
 static bool line_now(lua_State *L, la_reader *rd, char format) {
-  const char *s = la_rbuf_bytes(&rd->buf), *end = memchr(s, '\n', la_rbuf_len(&rd->buf));
+  const char *s = la_rbuf_bytes(&rd->buf);
+  size_t at = rd->passed != NULL ? la_reader_passed(rd, 0, "\n", 1) : 0;
+  const char *end = memchr(s + at, '\n', la_rbuf_len(&rd->buf) - at);
   if (end == NULL) return false;
   lua_pushlstring(L, s, (size_t)(end - s) + (format == 'L'));
   la_reader_taken(rd, (size_t)(end - s) + 1);
@@ -181,7 +185,8 @@ static int read_begin(lua_State *L, void *room, la_future **f) {
   if (la_io_is_closed(o)) return la_fail(L, la_io_closed_error(o), "read");
   read_format format = check_format(L, 2);
   if (la_operation_may_take() && read_now(L, rd, format)) return 1;
-  return begin_format(o, rd, format, room, f);
+  begin_format(o, rd, format, room, f);
+  return la_io_begun(L, o, "read", NULL, f);
 }
 
 static void push_number(lua_State *L, la_reader *rd) {
@@ -214,12 +219,14 @@ static bool push_result(lua_State *L, read_future *r) {
   return true;
 }
 
-static int read_finish(lua_State *L, la_future *f) {
+static int take_read(lua_State *L, la_future *f) {
   read_future *r = (read_future *)(void *)f;
   if (!push_result(L, r)) return 2;
   la_reader_take(r->rd);
   return 1;
 }
+
+static int read_finish(lua_State *L, la_future *f) { return la_io_finish(L, f, take_read); }
 
 static const la_operation read_operation = {"read", read_begin, read_finish};
 
@@ -228,17 +235,19 @@ static const la_operation read_operation = {"read", read_begin, read_finish};
 static int part_begin(lua_State *L, void *room, la_future **f) {
   la_io_object *o = la_io_check(L);
   la_reader *rd = o->cls->reader(o->self);
-  int n = begin_format(o, rd, check_format(L, 2), room, f);
+  begin_format(o, rd, check_format(L, 2), room, f);
   la_reader_gather(rd);
-  return n;
+  return o->timed ? la_io_begun_until(L, o->part_deadline, "read", NULL, f) : 0;
 }
 
-static int part_finish(lua_State *L, la_future *f) {
+static int keep_part(lua_State *L, la_future *f) {
   read_future *r = (read_future *)(void *)f;
   if (!push_result(L, r)) return 2;
   la_reader_keep(r->rd);
   return 1;
 }
+
+static int part_finish(lua_State *L, la_future *f) { return la_io_finish(L, f, keep_part); }
 
 static const la_operation part_operation = {"read", part_begin, part_finish};
 static int read_part(lua_State *L) { return la_operate(L, &part_operation); }
@@ -275,6 +284,7 @@ static int io_read(lua_State *L) {
   la_runtime_check(L, "reading");
   la_io_check_reader(L, o);
   if (la_io_is_closed(o)) return la_fail(L, la_io_closed_error(o), "read");
+  if (o->timed) o->part_deadline = la_io_deadline(o);
   return read_next(L, 1, count);
 }
 
@@ -285,11 +295,11 @@ static int read_exact_begin(lua_State *L, void *room, la_future **f) {
   if (la_io_is_closed(o)) return la_fail(L, la_io_closed_error(o), "read_exact");
   la_reader_exact(rd, n);
   begin_read(o, rd, false, room, f);
-  return 0;
+  return la_io_begun(L, o, "read_exact", NULL, f);
 }
 
 /* The end of the stream in the middle of what was asked for is a failure. */
-static int read_exact_finish(lua_State *L, la_future *f) {
+static int take_exact(lua_State *L, la_future *f) {
   read_future *r = (read_future *)(void *)f;
   size_t len;
   la_reader_span(r->rd, &len);
@@ -299,8 +309,10 @@ static int read_exact_finish(lua_State *L, la_future *f) {
     lua_setfield(L, -2, "partial");
     return n;
   }
-  return read_finish(L, f);
+  return take_read(L, f);
 }
+
+static int read_exact_finish(lua_State *L, la_future *f) { return la_io_finish(L, f, take_exact); }
 
 static const la_operation read_exact_operation = {"read_exact", read_exact_begin,
                                                   read_exact_finish};
@@ -317,19 +329,21 @@ static int read_until_begin(lua_State *L, void *room, la_future **f) {
   if (la_io_is_closed(o)) return la_fail(L, la_io_closed_error(o), "read_until");
   la_reader_until(rd, delimiter, len, max);
   begin_read(o, rd, false, room, f);
-  return 0;
+  return la_io_begun(L, o, "read_until", NULL, f);
 }
 
 /* What the stream ended with, though no delimiter came, is a result. */
-static int read_until_finish(lua_State *L, la_future *f) {
+static int take_until(lua_State *L, la_future *f) {
   read_future *r = (read_future *)(void *)f;
   size_t len;
   const char *s = la_reader_span(r->rd, &len);
-  if (r->rd->status != UV_EOF || len == 0) return read_finish(L, f);
+  if (r->rd->status != UV_EOF || len == 0) return take_read(L, f);
   lua_pushlstring(L, s, len);
   la_reader_take(r->rd);
   return 1;
 }
+
+static int read_until_finish(lua_State *L, la_future *f) { return la_io_finish(L, f, take_until); }
 
 static const la_operation read_until_operation = {"read_until", read_until_begin,
                                                   read_until_finish};
@@ -399,11 +413,15 @@ static lua_CFunction next_of(lua_State *L, int count) {
 
 static int io_lines(lua_State *L) {
   la_io_check(L);
+  int last = lua_gettop(L);
+  bool raises = last > 1 && la_is_plain_table(L, last) && la_option_raise(L, last);
+  if (last > 1 && la_is_plain_table(L, last)) lua_pop(L, 1);
   int count = check_formats(L);
   lua_CFunction next = next_of(L, count);
   lua_pushinteger(L, count);
   lua_insert(L, 1);
   lua_pushcclosure(L, next, lua_gettop(L));
+  if (raises) la_make_raising(L);
   return 1;
 }
 
@@ -416,6 +434,9 @@ void la_io_class_open(lua_State *L, const char *name, const luaL_Reg *meta,
                                     {"read_until", io_read_until},
                                     {"lines", io_lines},
                                     {"write", la_io_write},
+                                    {"timeout", la_io_timeout},
+                                    {"try_read", la_io_try_read},
+                                    {"try_write", la_io_try_write},
                                     {NULL, NULL}};
   static const la_operation_entry operations[] = {{io_read, &read_operation},
                                                   {io_read_exact, &read_exact_operation},

@@ -34,7 +34,9 @@ struct la_io_object {
   /* Where the read and the write that are under way keep the object's address; NULL for
   ** none. See la_io_collect. */
   la_io_object **reading, **writing;
-  int unopened; /* why `attach` could not open it, a negative errno, or 0 */
+  bool timed;
+  uint64_t timeout, part_deadline; /* nanoseconds, if `timed`; of a read of several formats */
+  int unopened;                    /* why `attach` could not open it, a negative errno, or 0 */
 };
 
 extern const char la_io_mark;
@@ -79,6 +81,32 @@ void la_io_check_writer(lua_State *L, const la_io_object *o);
 ** (no memory) may be left, though the frame that kept the object alive is gone: it is ended
 ** here, and finds its address of the object to be NULL. */
 void *la_io_collect(la_io_object *o);
+
+/* The methods `timeout`, `try_read` and `try_write`. */
+int la_io_timeout(lua_State *L);
+int la_io_try_read(lua_State *L);
+int la_io_try_write(lua_State *L);
+
+/* When what begins now is to be over: LA_TIMER_NEVER without a timeout. */
+uint64_t la_io_deadline(const la_io_object *o);
+
+/* The end of the `begin` of an operation that has made *f, which the object's timeout limits. `op`
+ *is its name
+ ** in the error; `give_up`, of a write, gives it up and says how many bytes are out of our hands.
+ */
+int la_io_begun_until(lua_State *L, uint64_t deadline, const char *op,
+                      size_t (*give_up)(la_future *), la_future **f);
+static inline int la_io_begun(lua_State *L, const la_io_object *o, const char *op,
+                              size_t (*give_up)(la_future *), la_future **f) {
+  return o->timed ? la_io_begun_until(L, la_io_deadline(o), op, give_up, f) : 0;
+}
+
+/* The `finish` of such an operation, around its own. */
+extern const la_future_vtable la_io_timed_vtable;
+int la_io_timed_finish(lua_State *L, la_future *f, la_finish finish);
+static inline int la_io_finish(lua_State *L, la_future *f, la_finish finish) {
+  return f->vt == &la_io_timed_vtable ? la_io_timed_finish(L, f, finish) : finish(L, f);
+}
 
 /* The method `write`. */
 int la_io_write(lua_State *L);

@@ -21,6 +21,12 @@ static void write_drop(la_future *f) {
   w->o->writing = NULL;
 }
 
+/* Given up, it counts what is out of our hands. */
+static size_t give_up_write(la_future *f) {
+  la_writer_drop(f);
+  return ((write_future *)(void *)f)->writer.done;
+}
+
 static const la_future_vtable write_vtable = {la_writer_poll, write_drop, "write", NULL};
 
 /* Up to here joining strings costs less than handing them over one by one. */
@@ -59,6 +65,11 @@ static void vector_drop(la_future *f) {
     w->o->writing = NULL;
   }
   free(w);
+}
+
+static size_t give_up_vector(la_future *f) {
+  la_vector_writer_drop(f);
+  return ((vector_future *)(void *)f)->writer.done;
 }
 
 static const la_future_vtable vector_vtable = {la_vector_writer_poll, vector_drop, "write", NULL};
@@ -133,7 +144,7 @@ static int write_begin(lua_State *L, void *room, la_future **f) {
   if (la_io_is_closed(o)) return fail_write(L, la_io_closed_error(o), 0);
   if (!join) {
     *f = new_vector(L, o);
-    return 0;
+    return la_io_begun(L, o, "write", give_up_vector, f);
   }
   if (!one) data = one_string(L, &len);
   if (len == 0) {
@@ -147,10 +158,10 @@ static int write_begin(lua_State *L, void *room, la_future **f) {
   w->o = o;
   o->writing = &w->o;
   *f = &w->writer.base;
-  return 0;
+  return la_io_begun(L, o, "write", give_up_write, f);
 }
 
-static int write_finish(lua_State *L, la_future *f) {
+static int finish_write(lua_State *L, la_future *f) {
   if (f->vt == &vector_vtable) {
     const vector_future *v = (const vector_future *)(const void *)f;
     lua_pushvalue(L, 1);
@@ -164,6 +175,8 @@ static int write_finish(lua_State *L, la_future *f) {
   }
   return fail_write(L, la_io_cut(w->o, w->writer.status), w->writer.done);
 }
+
+static int write_finish(lua_State *L, la_future *f) { return la_io_finish(L, f, finish_write); }
 
 const la_operation la_io_write_operation = {"write", write_begin, write_finish};
 int la_io_write(lua_State *L) { return la_operate(L, &la_io_write_operation); }

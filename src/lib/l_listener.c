@@ -3,6 +3,7 @@
 
 #include "io/dns.h"
 #include "lib/l_net.h"
+#include "lib/raising.h"
 
 static la_listener_object *check_listener(lua_State *L) {
   la_listener_object *o = luaL_checkudata(L, 1, LA_LISTENER_NAME);
@@ -60,7 +61,7 @@ static int listen_finish(lua_State *L, la_future *f) {
     if (error == 0 && o->options.nodelay)
       o->options.nodelay = !la_tcp_inherit_nodelay(la_listener_fd(o->listener));
   }
-  if (error != 0) return la_fail_address(L, error, "listen", host, (int)lua_tointeger(L, 2));
+  if (error != 0) return la_fail_lookup(L, error, "listen", host, (int)lua_tointeger(L, 2));
   return 1;
 }
 
@@ -90,6 +91,19 @@ static int accept_finish(lua_State *L, la_future *f) {
 static const la_operation accept_operation = {"accept", accept_begin, accept_finish};
 static int listener_accept(lua_State *L) { return la_operate(L, &accept_operation); }
 
+static int listener_try_accept(lua_State *L) {
+  const la_listener_object *o = check_listener(L);
+  la_stream *s = NULL;
+  la_runtime_check(L, "accepting");
+  int error = la_listener_try_accept(o->listener, &s);
+  if (error != 0) return la_fail(L, error, "try_accept");
+  if (o->local)
+    la_unix_connection_push(L, &s);
+  else
+    la_connection_push(L, &s, &o->options);
+  return 1;
+}
+
 /* Upvalue: the listener. `for` ends when it is closed. */
 static int incoming_next(lua_State *L) {
   lua_settop(L, 0);
@@ -99,8 +113,10 @@ static int incoming_next(lua_State *L) {
 
 static int listener_incoming(lua_State *L) {
   check_listener(L);
+  bool raises = la_option_raise(L, 2);
   lua_settop(L, 1);
   lua_pushcclosure(L, incoming_next, 1);
+  if (raises) la_make_raising(L);
   return 1;
 }
 
@@ -160,9 +176,13 @@ static int listener_tostring(lua_State *L) {
 }
 
 void la_open_listener(lua_State *L) {
-  static const luaL_Reg methods[] = {{"accept", listener_accept}, {"incoming", listener_incoming},
-                                     {"close", listener_close},   {"address", listener_address},
-                                     {"fd", listener_fd},         {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"accept", listener_accept},
+                                     {"incoming", listener_incoming},
+                                     {"try_accept", listener_try_accept},
+                                     {"close", listener_close},
+                                     {"address", listener_address},
+                                     {"fd", listener_fd},
+                                     {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__gc", listener_gc},
                                   {"__close", listener_close},
                                   {"__tostring", listener_tostring},

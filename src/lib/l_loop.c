@@ -7,6 +7,7 @@
 #include "lib/l_future.h"
 #include "lib/lib.h"
 #include "lib/life.h"
+#include "lib/losses.h"
 
 #define LOOP_NAME "lua_async.Loop"
 
@@ -92,7 +93,7 @@ static void end_guest(lua_State *L, loop_object *o) {
   if (la_node_linked(&o->node)) la_node_unlink(&o->node);
   o->leaving = o->life.reactor;
   la_reactor_ref(o->leaving);
-  la_life_end(L, &o->life);
+  la_losses_tell(L, la_life_end(L, &o->life));
   unref(L, &o->self_ref);
 }
 
@@ -199,7 +200,7 @@ static void close_rest(lua_State *L, loop_object *o) {
 static void end_now(lua_State *L, loop_object *o) {
   if (!o->guest) {
     if (la_node_linked(&o->node)) la_node_unlink(&o->node);
-    la_life_end(L, &o->life);
+    la_losses_tell(L, la_life_end(L, &o->life));
     return;
   }
   end_guest(L, o);

@@ -77,6 +77,27 @@ const char *la_check_host(lua_State *L, int arg) {
   return host;
 }
 
+/* "name:port" or "1.2.3.4:port", where an address of IPv6 has more colons than one; "[::1]". */
+static bool has_port(const char *host) {
+  const char *colon = strchr(host, ':');
+  return *host == '[' || (colon != NULL && strchr(colon + 1, ':') == NULL);
+}
+
+int la_fail_lookup(lua_State *L, int error, const char *op, const char *host, int port) {
+  la_fail_address(L, error, op, host, port);
+  const char *hint = NULL;
+  if (strchr(host, '/') != NULL)
+    hint =
+        "a host expected, such as \"example.org\" or \"::1\", without scheme or path; that is a URL";
+  else if (has_port(host))
+    hint = "a host expected, such as \"example.org\" or \"::1\", without brackets; the port is an "
+           "argument of its own";
+  if (hint == NULL || error > UV_EAI_ADDRFAMILY || error < UV_EAI_SOCKTYPE) return 2;
+  lua_pushfstring(L, "'%s' is not the name of a host: %s", host, hint);
+  lua_setfield(L, -2, "message");
+  return 2;
+}
+
 int la_check_port(lua_State *L, int arg, int min) {
   lua_Integer port = luaL_checkinteger(L, arg);
   luaL_argcheck(L, port >= min && port <= 65535, arg, "not a port number");
@@ -98,6 +119,8 @@ static int connect_begin(lua_State *L, void *room, la_future **f) {
   la_check_options(L, 3, names);
   la_check_socket_options(L, 3, &options);
   bool bound = !lua_isnoneornil(L, 3) && lua_getfield(L, 3, "bind") != LUA_TNIL;
+  if (bound && lua_type(L, -1) == LUA_TSTRING && la_address_lacks_scope(lua_tostring(L, -1)))
+    return la_fail_name(L, UV_EAI_NONAME, "connect", lua_tostring(L, -1));
   if (bound &&
       !(lua_type(L, -1) == LUA_TSTRING && la_address_parse(&bind_to, lua_tostring(L, -1), 0)))
     return luaL_argerror(L, 3, "option 'bind' must be a numeric address of this machine");
@@ -111,7 +134,7 @@ static int connect_begin(lua_State *L, void *room, la_future **f) {
 
 static int connect_finish(lua_State *L, la_future *f) {
   la_dial *d = la_container(f, la_dial, base);
-  if (d->status != 0) return la_fail_address(L, d->status, "connect", d->host, d->port);
+  if (d->status != 0) return la_fail_lookup(L, d->status, "connect", d->host, d->port);
   la_connection_push(L, &d->stream, &d->options);
   return 1;
 }

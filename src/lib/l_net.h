@@ -12,6 +12,8 @@ void la_check_socket_options(lua_State *L, int arg, la_socket_options *o);
 /* A host at `arg`, not empty: getaddrinfo would take that for all addresses, or for this machine.
  */
 const char *la_check_host(lua_State *L, int arg);
+/* la_fail_address, with a hint if the name could not be found since it is no name. Returns 2. */
+int la_fail_lookup(lua_State *L, int error, const char *op, const char *host, int port);
 int la_check_port(lua_State *L, int arg, int min);
 
 /* Pushes the connection for a stream, whose reference *s it takes over. */

@@ -7,6 +7,7 @@
 #include "lib/l_future.h"
 #include "lib/lib.h"
 #include "lib/life.h"
+#include "lib/losses.h"
 #include "lib/thread_call.h"
 
 #define RUN_NAME "lua_async.run"
@@ -70,11 +71,13 @@ static int run_tasks(lua_State *L) {
 /* The state closes in the middle of a run (os.exit in a task). */
 static int run_gc(lua_State *L) {
   run_state *s = lua_touserdata(L, 1);
-  la_life_end(L, &s->life);
+  la_losses_tell(L, la_life_end(L, &s->life));
   return 0;
 }
 
-static int run_to_end(lua_State *L, void (*ending)(void)) {
+/* Leaves the root Task at index 2, and at 3 why the last bytes of stdout could not be written, or
+ * nil. */
+static void run_to_end(lua_State *L, void (*ending)(void)) {
   static const char *const names[] = {"seed", "sigint", NULL};
   run_state begin = {0};
   bool options = la_is_plain_table(L, 1); /* a plain table before the function */
@@ -84,7 +87,7 @@ static int run_to_end(lua_State *L, void (*ending)(void)) {
   if (options) lua_remove(L, 1);
   la_push_callable(L, 1);
   if (la_runtime_of(L) != NULL)
-    return luaL_error(L, "async.run inside of async.run: use async.spawn, or call the function");
+    luaL_error(L, "async.run inside of async.run: use async.spawn, or call the function");
   int n = lua_gettop(L);
   run_state *s = lua_newuserdatauv(L, sizeof *s, 0);
   *s = begin;
@@ -96,22 +99,46 @@ static int run_to_end(lua_State *L, void (*ending)(void)) {
   lua_insert(L, 1); /* the state, run_tasks, the state, function, arguments */
   int status = lua_pcall(L, n + 1, 2, 0);
   if (ending != NULL) ending();
-  la_life_end(L, &s->life);
+  la_loss *losses = la_life_end(L, &s->life);
   la_kick_go_on();
-  if (status != LUA_OK) return lua_error(L);
-  if (!lua_isnil(L, 3)) return raise_deadlock(L, 3);
-  lua_settop(L, 2);
-  return 1;
+  if (status == LUA_OK && lua_isnil(L, 3)) {
+    lua_settop(L, 2);
+    la_losses_tell_others(L, losses);
+    return;
+  }
+  la_losses_tell(L, losses);
+  if (status == LUA_OK) raise_deadlock(L, 3);
+  lua_error(L);
+}
+
+/* What the root task has failed with is raised; that of stdout is told then. */
+static bool root_failed(lua_State *L) {
+  if (!la_task_object_push_failure(L, 2)) return false;
+  if (!lua_isnil(L, 3)) {
+    lua_pushvalue(L, 3);
+    la_losses_tell_error(L);
+  }
+  return true;
 }
 
 static int run(lua_State *L) {
   run_to_end(L, NULL);
+  bool failed = root_failed(L);
+  if (!failed && !lua_isnil(L, 3)) {
+    lua_settop(L, 3);
+    return lua_error(L);
+  }
+  lua_settop(L, 2);
   return la_task_object_return(L, 2);
 }
 
 int la_run_joined(lua_State *L, void (*ending)(void)) {
   run_to_end(L, ending);
-  if (!la_task_object_push_failure(L, 2)) return la_task_object_results(L, 2);
+  if (!root_failed(L)) {
+    if (lua_isnil(L, 3)) return la_task_object_results(L, 2);
+    lua_settop(L, 3);
+    lua_pushnil(L);
+  }
   la_thread_join_error(L);
   return lua_error(L);
 }

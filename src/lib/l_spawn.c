@@ -361,21 +361,27 @@ int la_spawn_pipes(la_reactor *r, la_spawn *s) {
   return err;
 }
 
-/* For everybody who has the same open file, so that programs find what they expect. */
-static void set_blocking(const la_spawn *s, bool blocking) {
+/* Streams that are given away are blocking for everybody who has the same open file, as programs
+** expect. `flags`: what they were. */
+static void set_blocking(const la_spawn *s, int flags[LA_PROCESS_FDS]) {
   for (unsigned i = 0; i < s->spec.nfds; i++) {
-    if (s->given[i] == NULL) continue;
-    int flags = fcntl(s->fds[i], F_GETFL);
-    if (flags >= 0) fcntl(s->fds[i], F_SETFL, blocking ? flags & ~O_NONBLOCK : flags | O_NONBLOCK);
+    flags[i] = s->given[i] != NULL ? fcntl(s->fds[i], F_GETFL) : -1;
+    if (flags[i] >= 0) fcntl(s->fds[i], F_SETFL, flags[i] & ~O_NONBLOCK);
   }
 }
 
+static void set_back(const la_spawn *s, const int flags[LA_PROCESS_FDS]) {
+  for (unsigned i = 0; i < s->spec.nfds; i++)
+    if (flags[i] >= 0) fcntl(s->fds[i], F_SETFL, flags[i]);
+}
+
 int la_spawn_start(la_reactor *r, la_spawn *s, la_process **out) {
-  set_blocking(s, true);
+  int flags[LA_PROCESS_FDS] = {0};
+  set_blocking(s, flags);
   int err = la_process_spawn(r, &s->spec, out);
   close_theirs(s);
   if (err != 0) {
-    set_blocking(s, false);
+    set_back(s, flags);
     close_ours(s);
     return err;
   }

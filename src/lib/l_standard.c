@@ -96,7 +96,8 @@ int la_standard_lend(la_io_object *io, const la_reactor *r, la_stream **given, c
 
 /* ---- methods -----------------------------------------------------------------------*/
 
-static int standard_close(lua_State *L) {
+/* At once; what a file fails to write then is told at the end of the run. */
+static int standard_leave(lua_State *L) {
   standard_object *o = check(L);
   o->closed = true;
   la_standard_close(&o->standard);
@@ -161,29 +162,65 @@ static void flush_drop(la_future *f) {
 
 static const la_future_vtable flush_vtable = {flush_poll, flush_drop, "flush", NULL};
 
+static int begin_op(lua_State *L, la_file *file, la_file_kind kind, la_future **f) {
+  flush_future *w = malloc(sizeof *w);
+  if (w == NULL) return la_no_memory(L);
+  w->base.vt = &flush_vtable;
+  la_file_op_init(&w->op, file, kind);
+  *f = &w->base;
+  return 0;
+}
+
 static int flush_begin(lua_State *L, void *room, la_future **f) {
   standard_object *o = check(L);
   la_io_object *io = la_io_live(L, &o->io);
   if (!io->cls->is_open(io->self)) return la_fail(L, la_io_closed_error(io), "flush");
   if (o->standard.file == NULL) return la_stream_flush_begin(L, io, room, f);
-  flush_future *w = malloc(sizeof *w);
-  if (w == NULL) return la_no_memory(L);
-  w->base.vt = &flush_vtable;
-  la_file_op_init(&w->op, o->standard.file, LA_FILE_FLUSH);
-  *f = &w->base;
-  return 0;
+  begin_op(L, o->standard.file, LA_FILE_FLUSH, f);
+  return la_io_begun(L, io, "flush", NULL, f);
 }
 
-static int flush_finish(lua_State *L, la_future *f) {
-  if (f->vt != &flush_vtable) return la_stream_flush_finish(L, f);
+static int finish_flush(lua_State *L, la_future *f) {
   int status = ((flush_future *)(void *)f)->op.status;
   if (status != 0) return la_fail(L, status, "flush");
   lua_pushvalue(L, 1);
   return 1;
 }
 
+static int flush_finish(lua_State *L, la_future *f) {
+  const standard_object *o = check(L);
+  bool file = o->standard.file != NULL;
+  return file ? la_io_finish(L, f, finish_flush) : la_stream_flush_finish(L, f);
+}
+
 static const la_operation flush_operation = {"flush", flush_begin, flush_finish};
 static int standard_flush(lua_State *L) { return la_operate(L, &flush_operation); }
+
+/* ---- close -------------------------------------------------------------------------*/
+
+static bool writes_yet(const standard_object *o) {
+  return o->standard.file != NULL && la_file_is_open(o->standard.file);
+}
+
+static int close_begin(lua_State *L, void *room, la_future **f) {
+  standard_object *o = check(L);
+  (void)room;
+  if (!writes_yet(o)) return standard_leave(L);
+  o->closed = true;
+  return begin_op(L, o->standard.file, LA_FILE_CLOSE, f);
+}
+
+static int close_finish(lua_State *L, la_future *f) {
+  return la_push_done(L, ((flush_future *)(void *)f)->op.status, "close");
+}
+
+static const la_operation close_operation = {"close", close_begin, close_finish};
+
+/* Waits where one can, and there is something to wait for. */
+static int standard_close(lua_State *L) {
+  bool waits = writes_yet(check(L)) && la_await_possible(L) != NULL;
+  return waits ? la_operate(L, &close_operation) : standard_leave(L);
+}
 
 /* ---- the fields --------------------------------------------------------------------*/
 
@@ -204,10 +241,12 @@ void la_open_standard(lua_State *L) {
                                      {"raw", standard_raw},
                                      {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__gc", standard_gc},
-                                  {"__close", standard_close},
+                                  {"__close", standard_leave},
                                   {"__tostring", standard_tostring},
                                   {NULL, NULL}};
-  static const la_operation_entry operations[] = {{standard_flush, &flush_operation}, {NULL, NULL}};
+  static const la_operation_entry operations[] = {{standard_flush, &flush_operation},
+                                                  {standard_close, &close_operation},
+                                                  {NULL, NULL}};
   la_operations_add(L, operations);
   la_io_class_open(L, STANDARD_NAME, meta, methods);
   add_stream(L, STDIN_FILENO, "stdin");

@@ -79,14 +79,15 @@ static void op_drop(la_future *f) {
 static const la_future_vtable flush_vtable = {op_poll, op_drop, "flush", NULL};
 static const la_future_vtable shutdown_vtable = {op_poll, op_drop, "shutdown", NULL};
 
-static void begin(la_io_object *o, const la_future_vtable *vt,
-                  void (*init)(la_stream_op *op, la_stream *s), void *room, la_future **f) {
+static int begin(lua_State *L, la_io_object *o, const la_future_vtable *vt,
+                 void (*init)(la_stream_op *op, la_stream *s), void *room, la_future **f) {
   op_future *op = room;
   op->base.vt = vt;
   op->o = o;
   init(&op->inner, o->self);
   o->writing = &op->o;
   *f = &op->base;
+  return la_io_begun(L, o, vt->name, NULL, f);
 }
 
 static int status_of(la_future *f) {
@@ -100,16 +101,17 @@ int la_stream_flush_begin(lua_State *L, la_io_object *o, void *room, la_future *
     return 1;
   }
   la_io_check_writer(L, o);
-  begin(o, &flush_vtable, la_flush_init, room, f);
-  return 0;
+  return begin(L, o, &flush_vtable, la_flush_init, room, f);
 }
 
-int la_stream_flush_finish(lua_State *L, la_future *f) {
+static int finish_flush(lua_State *L, la_future *f) {
   int status = status_of(f);
   if (status != 0) return la_fail(L, status, "flush");
   lua_pushvalue(L, 1);
   return 1;
 }
+
+int la_stream_flush_finish(lua_State *L, la_future *f) { return la_io_finish(L, f, finish_flush); }
 
 static int flush_begin(lua_State *L, void *room, la_future **f) {
   la_io_object *o = check(L);
@@ -126,12 +128,15 @@ static int shutdown_begin(lua_State *L, void *room, la_future **f) {
   luaL_checkoption(L, 2, "send", halves);
   la_io_check_writer(L, o);
   if (!la_stream_object_is_open(o->self)) return la_fail(L, UV_EBADF, "shutdown");
-  begin(o, &shutdown_vtable, la_shutdown_init, room, f);
-  return 0;
+  return begin(L, o, &shutdown_vtable, la_shutdown_init, room, f);
+}
+
+static int finish_shutdown(lua_State *L, la_future *f) {
+  return la_push_done(L, status_of(f), "shutdown");
 }
 
 static int shutdown_finish(lua_State *L, la_future *f) {
-  return la_push_done(L, status_of(f), "shutdown");
+  return la_io_finish(L, f, finish_shutdown);
 }
 
 static const la_operation shutdown_operation = {"shutdown", shutdown_begin, shutdown_finish};

@@ -30,6 +30,7 @@ static int membership(lua_State *L, bool join, const char *op) {
   const char *group = la_check_host(L, 2), *on = NULL;
   if (!lua_isnoneornil(L, 3)) on = la_check_host(L, 3);
   la_address a;
+  if (la_address_lacks_scope(group)) return la_fail_name(L, UV_EAI_NONAME, op, group);
   luaL_argcheck(L, la_address_parse(&a, group, 0), 2, "a numeric address expected, of a group");
   la_interface interface;
   int error = la_interface_find(on, &interface);

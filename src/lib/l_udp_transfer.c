@@ -4,6 +4,7 @@
 #include "io/dns.h"
 #include "lib/l_stream.h"
 #include "lib/l_udp.h"
+#include "lib/raising.h"
 
 enum { MANY = 64, MANY_MAX = 65535 };
 
@@ -50,6 +51,18 @@ static int recv_finish(lua_State *L, la_future *base) {
 static const la_operation recv_operation = {"recv", recv_begin, recv_finish};
 static int udp_recv(lua_State *L) { return la_operate(L, &recv_operation); }
 
+static int udp_try_recv(lua_State *L) {
+  la_udp *u = la_udp_check(L)->udp;
+  la_runtime_check(L, "receiving");
+  luaL_argcheck(L, luaL_optinteger(L, 2, 0) >= 0, 2, "a number of bytes, from 0 on");
+  int error;
+  const la_datagram *d = la_udp_look(u, &error);
+  if (d == NULL) return la_fail(L, error, "try_recv");
+  int n = push_one(L, *d);
+  la_udp_skip(u);
+  return n;
+}
+
 /* Upvalue: the socket. */
 static int incoming_next(lua_State *L) {
   lua_settop(L, 0);
@@ -59,8 +72,10 @@ static int incoming_next(lua_State *L) {
 
 static int udp_incoming(lua_State *L) {
   la_udp_check(L);
+  bool raises = la_option_raise(L, 2);
   lua_settop(L, 1);
   lua_pushcclosure(L, incoming_next, 1);
+  if (raises) la_make_raising(L);
   return 1;
 }
 
@@ -198,6 +213,25 @@ static int send_finish(lua_State *L, la_future *f) {
 static const la_operation send_operation = {"send", send_begin, send_finish};
 static int udp_send(lua_State *L) { return la_operate(L, &send_operation); }
 
+static int udp_try_send(lua_State *L) {
+  la_udp_object *o = la_udp_check(L);
+  la_udp_message m = {.to.any.sa_family = AF_UNSPEC};
+  la_runtime_check(L, "sending");
+  m.data = luaL_checklstring(L, 2, &m.len);
+  bool named = !lua_isnoneornil(L, 3) || !lua_isnoneornil(L, 4);
+  if (named && !la_udp_numeric(L, o, 3, la_check_port(L, 4, 1), &m.to))
+    return luaL_argerror(L, 3,
+                         "a numeric address expected: a name has to be looked up (net.resolve)");
+  int error;
+  la_udp_try_send(o->udp, &m, 1, &error);
+  if (error == 0) {
+    lua_pushvalue(L, 1);
+    return 1;
+  }
+  if (!named) return la_fail(L, error, "try_send");
+  return la_fail_address(L, error, "try_send", lua_tostring(L, 3), (int)lua_tointeger(L, 4));
+}
+
 /* ---- send_many ---------------------------------------------------------------------*/
 
 enum { CHUNK = 64 };
@@ -277,7 +311,8 @@ static int udp_send_many(lua_State *L) { return la_operate(L, &send_many_operati
 
 const luaL_Reg la_udp_transfers[] = {{"recv", udp_recv},           {"recv_many", udp_recv_many},
                                      {"incoming", udp_incoming},   {"send", udp_send},
-                                     {"send_many", udp_send_many}, {NULL, NULL}};
+                                     {"send_many", udp_send_many}, {"try_recv", udp_try_recv},
+                                     {"try_send", udp_try_send},   {NULL, NULL}};
 
 void la_udp_operations_add(lua_State *L) {
   static const la_operation_entry operations[] = {{udp_recv, &recv_operation},

@@ -114,13 +114,15 @@ static int send_fd_begin(lua_State *L, void *room, la_future **f) {
   la_unix_send_init(&s->inner, o->self, fd);
   o->writing = &s->o;
   *f = &s->base;
-  return 0;
+  return la_io_begun(L, o, "send_fd", NULL, f);
 }
 
-static int send_fd_finish(lua_State *L, la_future *f) {
+static int finish_send(lua_State *L, la_future *f) {
   const send_future *s = (const send_future *)(const void *)f;
   return la_push_done(L, la_io_cut(s->o, s->inner.status), "send_fd");
 }
+
+static int send_fd_finish(lua_State *L, la_future *f) { return la_io_finish(L, f, finish_send); }
 
 static const la_operation send_fd_operation = {"send_fd", send_fd_begin, send_fd_finish};
 static int conn_send_fd(lua_State *L) { return la_operate(L, &send_fd_operation); }

@@ -7,6 +7,7 @@
 #include "bridge/error.h"
 #include "bridge/future_object.h"
 #include "bridge/task_object.h"
+#include "lib/losses.h"
 
 void la_new_class(lua_State *L, const char *name, const luaL_Reg *meta, const luaL_Reg *methods) {
   luaL_newmetatable(L, name);
@@ -71,7 +72,9 @@ int la_fail_name(lua_State *L, ssize_t error, const char *op, const char *name) 
 }
 
 la_reactor *la_check_reactor(lua_State *L, const char *what) {
-  return la_runtime_check(L, what)->reactor;
+  la_reactor *r = la_runtime_check(L, what)->reactor;
+  if (r->losses != NULL) la_losses_tell(L, la_loss_take(r));
+  return r;
 }
 
 int la_no_memory(lua_State *L) { return luaL_error(L, "not enough memory"); }

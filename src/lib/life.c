@@ -8,6 +8,7 @@
 #include "io/process.h"
 #include "lib/kick.h"
 #include "lib/lib.h"
+#include "lib/losses.h"
 
 bool la_life_find_seed(lua_State *L, int arg, uint64_t *seed) {
   if (!lua_isnoneornil(L, arg)) {
@@ -29,6 +30,7 @@ void la_life_begin(lua_State *L, la_life *s, const uint64_t *seed) {
   la_runtime *rt = &s->rt;
   rt->ex = s->reactor->ex;
   rt->reactor = s->reactor;
+  s->reactor->tell = la_losses_tell_at_exit;
   if (seed != NULL) la_executor_seed(rt->ex, *seed);
   s->begun = true;
   la_runtime_init(L, rt);
@@ -73,16 +75,26 @@ void la_life_settle(la_life *s) {
   if (t != NULL) la_task_unref(t);
 }
 
-void la_life_end(lua_State *L, la_life *s) {
+/* NULL: on the loop of a host, whose end is later. */
+static la_loss *end_reactor(la_reactor *r) {
+  if (r->guest != NULL) {
+    la_guest_free(r);
+    return NULL;
+  }
+  la_reactor_ref(r);
+  la_reactor_free(r);
+  la_loss *list = la_loss_take(r);
+  la_reactor_unref(r);
+  return list;
+}
+
+la_loss *la_life_end(lua_State *L, la_life *s) {
   la_runtime *rt = &s->rt;
   la_reactor *r = s->reactor;
   if (r != NULL) la_kick_end_run(&r->async);
   if (s->begun && !rt->entered) la_runtime_enter(L, rt);
   if (s->begun) la_future_objects_drop_all(rt);
-  if (r != NULL && r->guest != NULL)
-    la_guest_free(r);
-  else if (r != NULL)
-    la_reactor_free(r);
+  la_loss *losses = r != NULL ? end_reactor(r) : NULL;
   la_process_reap();
   s->reactor = NULL;
   rt->ex = NULL;
@@ -91,4 +103,5 @@ void la_life_end(lua_State *L, la_life *s) {
     la_runtime_free(L, rt);
   }
   s->begun = false;
+  return losses;
 }

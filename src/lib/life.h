@@ -38,7 +38,7 @@ void la_life_unwind(la_life *s);
 void la_life_settle(la_life *s);
 
 /* Drops what is left and ends the reactor; on the loop of a host that goes on closing while the
-** host runs it. Nothing when it is over. */
-void la_life_end(lua_State *L, la_life *s);
+** host runs it. Nothing when it is over. Returns what was lost, to be told. */
+la_loss *la_life_end(lua_State *L, la_life *s);
 
 #endif
