@@ -200,6 +200,12 @@ describe("a File whose write failed #process", function()
       assert.equal(ending == "return" and "ended\n" or "", text)
     end
   end)
+end)
+
+describe("a File whose write failed", function()
+  local dir
+  before_each(function() dir = support.folder() end)
+  after_each(support.clean)
 
   it("raises nothing at the end of its scope once the failure has been returned", function()
     support.run(function()
