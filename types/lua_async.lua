@@ -15,7 +15,8 @@ local async = {}
 ---@field errno? integer the system's number for it
 ---@field message string what it means, in words
 ---@field op string the operation that failed
----@field path? string the path it was about
+---@field path? string the path it was about, the first of two
+---@field to? string the second path, of operations that take two
 ---@field address? string the "host:port" it was about
 ---@field partial? integer bytes written, or there to read, before it failed
 ---@field lost? integer messages of a broadcast that were lost

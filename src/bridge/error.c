@@ -17,6 +17,7 @@ void la_push_error(lua_State *L, const la_error_info *info) {
   set(L, "message", info->message);
   set(L, "op", info->op);
   set(L, "path", info->path);
+  set(L, "to", info->to);
   set(L, "address", info->address);
   if (info->number != 0) {
     lua_pushinteger(L, info->number);
@@ -50,6 +51,7 @@ static int error_tostring(lua_State *L) {
   luaL_buffinit(L, &b);
   add_field(L, &b, "", "op", "");
   add_field(L, &b, " ", "path", "");
+  add_field(L, &b, " -> ", "to", "");
   add_field(L, &b, " ", "address", "");
   add_field(L, &b, ": ", "message", "");
   add_field(L, &b, " (", "code", ")");

@@ -2,8 +2,10 @@
 ** hook.h - debug hooks: the coroutines of a run have that of the main thread of their Lua state.
 **
 ** A Lua thread that C makes inherits the C function of a hook, and not the Lua function, which
-** debug.sethook keeps for each thread in the registry. So coverage and debuggers, which set a hook in
-** the main thread, would pay for each task and see none. Each coroutine takes over the whole hook as
+** debug.sethook keeps for each thread in the registry. So coverage and debuggers, which set a hook
+*in
+** the main thread, would pay for each task and see none. Each coroutine takes over the whole hook
+*as
 ** it begins, and when it has changed; one that sets a hook of its own keeps that until then. While
 ** the code is being interrupted (kick.h), hooks are left alone.
 */
@@ -30,7 +32,8 @@ static inline int la_hook_unused(const la_hook *h) {
   return h->version == 0 && lua_gethook(h->main) == NULL;
 }
 
-/* Before `co` is resumed, unless the hook is unused: it gets the hook, if that has another version than *version, which is 0
+/* Before `co` is resumed, unless the hook is unused: it gets the hook, if that has another version
+*than *version, which is 0
 ** for a coroutine that has none. */
 void la_hook_follow(la_runtime *rt, lua_State *co, unsigned *version);
 

@@ -43,37 +43,18 @@ la_file *la_file_new(la_reactor *r) {
 
 void la_file_ref(la_file *f) { f->refs++; }
 bool la_file_is_open(const la_file *f) { return f->fd >= 0 && !(f->flags & LA_FILE_CLOSING); }
+bool la_file_told(const la_file *f) { return (f->flags & LA_FILE_TOLD) != 0; }
 int la_file_fd(const la_file *f) {
   if (!la_file_is_open(f)) return UV_EBADF;
-  return f->busy || f->out_len > 0 ? UV_EBUSY : f->fd;
+  return f->busy || la_file_unwritten(f) > 0 ? UV_EBUSY : f->fd;
 }
 
 la_reader *la_file_reader(la_file *f) { return &f->reader; }
 
-/* A block, after a number of buffers in `sequence` and where there is one; or a buffer. */
-static char *take(la_file *f, unsigned sequence, bool *is_block) {
-  char *block = sequence >= LA_FILE_SEQUENCE ? la_block_take(f->reactor) : NULL;
-  *is_block = block != NULL;
-  return block != NULL ? block : la_buffer_take(f->reactor);
-}
-
-static size_t size_of(bool block) { return block ? LA_BLOCK_DATA : LA_BUFFER_SIZE; }
 static size_t head_of(bool block) { return block ? LA_BLOCK_HEAD : 0; }
 
-static void give(la_file *f, char **buffer, bool block) {
-  if (*buffer != NULL && block)
-    la_block_give(f->reactor, *buffer);
-  else if (*buffer != NULL)
-    la_buffer_give(f->reactor, *buffer);
-  *buffer = NULL;
-}
-
-static void one_more(unsigned char *sequence) {
-  if (*sequence < LA_FILE_SEQUENCE) ++*sequence;
-}
-
 static void forget_ahead(la_file *f) {
-  give(f, &f->ahead, f->ahead_block);
+  la_file_buffer_give(f, &f->ahead, f->ahead_block);
   f->ahead_len = 0;
 }
 
@@ -83,7 +64,7 @@ static void free_if_over(la_file *f) {
   if (la_node_linked(&f->resource.node)) la_node_unlink(&f->resource.node);
   la_reader_clear(&f->reader);
   forget_ahead(f);
-  give(f, &f->out, f->out_block);
+  la_file_drop_unwritten(f);
   la_waiter_clear(&f->reading.waiter, r);
   la_waiter_clear(&f->writing.waiter, r);
   free(f);
@@ -132,28 +113,22 @@ static void read_ended(la_file *f, ssize_t n) {
   f->flags &= ~LA_FILE_MORE;
   if (n > 0) {
     if ((size_t)n == f->job.len) f->flags |= LA_FILE_MORE;
-    one_more(&f->reads);
+    la_file_one_more(&f->reads);
     f->ahead = f->job.buf;
     f->ahead_block = f->job.block;
     f->ahead_at = head_of(f->job.block);
     f->ahead_len = (size_t)n;
     f->position += n;
   } else {
-    give(f, &f->job.buf, f->job.block);
+    la_file_buffer_give(f, &f->job.buf, f->job.block);
     if (f->flags & LA_FILE_READ_DROPPED) return;
     f->read_result = (int)n;
     f->flags |= LA_FILE_READ_ENDED;
   }
 }
 
-static void write_ended(la_file *f, ssize_t status) {
-  give(f, &f->job.buf, f->job.block);
-  f->position = f->job.at;
-  if (status < 0) f->write_error = (int)status;
-}
-
 static void close_ended(la_file *f, ssize_t status) {
-  give(f, &f->job.buf, f->job.block);
+  la_file_buffer_give(f, &f->job.buf, f->job.block);
   f->fd = -1;
   if (la_node_linked(&f->resource.node)) la_node_unlink(&f->resource.node);
   f->close_status = f->write_error != 0 ? f->write_error : (int)status;
@@ -161,7 +136,7 @@ static void close_ended(la_file *f, ssize_t status) {
 }
 
 void la_file_lose(la_file *f) {
-  if (f->close_status != 0) la_loss_add(f->reactor, f->name, f->close_status);
+  if (f->close_status != 0 && !la_file_told(f)) la_loss_add(f->reactor, f->name, f->close_status);
   f->close_status = 0;
 }
 
@@ -213,7 +188,7 @@ static void job_ended(la_work *work, ssize_t result) {
   switch (f->job.kind) {
   case LA_JOB_COPY: copy_ended(f, result); break;
   case LA_JOB_READ: read_ended(f, result); break;
-  case LA_JOB_WRITE: write_ended(f, result); break;
+  case LA_JOB_WRITE: la_file_write_ended(f, result); break;
   case LA_JOB_CLOSE: close_ended(f, result); break;
   default: op_ended(f, result);
   }
@@ -233,25 +208,6 @@ int la_file_start(la_file *f, la_job_kind kind) {
   return err;
 }
 
-static void hand_out_over(la_file *f) {
-  f->job.buf = f->out;
-  f->job.block = f->out_block;
-  f->job.len = f->out_len;
-  f->job.at = f->position;
-  f->out = NULL;
-  f->out_len = 0;
-}
-
-int la_file_start_write(la_file *f) {
-  hand_out_over(f);
-  int err = la_file_start(f, LA_JOB_WRITE);
-  if (err != 0) {
-    f->out = f->job.buf;
-    f->out_len = f->job.len;
-  }
-  return err;
-}
-
 /* ---- close ------------------------------------------------------------------------*/
 
 int la_file_closed_error(la_file *f, int cut) {
@@ -260,17 +216,25 @@ int la_file_closed_error(la_file *f, int cut) {
   return was ? UV_ECANCELED : UV_EBADF;
 }
 
+/* What failed before has a trip of its own. Behind what fails again nothing may follow, nor behind
+** what nobody wants to wait for. True: it is under way. */
+static bool try_last(la_file *f) {
+  bool again = !(f->flags & LA_FILE_LAST_TRY) && f->write_error != UV_ECANCELED;
+  f->flags |= LA_FILE_LAST_TRY;
+  if (again && la_file_start_write(f) == 0) return true;
+  if (again) la_file_write_here(f);
+  if (f->kept_len > 0) la_file_drop_unwritten(f);
+  return false;
+}
+
 /* Once nothing is under way: what is buffered is written and the descriptor closed, in one
 ** trip; at once when it has only been read, or when there is no pool to be had. */
 static void step_close(la_file *f) {
   if (f->busy || f->fd < 0) return;
-  hand_out_over(f);
+  if (f->kept_len > 0 && try_last(f)) return;
+  la_file_hand_over(f);
   if ((f->flags & LA_FILE_WRITES) && la_file_start(f, LA_JOB_CLOSE) == 0) return;
-  f->job.kind = LA_JOB_CLOSE;
-  f->job.fd = f->fd;
-  f->job.flags = f->flags;
-  f->job.done = 0;
-  close_ended(f, la_file_job_class.run(&f->job.work));
+  close_ended(f, la_file_run_here(f, LA_JOB_CLOSE));
 }
 
 void la_file_begin_close(la_file *f) {
@@ -355,12 +319,12 @@ static ssize_t read_cached(la_file *f, size_t want) {
 
 static int start_read(la_file *f) {
   bool seeks = (f->flags & LA_FILE_SEEKS) != 0;
-  f->job.buf = take(f, seeks ? f->reads : 0, &f->job.block);
+  f->job.buf = la_file_buffer_take(f, seeks ? f->reads : 0, &f->job.block);
   if (f->job.buf == NULL) return UV_ENOMEM;
-  f->job.len = size_of(f->job.block);
+  f->job.len = la_file_buffer_size(f->job.block);
   f->job.at = f->position;
   int err = la_file_start(f, LA_JOB_READ);
-  if (err != 0) give(f, &f->job.buf, f->job.block);
+  if (err != 0) la_file_buffer_give(f, &f->job.buf, f->job.block);
   return err;
 }
 
@@ -368,7 +332,7 @@ static int start_read(la_file *f) {
 static void read_ahead(la_file *f) {
   if (f->reads < LA_FILE_SEQUENCE || !(f->flags & LA_FILE_MORE) || !(f->flags & LA_FILE_SEEKS))
     return;
-  if (f->busy || f->ahead_len > 0 || !la_list_empty(&f->turns)) return;
+  if (f->busy || f->ahead_len > 0 || la_file_unwritten(f) > 0 || !la_list_empty(&f->turns)) return;
   if (start_read(f) == 0) f->flags |= LA_FILE_READ_DROPPED;
 }
 
@@ -381,10 +345,15 @@ static la_poll reader_fill(la_reader *rd, la_context *cx, size_t want, ssize_t *
   f->flags &= ~LA_FILE_READ_DROPPED;
   if (!la_file_may_go(f, &f->reading)) return la_file_wait(f, &f->reading, cx);
   if (!la_budget_take(cx)) return LA_PENDING;
-  if (f->out_len > 0) { /* what was written before is to be seen */
-    *n = la_file_start_write(f);
-    if (*n == 0) return la_file_wait(f, &f->reading, cx);
-  } else if (f->ahead_len > 0) {
+  bool seeks = (f->flags & LA_FILE_SEEKS) != 0; /* what was written before is to be seen */
+  bool first = la_file_unwritten(f) > 0 && (seeks || !f->reading.tried);
+  *n = first ? la_file_write_first(f, &f->reading) : 0;
+  if (*n > 0) return la_file_wait(f, &f->reading, cx);
+  if (*n < 0 && seeks) {
+    la_file_leave(f, &f->reading);
+    return LA_READY;
+  }
+  if (f->ahead_len > 0) {
     *n = absorb(f);
   } else if (f->flags & LA_FILE_READ_ENDED) {
     f->flags &= ~LA_FILE_READ_ENDED;
@@ -395,76 +364,7 @@ static la_poll reader_fill(la_reader *rd, la_context *cx, size_t want, ssize_t *
     if (f->busy) return la_file_wait(f, &f->reading, cx);
   }
   la_file_leave(f, &f->reading);
+  f->reading.tried = false;
   read_ahead(f);
   return LA_READY;
 }
-
-/* ---- writing ----------------------------------------------------------------------*/
-
-/* Room in `out`: 0; 1 when it has to be waited for; or a negative errno. */
-static int make_room(la_file *f) {
-  bool unread = f->ahead_len > 0 || la_rbuf_len(&f->reader.buf) > 0;
-  if ((f->flags & LA_FILE_SEEKS) && f->out_len == 0) {
-    if (f->busy && f->job.kind == LA_JOB_READ) return 1;
-    if (unread) la_file_unread(f);
-  }
-  if (f->out_len == size_of(f->out_block)) {
-    if (f->busy) return 1;
-    int err = la_file_start_write(f);
-    if (err != 0) return err;
-  }
-  if (f->out == NULL) f->out = take(f, f->writes, &f->out_block);
-  return f->out != NULL ? 0 : UV_ENOMEM;
-}
-
-static la_poll file_write(void *self, la_context *cx, const char *data, size_t len, ssize_t *n) {
-  la_file *f = self;
-  if (!la_file_is_open(f) || !(f->flags & LA_FILE_WRITES)) {
-    *n = la_file_closed_error(f, LA_FILE_WRITE_CUT);
-    return LA_READY;
-  }
-  int wait = f->write_error;
-  f->write_error = 0;
-  if (wait == 0) wait = make_room(f);
-  if (wait > 0) return la_file_wait(f, &f->writing, cx);
-  if (!la_budget_take(cx)) {
-    if (wait < 0) f->write_error = wait;
-    return LA_PENDING;
-  }
-  la_file_leave(f, &f->writing);
-  *n = wait;
-  if (wait < 0) return LA_READY;
-  size_t room = size_of(f->out_block) - f->out_len;
-  if (len > room) len = room;
-  memcpy(f->out + f->out_len, data, len);
-  la_file_wrote(f, len);
-  *n = (ssize_t)len;
-  return LA_READY;
-}
-
-/* While `out` has something in it, all that has to be done before a write was done. */
-char *la_file_room(void *self, size_t *size) {
-  const la_file *f = self;
-  if (!la_file_is_open(f) || f->write_error != 0 || f->out_len == 0) return NULL;
-  if (f->flags & LA_FILE_DIRECT) return NULL;
-  *size = size_of(f->out_block) - f->out_len;
-  return f->out + f->out_len;
-}
-
-/* A full one goes its way; if it cannot, the next write says why. */
-void la_file_wrote(void *self, size_t n) {
-  la_file *f = self;
-  f->out_len += n;
-  bool full = f->out_len == size_of(f->out_block);
-  if (full) one_more(&f->writes);
-  if ((full || (f->flags & LA_FILE_DIRECT)) && !f->busy) la_file_start_write(f);
-}
-
-static size_t file_forget(void *self) {
-  la_file *f = self;
-  la_file_leave(f, &f->writing);
-  f->flags &= ~LA_FILE_WRITE_CUT;
-  return 0;
-}
-
-const la_sink la_file_sink = {file_write, file_forget};

@@ -17,9 +17,13 @@
 ** and a read that waits there occupies a thread of the pool, until the file is closed. A
 ** FIFO is open to be read at once, and to be written when somebody reads it.
 **
-** A write error that no write can report any more is reported once by the next flush,
-** seek, sync or close. A file that is dropped without being closed is flushed and closed
-** in the background; one that is not dropped, by la_reactor_free.
+** Bytes that were accepted and could not be written are kept. The next operation that has to
+** write first (write, flush, close and all others but those that only read what is in the reader)
+** tries again, fails with the error when that fails too, and does nothing else then. So at most
+** the block that failed and the one that was being filled are kept, and nothing is accepted
+** behind them until they are written. A close tries a last time. A file that is dropped without
+** being closed is flushed and closed in the background; one that is not dropped, by
+** la_reactor_free.
 */
 #ifndef LA_IO_FILE_H
 #define LA_IO_FILE_H
@@ -63,6 +67,9 @@ la_file_open *la_file_mkstemp_new(la_reactor *r, const char *path);
 void la_file_ref(la_file *f);
 void la_file_unref(la_file *f);
 bool la_file_is_open(const la_file *f);
+/* An operation has failed because of the bytes that are still not written, or, once it is closed,
+** never were. */
+bool la_file_told(const la_file *f);
 
 /* Its descriptor, whose own position in a regular file is where it was opened. UV_EBADF: closed;
 ** UV_EBUSY: a piece of work is under way, or what was written is still in the buffer. */
@@ -90,6 +97,8 @@ void la_file_wrote(void *self, size_t n);
 typedef struct la_file_turn {
   la_node node;
   la_waiter waiter;
+  bool tried; /* it has started a write of what was accepted before, and not told yet how that
+                 ended; of a read or write that was dropped, for the next one */
 } la_file_turn;
 
 typedef enum la_file_kind {

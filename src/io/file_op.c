@@ -27,14 +27,15 @@ static int seek_to(la_file *f, la_file_op *op, int64_t base) {
 }
 
 static int64_t told(const la_file *f) {
-  return f->position - (int64_t)(la_reader_unread(&f->reader) + f->ahead_len) + (int64_t)f->out_len;
+  return f->position - (int64_t)(la_reader_unread(&f->reader) + f->ahead_len) +
+         (int64_t)la_file_unwritten(f);
 }
 
 /* f:seek(): only asks where we are, and disturbs no buffer. */
 static bool only_asks(const la_file_op *op) {
   const la_file *f = op->file;
   if (op->kind != LA_FILE_SEEK || op->whence != SEEK_CUR || op->at != 0) return false;
-  return (f->flags & LA_FILE_SEEKS) && !((f->flags & LA_FILE_APPENDS) && f->out_len > 0);
+  return (f->flags & LA_FILE_SEEKS) && !((f->flags & LA_FILE_APPENDS) && la_file_unwritten(f) > 0);
 }
 
 /* ---- the work of each -------------------------------------------------------------*/
@@ -65,7 +66,8 @@ static int start_copy(la_file *f, la_file_op *op) {
   la_file *source = op->source;
   int both = LA_FILE_SEEKS;
   if (!(f->flags & source->flags & both) || (f->flags & LA_FILE_APPENDS) || source == f ||
-      !(source->flags & LA_FILE_READS) || !(f->flags & LA_FILE_WRITES) || source->out_len > 0)
+      !(source->flags & LA_FILE_READS) || !(f->flags & LA_FILE_WRITES) ||
+      la_file_unwritten(source) > 0)
     return UV_ENOTSUP;
   if (!la_file_is_open(source)) return UV_EBADF;
   if (source->busy) return UV_EAGAIN;
@@ -146,11 +148,6 @@ static la_poll poll_close(la_file *f, la_file_op *op, la_context *cx) {
   return finish(op, status);
 }
 
-static bool reports_writes(const la_file_op *op) {
-  return op->kind == LA_FILE_FLUSH || op->kind == LA_FILE_SEEK || op->kind == LA_FILE_SYNC ||
-         op->kind == LA_FILE_DATASYNC;
-}
-
 static la_poll op_poll(la_future *future, la_context *cx) {
   la_file_op *op = la_container(future, la_file_op, base);
   la_file *f = op->file;
@@ -166,18 +163,8 @@ static la_poll op_poll(la_future *future, la_context *cx) {
     op->at = told(f);
     return finish(op, 0);
   }
-  int err = 0;
-  if (f->out_len > 0) {
-    err = la_file_start_write(f);
-    if (err == 0) return wait(op, cx);
-  } else if (f->write_error != 0 && reports_writes(op)) {
-    err = f->write_error;
-    f->write_error = 0;
-  } else {
-    err = begin(f, op);
-    if (err == 1) return wait(op, cx);
-  }
-  return finish(op, err);
+  int err = la_file_unwritten(f) > 0 ? la_file_write_first(f, &op->turn) : begin(f, op);
+  return err == 1 ? wait(op, cx) : finish(op, err);
 }
 
 static void op_drop(la_future *future) {

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,32 +135,57 @@ static int make_folder(const char *path, int mode) {
   return mkdir(path, (mode_t)mode) == 0 ? 0 : la_posix_errno();
 }
 
-static bool is_folder(const char *path) {
-  struct stat st;
-  return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
 static ssize_t run_mkdir(la_work *work) {
   la_fs_change *op = from_work(work);
   return make_folder(op->path, op->mode);
 }
 
+/* 0: a folder, or a link to one; UV_ENOENT: nothing, any more; UV_EEXIST: something else. */
+static int look(const char *path) {
+  struct stat st;
+  if (lstat(path, &st) != 0) return errno == ENOENT ? UV_ENOENT : UV_EEXIST;
+  if (S_ISLNK(st.st_mode) && stat(path, &st) != 0) return UV_EEXIST;
+  return S_ISDIR(st.st_mode) ? 0 : UV_EEXIST;
+}
+
+/* As mkdir -p has it: the owner can make folders in it, whatever the umask. Not through a link
+** that took its place meanwhile. */
+static int make_intermediate(const char *path) {
+  struct stat st;
+  int err = make_folder(path, 0777);
+  if (err != 0) return err == UV_EEXIST || look(path) == 0 ? 0 : err;
+  if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && (st.st_mode & 0300) != 0300)
+    (void)fchmodat(AT_FDCWD, path, (st.st_mode & 07777) | 0300, AT_SYMLINK_NOFOLLOW);
+  return 0;
+}
+
 /* From the top: each prefix that ends at a slash, then the whole. */
+static int make_with_parents(char *path, int mode) {
+  int err = make_folder(path, mode);
+  if (err != UV_ENOENT) return err;
+  for (char *p = path + 1; *p != '\0'; p++) {
+    if (*p != '/') continue;
+    *p = '\0';
+    err = make_intermediate(path);
+    *p = '/';
+    if (err != 0) return err;
+  }
+  return make_folder(path, mode);
+}
+
+/* Somebody may remove what was just there or just made: that often it is tried again. */
+enum { TRIES = 8 };
+
 static ssize_t run_mkdir_parents(la_work *work) {
   la_fs_change *op = from_work(work);
-  int err = make_folder(op->path, op->mode);
-  if (err == UV_ENOENT) {
-    for (char *p = op->path + 1; *p != '\0'; p++) {
-      if (*p != '/') continue;
-      *p = '\0';
-      err = make_folder(op->path, 0777);
-      if (err == UV_EEXIST || is_folder(op->path)) err = 0;
-      *p = '/';
-      if (err != 0) return err;
-    }
-    err = make_folder(op->path, op->mode);
+  int err = UV_ENOENT;
+  for (int i = 0; i < TRIES && err == UV_ENOENT; i++) {
+    err = make_with_parents(op->path, op->mode);
+    if (err == 0 || err == UV_ENOENT) continue;
+    int there = look(op->path);
+    if (there == 0 || err == UV_EEXIST) err = there;
   }
-  return err == UV_EEXIST && is_folder(op->path) ? 0 : err;
+  return err;
 }
 
 static ssize_t run_rename(la_work *work) {

@@ -205,12 +205,14 @@ static int file_close(lua_State *L) {
   return closed_already(L) ? 1 : la_operate(L, &close_operation);
 }
 
-/* Leaving a scope: flushes and closes, and waits for it where one can wait. A failure
-** that would pass unseen is raised, unless an error is on its way already. */
+/* Leaving a scope: flushes and closes, and waits for it where one can wait. A failure that no
+** operation has reported is raised, unless an error is on its way already. */
 static int scope_left(lua_State *L, int status, lua_KContext k) {
   (void)status;
   (void)k;
-  if (lua_isnil(L, 3) && lua_isnil(L, 2)) return lua_error(L);
+  const la_io_object *o = luaL_checkudata(L, 1, FILE_NAME);
+  bool told = o->self == NULL || la_file_told(o->self);
+  if (lua_isnil(L, 3) && lua_isnil(L, 2) && !told) return lua_error(L);
   return 0;
 }
 

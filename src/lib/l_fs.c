@@ -190,7 +190,7 @@ static int remove_finish(lua_State *L, la_future *f) {
   if (w->failed == NULL) return la_finish_change(L, f, "remove");
   return la_fail_path(L, la_work_result(f), "remove", w->failed);
 }
-static int rename_finish(lua_State *L, la_future *f) { return la_finish_change(L, f, "rename"); }
+static int rename_finish(lua_State *L, la_future *f) { return la_finish_paths(L, f, "rename"); }
 
 /* ---- the module --------------------------------------------------------------------*/
 

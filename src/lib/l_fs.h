@@ -35,6 +35,14 @@ static inline int la_fail_work(lua_State *L, la_future *f, const char *op) {
   return la_fail_path(L, la_work_result(f), op, lua_tostring(L, 1));
 }
 
+/* True, or the failure of what was done with the paths at indices 1 and 2. */
+static inline int la_finish_paths(lua_State *L, la_future *f, const char *op) {
+  if (la_work_result(f) < 0)
+    return la_fail_paths(L, la_work_result(f), op, lua_tostring(L, 1), lua_tostring(L, 2));
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 /* True, or the failure. */
 static inline int la_finish_change(lua_State *L, la_future *f, const char *op) {
   if (la_work_result(f) < 0) return la_fail_work(L, f, op);

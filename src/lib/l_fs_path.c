@@ -11,14 +11,6 @@ static la_reactor *reactor(lua_State *L) { return la_check_reactor(L, "a file op
 
 /* ---- two paths ---------------------------------------------------------------------*/
 
-/* The failure of an operation that makes the second path out of the first: it is about that
-** which is made. */
-static int finish_second(lua_State *L, la_future *f, const char *op) {
-  if (la_work_result(f) < 0) return la_fail_path(L, la_work_result(f), op, lua_tostring(L, 2));
-  lua_pushboolean(L, 1);
-  return 1;
-}
-
 static int symlink_begin(lua_State *L, void *room, la_future **f) {
   (void)room;
   const char *to = la_check_text(L, 1), *path = la_check_text(L, 2);
@@ -31,11 +23,8 @@ static int link_begin(lua_State *L, void *room, la_future **f) {
   return la_begin_work(L, (la_work *)la_fs_link_new(reactor(L), from, path), f);
 }
 
-static int symlink_finish(lua_State *L, la_future *f) { return finish_second(L, f, "symlink"); }
-static int link_finish(lua_State *L, la_future *f) {
-  bool there = la_work_result(f) == UV_EEXIST;
-  return there ? finish_second(L, f, "link") : la_finish_change(L, f, "link");
-}
+static int symlink_finish(lua_State *L, la_future *f) { return la_finish_paths(L, f, "symlink"); }
+static int link_finish(lua_State *L, la_future *f) { return la_finish_paths(L, f, "link"); }
 
 static int copy_begin(lua_State *L, void *room, la_future **f) {
   static const char *const names[] = {"exclusive", NULL};
@@ -46,15 +35,19 @@ static int copy_begin(lua_State *L, void *room, la_future **f) {
   return la_begin_work(L, (la_work *)la_fs_copy_new(reactor(L), from, to, exclusive), f);
 }
 
-/* What is about the second path says so. */
+/* Which of the two it is about the message says, since the system's words fit both. */
 static int copy_finish(lua_State *L, la_future *f) {
   const la_fs_copy *c = (const la_fs_copy *)(const void *)f;
-  if (la_work_result(f) >= 0 || !c->about_to) return la_finish_change(L, f, "copy");
-  int n = finish_second(L, f, "copy");
+  int n = la_finish_paths(L, f, "copy");
+  if (la_work_result(f) >= 0 || !c->about_to) return n;
   if (c->same) {
     lua_pushliteral(L, "source and target are the same file");
-    lua_setfield(L, -2, "message");
+  } else {
+    lua_getfield(L, -1, "message");
+    lua_pushfstring(L, "cannot write %s: %s", lua_tostring(L, 2), lua_tostring(L, -1));
+    lua_remove(L, -2);
   }
+  lua_setfield(L, -2, "message");
   return n;
 }
 

@@ -36,7 +36,8 @@ static inline void *la_sync_check(lua_State *L, int arg, const la_sync_class *cl
   return o;
 }
 
-/* The object at index `arg` was collected, and the Lua state is closing: there is nothing to close. */
+/* The object at index `arg` was collected, and the Lua state is closing: there is nothing to close.
+ */
 bool la_sync_collected(lua_State *L, int arg);
 
 /* A new object of `size` bytes on top of L, zeroed but for its head, and without a metatable

@@ -63,6 +63,10 @@ int la_fail_path(lua_State *L, ssize_t error, const char *op, const char *path) 
   return fail(L, error, (la_error_info){.op = op, .path = path});
 }
 
+int la_fail_paths(lua_State *L, ssize_t error, const char *op, const char *path, const char *to) {
+  return fail(L, error, (la_error_info){.op = op, .path = path, .to = to});
+}
+
 int la_fail_address(lua_State *L, ssize_t error, const char *op, const char *host, int port) {
   const char *form = strchr(host, ':') != NULL ? "[%s]:%d" : "%s:%d";
   lua_pushfstring(L, form, host, port);

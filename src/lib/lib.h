@@ -40,10 +40,11 @@ int luaopen_lua_async(lua_State *L);
 /* Makes the metatable `name` with these metamethods and, as __index, these methods. */
 void la_new_class(lua_State *L, const char *name, const luaL_Reg *meta, const luaL_Reg *methods);
 
-/* Pushes `nil, err` for a negative errno of libuv; the subject is a path, an address,
-** or neither. Returns 2. */
+/* Pushes `nil, err` for a negative errno of libuv; the subject is a path, two paths, an address,
+** or nothing. Returns 2. */
 int la_fail(lua_State *L, ssize_t error, const char *op);
 int la_fail_path(lua_State *L, ssize_t error, const char *op, const char *path);
+int la_fail_paths(lua_State *L, ssize_t error, const char *op, const char *path, const char *to);
 int la_fail_address(lua_State *L, ssize_t error, const char *op, const char *host, int port);
 
 /* The same, with the address as it is. */
