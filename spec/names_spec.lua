@@ -123,6 +123,7 @@ local function public_names()
     add_methods(set, "Walk", (assert(async.fs.walk("spec"))))
     add_methods(set, "FileWatch", (assert(async.fs.watch("spec"))))
     add_fields(set, "Error", select(2, async.fs.stat("/no/such/file")))
+    add_fields(set, "Error", select(2, async.fs.rename("/no/such/file", "/no/such/other")))
     add_fields(set, "Error", select(2, async.net.connect("127.0.0.1", 1)))
     add_fields(set, "Error", select(2, file:write("x"))) -- not open for writing
     add_processes(set)
