@@ -219,6 +219,8 @@ describe("files on a machine that fails #process", function()
         local f = assert(fs.open(dir .. "/g", "w"))
         assert(f:write("x"))
         fails("EIO", f:sync())
+        fails("EIO", f:sync()) -- the system would forget it
+        fails("EIO", f:datasync())
         assert(f:close() and get("g") == "x") ]], "fsync:error=EIO:when=1" },
     { "close", [[
         local f = assert(fs.open(dir .. "/g", "w"))

@@ -56,6 +56,9 @@ describe("fs.mkdir with parents", function()
     end)
   end)
 
+  -- A program's file, its last argument, is its owner's alone until then.
+  local READABLE = [[sh -c 'for f; do :; done; chmod 644 "$f"; umask %s; exec %s "$@"' sh]]
+
   -- Not as root, who may go everywhere.
   local function modes(mask, mkdir)
     local path = dir .. "/" .. mask
@@ -77,7 +80,7 @@ describe("fs.mkdir with parents", function()
       local got, text = modes(mask, function(path, user)
         return support.child(([[
           print(async.run(async.fs.mkdir, %q, { parents = true }))
-        ]]):format(path .. "/m/n/o"), { under = ([[sh -c 'for f; do :; done; chmod 644 "$f"; umask %s; exec %s "$@"' sh]]):format(mask, user) })
+        ]]):format(path .. "/m/n/o"), { under = READABLE:format(mask, user) })
       end)
       assert.is_truthy(expected:find("m/n/o", 1, true))
       assert.equal(expected, got, text)

@@ -51,10 +51,11 @@ describe("the error of an operation on two paths", function()
 
   it("goes to other threads whole", function()
     support.run(function()
-      local err = async.thread.spawn_blocking(function(path)
-        local thread_async = require "lua_async"
-        return select(2, thread_async.run(thread_async.fs.rename, path .. "/x", path .. "/y"))
-      end, dir):await()
+      local rename = load [[
+        local path, lua_async = ..., require "lua_async"
+        return select(2, lua_async.run(lua_async.fs.rename, path .. "/x", path .. "/y"))
+      ]]
+      local err = async.thread.spawn_blocking(rename, dir):await()
       assert.equal(dir .. "/y", err.to)
       assert.truthy(tostring(err):find(dir .. "/x -> " .. dir .. "/y: ", 1, true))
     end)

@@ -140,8 +140,15 @@ void la_file_lose(la_file *f) {
   f->close_status = 0;
 }
 
+/* Of a sync: the system gives such pages up, and reports it once. */
+static bool loses_data(int error) {
+  return error == UV_EIO || error == UV_ENOSPC || error == -EDQUOT;
+}
+
 static void op_ended(la_file *f, ssize_t result) {
   la_file_op *op = f->job.op;
+  bool syncs = f->job.kind == LA_JOB_SYNC || f->job.kind == LA_JOB_DATASYNC;
+  if (syncs && loses_data((int)result)) f->sync_error = (int)result;
   f->job.op = NULL;
   if (op == NULL) {
     free(f->job.buf);

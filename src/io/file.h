@@ -104,7 +104,7 @@ typedef struct la_file_turn {
 typedef enum la_file_kind {
   LA_FILE_FLUSH,
   LA_FILE_SEEK,     /* whence, at -> at; flushes, and drops what was read ahead */
-  LA_FILE_SYNC,     /* flush and fsync */
+  LA_FILE_SYNC,     /* flush and fsync; after data was lost on its way to the disk all fail */
   LA_FILE_DATASYNC, /* flush and fdatasync */
   LA_FILE_TRUNCATE, /* to `at` bytes */
   LA_FILE_STAT,

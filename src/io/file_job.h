@@ -86,6 +86,7 @@ struct la_file {
   unsigned char reads, writes; /* in sequence, up to LA_FILE_SEQUENCE */
   int read_result, close_status;
   int write_error; /* why there is something in `kept` */
+  int sync_error;  /* why what had been written was lost on its way to the disk */
   la_file_turn reading, writing;
   la_list turns; /* of reading, writing and la_file_ops, in the order in which they came */
   la_file_job job;

@@ -61,6 +61,11 @@ static int start(la_file *f, la_file_op *op, la_job_kind kind, size_t size) {
   return err;
 }
 
+/* One that succeeds after another has failed says nothing of what that one lost. */
+static int start_sync(la_file *f, la_file_op *op, la_job_kind kind) {
+  return f->sync_error != 0 ? f->sync_error : start(f, op, kind, 0);
+}
+
 /* Bytes that were read ahead of either are read again. */
 static int start_copy(la_file *f, la_file_op *op) {
   la_file *source = op->source;
@@ -102,8 +107,8 @@ static int begin(la_file *f, la_file_op *op) {
     else
       return seek_to(f, op, op->whence == SEEK_CUR ? told(f) : 0);
     break;
-  case LA_FILE_SYNC: err = start(f, op, LA_JOB_SYNC, 0); break;
-  case LA_FILE_DATASYNC: err = start(f, op, LA_JOB_DATASYNC, 0); break;
+  case LA_FILE_SYNC: err = start_sync(f, op, LA_JOB_SYNC); break;
+  case LA_FILE_DATASYNC: err = start_sync(f, op, LA_JOB_DATASYNC); break;
   case LA_FILE_TRUNCATE: err = start(f, op, LA_JOB_TRUNCATE, 0); break;
   case LA_FILE_STAT: err = start(f, op, LA_JOB_STAT, sizeof(uv_stat_t)); break;
   case LA_FILE_READ_AT:
