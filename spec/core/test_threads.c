@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "driver/forking.h"
 #include "driver/threads.h"
 
 /* Runs until `gate` is posted; counts. */
@@ -233,6 +234,36 @@ static void after_a_fork_the_child_has_its_own(void **state) {
   la_future_drop(f);
 }
 
+/* Another thread that starts a program when this one forks is not in the child to end that. */
+static void *start_a_program(void *arg) {
+  la_forking_begin();
+  sem_post(arg);
+  sem_wait(&gate);
+  la_forking_end();
+  return NULL;
+}
+
+static void after_a_fork_the_child_may_start_programs(void **state) {
+  (void)state;
+  if (cannot_fork()) skip();
+  pthread_t thread;
+  sem_t inside;
+  sem_init(&inside, 0, 0);
+  assert_int_equal(pthread_create(&thread, NULL, start_a_program, &inside), 0);
+  sem_wait(&inside);
+  pid_t pid = fork();
+  if (pid == 0) {
+    alarm(10);
+    la_forking_begin();
+    la_forking_end();
+    _exit(0);
+  }
+  assert_int_equal(child_status(pid), 0);
+  sem_post(&gate);
+  pthread_join(thread, NULL);
+  sem_destroy(&inside);
+}
+
 /* The limit counts the threads of the user, so that a child with another identity has none. */
 static void without_a_thread_it_is_an_error(void **state) {
   (void)state;
@@ -261,6 +292,7 @@ int main(void) {
       JOB_TEST(all_threads_of_the_pool_may_end_at_once),
       JOB_TEST(it_is_no_deadlock_until_dropped),
       JOB_TEST(after_a_fork_the_child_has_its_own),
+      JOB_TEST(after_a_fork_the_child_may_start_programs),
       JOB_TEST(without_a_thread_it_is_an_error),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

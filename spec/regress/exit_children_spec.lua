@@ -59,4 +59,35 @@ describe("os.exit in a task #process", function()
       assert.equal(7, count)
     end)
   end
+
+  it("leaves none that other threads were starting", function()
+    local tag = ("1000.%d"):format(support.sys.pid())
+    local text, status = support.child(([[
+      async.run(function()
+        local began, from = async.thread.channel(100)
+        for _ = 1, 3 do
+          async.thread.spawn(function(began)
+            local async = require "lua_async"
+            local children = {}
+            for i = 1, 1000 do
+              children[i] = async.process.spawn { "sleep", "%s" } -- until the exit, which lets none begin
+              began:send(true)
+            end
+          end, began)
+        end
+        for _ = 1, 10 do from:recv() end
+        os.exit(0)
+      end)
+    ]]):format(tag))
+    assert.equal(0, status, text)
+    local left
+    for _ = 1, 100 do -- SIGKILL is on its way
+      local p <close> = io.popen("grep -lzx -e '" .. tag .. "' /proc/[0-9]*/cmdline 2>/dev/null")
+      left = p:read("a")
+      if left == "" then break end
+      os.execute("sleep 0.01")
+    end
+    for pid in left:gmatch("/proc/(%d+)/") do os.execute("kill " .. pid) end
+    assert.equal("", left)
+  end)
 end)

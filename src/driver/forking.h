@@ -11,7 +11,8 @@
 #ifndef LA_DRIVER_FORKING_H
 #define LA_DRIVER_FORKING_H
 
-/* Around a fork and the exec that follows; blocks while another thread is in there. */
+/* Around a fork and the exec that follows; blocks while another thread is in there. A child that
+** somebody else forks meanwhile finds nobody in there. */
 void la_forking_begin(void);
 void la_forking_end(void);
 

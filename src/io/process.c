@@ -56,10 +56,15 @@ static void leave_behind(la_process *p) {
 /* Those of all threads that die with us and have not ended; under the mutex. */
 static la_list living;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+static bool exiting; /* while nobody forks */
 
 /* The process exits without its runs' having ended: os.exit in a task. A child that was forked has
-** no part in the children of its parent. */
+** no part in the children of its parent. Other threads go on running: the child that one of them is
+** starting is waited for, and they start no more. */
 static void at_exit(void) {
+  la_forking_begin();
+  exiting = true;
+  la_forking_end();
   pthread_mutex_lock(&mutex);
   for (la_node *n = living.head.next; n != &living.head; n = n->next) {
     la_process *p = la_container(n, la_process, living);
@@ -68,13 +73,16 @@ static void at_exit(void) {
   pthread_mutex_unlock(&mutex);
 }
 
-static void expect_exit(void) {
+static void lock_lists(void) { pthread_mutex_lock(&mutex); }
+static void unlock_lists(void) { pthread_mutex_unlock(&mutex); }
+
+static void init_once(void) {
   la_list_init(&living);
   (void)atexit(at_exit);
+  pthread_atfork(lock_lists, unlock_lists, unlock_lists); /* without memory: such forks may hang */
 }
 
 static void begin_to_live(la_process *p) {
-  pthread_once(&once, expect_exit);
   p->parent = getpid();
   pthread_mutex_lock(&mutex);
   la_list_push(&living, &p->living);
@@ -190,10 +198,7 @@ static int spawn(la_process *p, const la_process_spec *spec) {
                                   .stdio = stdio,
                                   .uid = (uv_uid_t)spec->uid,
                                   .gid = (uv_gid_t)spec->gid};
-  la_forking_begin(); /* uv_spawn returns when the child has executed its program */
-  int err = uv_spawn(p->reactor->uv, &p->uv, &options);
-  la_forking_end();
-  return err;
+  return uv_spawn(p->reactor->uv, &p->uv, &options); /* returns when the program is executed */
 }
 
 static int start(la_reactor *r, const la_process_spec *spec, la_process **out) {
@@ -214,15 +219,24 @@ static int start(la_reactor *r, const la_process_spec *spec, la_process **out) {
   return 0;
 }
 
+/* Until the child is on the list of those that die with us. */
+static int start_alone(la_reactor *r, const la_process_spec *spec, la_process **out) {
+  la_forking_begin();
+  int err = exiting ? UV_ECANCELED : start(r, spec, out);
+  la_forking_end();
+  return err;
+}
+
 /* A program is busy while somebody has it open to write. Who has just written it finds it so for a
 ** moment when a child that another thread starts, or another library, still has that descriptor. */
 int la_process_spawn(la_reactor *r, const la_process_spec *spec, la_process **out) {
   if (r->closed) return UV_ECANCELED;
+  pthread_once(&once, init_once);
   la_process_reap();
-  int err = start(r, spec, out);
+  int err = start_alone(r, spec, out);
   for (unsigned ms = 1; err == UV_ETXTBSY && ms <= BUSY_MS; ms *= 2) {
     uv_sleep(ms);
-    err = start(r, spec, out);
+    err = start_alone(r, spec, out);
   }
   return err;
 }
