@@ -45,7 +45,7 @@ describe("the error of an operation on two paths", function()
       fails("copy", "ENOENT", a, dir .. "/no/x", "cannot write " .. dir .. "/no/x: no such file or directory")
       fails("copy", "EEXIST", a, b, "cannot write " .. b .. ": file already exists", { exclusive = true })
       fails("copy", "ENOSPC", a, "/dev/full", "cannot write /dev/full: no space left on device")
-      fails("copy", "EINVAL", a, a, "both are the same file")
+      fails("copy", "EINVAL", a, a, "source and target are the same file")
     end)
   end)
 

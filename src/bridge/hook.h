@@ -33,8 +33,8 @@ static inline int la_hook_unused(const la_hook *h) {
 }
 
 /* Before `co` is resumed, unless the hook is unused: it gets the hook, if that has another version
-*than *version, which is 0
-** for a coroutine that has none. */
+ *than *version, which is 0
+ ** for a coroutine that has none. */
 void la_hook_follow(la_runtime *rt, lua_State *co, unsigned *version);
 
 /* Takes from a thread what hook it has. */
