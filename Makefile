@@ -58,7 +58,7 @@ TSAN_SPECS := $(addprefix spec/,$(addsuffix _spec.lua,cancel connection dns exam
               stream_write task time sync_channel thread_blocking thread_channel thread_copy thread_lend thread_send thread_spawn thread_workers udp file_sequence fs_path fs_tree fs_watch)) \
               $(filter-out %/told_spec.lua,$(wildcard spec/regress/*_spec.lua))
 
-.PHONY: all build scripts examples run test core-test lua-test lint asan tsan valgrind helgrind torture faults seeds model models bench install clean help
+.PHONY: all build scripts examples run test core-test lua-test lint asan tsan valgrind helgrind torture faults seeds model models long bench install clean help
 all: build examples
 
 help: ## this list
@@ -156,6 +156,9 @@ model: all ## MODEL_SEEDS (100,000) random programs against what has to hold of 
 models: ## every order in which threads may meet, of small models of what they share, by spin
 	@sh tools/install-deps models
 	@CC="$(CC)" sh spec/models/run.sh
+
+long: faults valgrind helgrind models ## what takes longer than CI has: strace, valgrind, helgrind, spin, random programs
+	@$(MAKE) --no-print-directory model
 
 bench: build ## the project's own benchmarks, with the C floors beside them
 	@sh bench/run.sh

@@ -36,6 +36,23 @@ describe("stop #process", function()
     end)
   end)
 
+  it("gives the rest of its group the rest of the time, and kills what is left", function()
+    support.run(function()
+      local child <close> = assert(async.process.spawn { "sh", "-c",
+        "(trap '' TERM; echo ready; exec sleep 1000) & wait", stdout = "pipe", group = true })
+      assert.equal("ready", child.stdout:read("l"))
+      assert.same({ signal = "SIGTERM", ok = false }, child:stop(0.05))
+      assert.is_nil((async.timeout(60, child.stdout.read, child.stdout, "l")))
+      assert.same({ "" }, { child.stdout:read("a") }) -- the end: nobody has it open
+
+      local slow <close> = assert(async.process.spawn { "sh", "-c", "(trap 'sleep 0.2; echo done; exit' TERM; "
+        .. "echo ready; while :; do sleep 0.01; done) & wait", stdout = "pipe", group = true })
+      assert.equal("ready", slow.stdout:read("l"))
+      assert.same({ signal = "SIGTERM", ok = false }, slow:stop(1000))
+      assert.equal("done", slow.stdout:read("l"))
+    end)
+  end)
+
   it("that is cancelled leaves the child to its end", function()
     support.run(function()
       local child <close> = assert(async.process.spawn { "sh", "-c", FOREVER, stdout = "pipe", group = true })

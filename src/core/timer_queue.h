@@ -18,6 +18,11 @@
 #define LA_TIMER_TICK_NS UINT64_C(1000000)
 #define LA_TIMER_NEVER UINT64_MAX
 
+/* now + ns, LA_TIMER_NEVER instead of an overflow. */
+static inline uint64_t la_time_after(uint64_t now, uint64_t ns) {
+  return ns >= LA_TIMER_NEVER - now ? LA_TIMER_NEVER : now + ns;
+}
+
 /* Owned by whoever waits. Zeroed, or after it has fired or was cancelled, it is
 ** idle. While it is in the queue it must not move. */
 typedef struct la_timer {

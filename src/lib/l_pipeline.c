@@ -1,10 +1,9 @@
 /* async.process.pipeline: children whose stdout is the next one's stdin. */
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "core/sleep.h"
+#include "io/process_stop.h"
 #include "lib/l_process.h"
 #include "lib/l_signal.h"
 
@@ -148,24 +147,33 @@ static int wait_begin(lua_State *L, void *room, la_future **f) {
 }
 
 /* The status of the last, `ok` that of all, and at 1, 2, … each one's own. */
-static int push_all(lua_State *L, const all_future *a, const char *op) {
+static int push_all(lua_State *L, const pipeline *p, const char *op) {
   bool ok = true;
-  for (int i = 0; i < a->count; i++) {
-    if (a->process[i]->closed) return la_sync_fail_meanwhile(L, op);
-    ok = ok && a->process[i]->signal == 0 && a->process[i]->code == 0;
+  const la_process *last = NULL;
+  lua_createtable(L, p->count, 0);
+  int statuses = lua_gettop(L);
+  for (int i = 1; i <= p->count; i++) {
+    last = push_child(L, 1, i)->process;
+    if (last->closed) return la_sync_fail_meanwhile(L, op);
+    ok = ok && last->signal == 0 && last->code == 0;
+    la_push_status(L, last);
+    lua_rawseti(L, statuses, i);
+    lua_settop(L, statuses);
   }
-  la_push_status(L, a->process[a->count - 1]);
   lua_pushboolean(L, ok);
-  lua_setfield(L, -2, "ok");
-  for (int i = 0; i < a->count; i++) {
-    la_push_status(L, a->process[i]);
-    lua_rawseti(L, -2, i + 1);
-  }
+  lua_setfield(L, statuses, "ok");
+  la_push_status(L, last);
+  lua_getfield(L, -1, "signal");
+  lua_setfield(L, statuses, "signal");
+  lua_getfield(L, -1, "code");
+  lua_setfield(L, statuses, "code");
+  lua_settop(L, statuses);
   return 1;
 }
 
 static int wait_finish(lua_State *L, la_future *f) {
-  return push_all(L, (const all_future *)(const void *)f, "wait");
+  (void)f;
+  return push_all(L, check(L), "wait");
 }
 
 static const la_operation wait_operation = {"pipeline.wait", wait_begin, wait_finish};
@@ -173,71 +181,33 @@ static int pipeline_wait(lua_State *L) { return la_operate(L, &wait_operation); 
 
 static int pipeline_try_wait(lua_State *L) {
   const pipeline *p = check(L);
-  all_future *a = NULL;
   if (p->head.closed) return la_sync_fail_closed(L, "try_wait");
   for (int i = 1; i <= p->count; i++, lua_pop(L, 1))
     if (!push_child(L, 1, i)->process->ended) return la_sync_fail_again(L, "try_wait");
-  int n = begin_all(L, p, &a);
-  if (n != 0) return n;
-  n = push_all(L, a, "try_wait");
-  la_future_drop(&a->base);
-  return n;
+  return push_all(L, p, "try_wait");
 }
 
 /* ---- stop --------------------------------------------------------------------------*/
 
-/* SIGTERM to all, and SIGKILL after the time: a wait for all, and a stop of each. */
-typedef struct stop_future {
-  la_future base;
-  all_future *all;
-  la_sleep grace;
-  bool killed;
-} stop_future;
-
-static void signal_all(const all_future *a, int signum) {
-  for (int i = 0; i < a->count; i++) la_process_kill(a->process[i], signum, a->process[i]->group);
-}
-
-static la_poll stop_poll(la_future *f, la_context *cx) {
-  stop_future *s = (stop_future *)(void *)f;
-  la_poll r = la_future_poll(&s->all->base, cx);
-  if (r == LA_READY || s->killed || la_future_poll(&s->grace.base, cx) == LA_PENDING) return r;
-  signal_all(s->all, SIGKILL);
-  s->killed = true;
-  return LA_PENDING;
-}
-
-static void stop_drop(la_future *f) {
-  stop_future *s = (stop_future *)(void *)f;
-  la_future_drop(&s->all->base);
-  la_future_drop(&s->grace.base);
-  free(s);
-}
-
-static const la_future_vtable stop_vtable = {stop_poll, stop_drop, "pipeline.stop", NULL};
-
 static int stop_begin(lua_State *L, void *room, la_future **f) {
   const pipeline *p = check(L);
+  all_future *all = NULL;
   (void)room;
   uint64_t grace = la_check_grace(L, 2);
   la_executor *ex = la_runtime_check(L, "stopping a pipeline")->ex;
   if (p->head.closed) return la_sync_fail_closed(L, "stop");
-  stop_future *s = malloc(sizeof *s);
+  int n = begin_all(L, p, &all); /* for the list of processes */
+  if (n != 0) return n;
+  la_process_stop *s = la_process_stop_new(ex, all->process, (size_t)all->count, grace);
+  la_future_drop(&all->base);
   if (s == NULL) return la_no_memory(L);
-  *s = (stop_future){.base = {&stop_vtable}};
-  int n = begin_all(L, p, &s->all);
-  if (n != 0) {
-    free(s);
-    return n;
-  }
-  la_sleep_init(&s->grace, ex, la_time_after(la_executor_now(ex), grace));
-  signal_all(s->all, SIGTERM);
   *f = &s->base;
   return 0;
 }
 
 static int stop_finish(lua_State *L, la_future *f) {
-  return push_all(L, ((const stop_future *)(const void *)f)->all, "stop");
+  (void)f;
+  return push_all(L, check(L), "stop");
 }
 
 static const la_operation stop_operation = {"pipeline.stop", stop_begin, stop_finish};

@@ -1,10 +1,8 @@
 /* async.process: child processes. */
-#include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "core/sleep.h"
+#include "io/process_stop.h"
 
 #include "lib/l_process.h"
 #include "lib/l_signal.h"
@@ -126,33 +124,6 @@ static int child_try_wait(lua_State *L) {
 
 /* ---- stop --------------------------------------------------------------------------*/
 
-/* A wait that sends SIGKILL when the time is over. */
-typedef struct stop_future {
-  la_future base;
-  la_process_wait wait;
-  la_sleep grace;
-  bool killed;
-} stop_future;
-
-static la_poll stop_poll(la_future *f, la_context *cx) {
-  stop_future *s = (stop_future *)(void *)f;
-  la_process *p = s->wait.process;
-  if (!s->killed && !p->ended && la_future_poll(&s->grace.base, cx) == LA_READY) {
-    la_process_kill(p, SIGKILL, p->group);
-    s->killed = true;
-  }
-  return la_future_poll(&s->wait.base, cx);
-}
-
-static void stop_drop(la_future *f) {
-  stop_future *s = (stop_future *)(void *)f;
-  la_future_drop(&s->wait.base);
-  la_future_drop(&s->grace.base);
-  free(s);
-}
-
-static const la_future_vtable stop_vtable = {stop_poll, stop_drop, "child.stop", NULL};
-
 uint64_t la_check_grace(lua_State *L, int arg) {
   return lua_isnoneornil(L, arg) ? LA_GRACE : la_check_seconds(L, arg);
 }
@@ -163,18 +134,14 @@ static int stop_begin(lua_State *L, void *room, la_future **f) {
   uint64_t grace = la_check_grace(L, 2);
   la_executor *ex = la_runtime_check(L, "stopping a child")->ex;
   if (c->head.closed) return la_sync_fail_closed(L, "stop");
-  stop_future *s = malloc(sizeof *s);
+  la_process_stop *s = la_process_stop_new(ex, &c->process, 1, grace);
   if (s == NULL) return la_no_memory(L);
-  *s = (stop_future){.base = {&stop_vtable}};
-  la_process_wait_init(&s->wait, c->process);
-  la_sleep_init(&s->grace, ex, la_time_after(la_executor_now(ex), grace));
-  la_process_kill(c->process, SIGTERM, c->process->group); /* one that has ended is no failure */
   *f = &s->base;
   return 0;
 }
 
 static int stop_finish(lua_State *L, la_future *f) {
-  const la_process *p = ((const stop_future *)(const void *)f)->wait.process;
+  const la_process *p = ((const la_process_stop *)(const void *)f)->of[0].process;
   if (p->closed) return la_sync_fail_meanwhile(L, "stop");
   la_push_status(L, p);
   return 1;

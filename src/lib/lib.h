@@ -64,11 +64,6 @@ const char *la_check_text(lua_State *L, int arg);
 /* Seconds as nanoseconds: finite or infinite (LA_TIMER_NEVER), a negative one is 0. */
 uint64_t la_check_seconds(lua_State *L, int arg);
 
-/* now + ns, LA_TIMER_NEVER instead of an overflow. */
-static inline uint64_t la_time_after(uint64_t now, uint64_t ns) {
-  return ns >= LA_TIMER_NEVER - now ? LA_TIMER_NEVER : now + ns;
-}
-
 /* Checks that the value at `arg` is an options table (or none) with no other keys than
 ** `names`, which ends with NULL. An unknown option raises. */
 void la_check_options(lua_State *L, int arg, const char *const *names);
