@@ -24,8 +24,8 @@ local async = {}
 
 -- ---- futures, wakers, tasks ---------------------------------------------------------
 
----Runs `f(...)` as the root task of a new runtime; returns its results or raises its error. A run that SIGINT
----interrupts raises an error with the code `"EINTR"`; with the option `sigint = "exit"` the process then ends by SIGINT.
+---Runs `f(...)` as the root task of a new runtime; returns its results or raises its error. A run that
+---SIGINT interrupts raises an error with the code `"EINTR"`; `sigint = "exit"` ends the process by it.
 ---@param f lua_async.Awaitable
 ---@param ... any
 ---@return any ...
@@ -164,8 +164,8 @@ function async.join(...) end
 ---@return any ...
 function async.select(arms) end
 
----Waits; the results of `f(scope, ...)` when all tasks of the scope have ended. The first task that fails cancels the
----others and the body; with `supervise`, failures are told to `on_error` and cancel nobody.
+---Waits; the results of `f(scope, ...)` when all tasks of the scope have ended. The first task that fails
+---cancels the others and the body; with `supervise`, failures are told to `on_error` and cancel nobody.
 ---@param f fun(scope: lua_async.Scope, ...): ...
 ---@param ... any
 ---@return any ...
@@ -352,7 +352,8 @@ local Interval = {}
 ---@return lua_async.Interval
 function async.time.interval(s, options) end
 
----A tick that is due: when that was, and how many were missed. `nil, err` with the code EAGAIN when it would have to wait.
+---A tick that is due: when that was, and how many were missed. `nil, err` with the code EAGAIN when it
+---would have to wait.
 ---@return number?
 ---@return integer|lua_async.Error?
 function Interval:try_tick() end

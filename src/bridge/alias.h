@@ -2,8 +2,8 @@
 ** alias.h - tables of the module in package.loaded, by names such as "lua_async.net".
 **
 ** There luaL_argerror and luaL_traceback look for the name of a function that is called through
-** pcall, a task or a timeout, two levels deep: without it they say '?'. For the classes, whose methods
-** are found so as well, it is the name of the metatable: "lua_async.Connection".
+** pcall, a task or a timeout, two levels deep: without it they say '?'. For the classes, whose
+** methods are found so as well, it is the name of the metatable: "lua_async.Connection".
 */
 #ifndef LA_BRIDGE_ALIAS_H
 #define LA_BRIDGE_ALIAS_H

@@ -32,7 +32,7 @@ enum {
   LA_CORO_SPENT = 512,    /* `inner` is ready and its finish was called: if that raised, it
                              is still to be dropped, by the next await or at the end */
   LA_CORO_UNWINDING = 64, /* `inner` was cancelled and is polled until it has unwound */
-  LA_CORO_OVERDUE = 1024,  /* awaits `inner` though a deadline has passed: see la_await_overdue */
+  LA_CORO_OVERDUE = 1024, /* awaits `inner` though a deadline has passed: see la_await_overdue */
   LA_CORO_FOREIGN = 128   /* `inner` is another module's: see lua_async.h, check_waker */
 };
 
@@ -57,7 +57,7 @@ struct la_coro {
   int values;       /* on co's stack: before it began arguments, at the end results */
   unsigned flags;
   const char *waited; /* for what, when a cancellation came; static. NULL: not known */
-  unsigned hook; /* the version of the hook it has; 0: none */
+  unsigned hook;      /* the version of the hook it has; 0: none */
   la_room room;
 };
 

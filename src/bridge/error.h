@@ -1,11 +1,11 @@
 /*
 ** error.h - error objects: `nil, err` of an operation that failed.
 **
-** A table with the fields `code`, `errno`, `message`, `op` and, where they apply,
-** `path`, `address`, `partial`, `lost`, `cause`. tostring gives
-** "op subject: message (code)", or for one without `op` the message alone. The cancellation of a task is one such object, the
-** only one for which async.is_cancelled is true. It is for the coroutine that is cancelled
-** alone: who awaits that gets an error about it, which has the field `task`, too.
+** A table with the fields `code`, `errno`, `message`, `op` and, where they apply, `path`,
+** `address`, `partial`, `lost`, `cause`. tostring gives "op subject: message (code)", or for one
+** without `op` the message alone. The cancellation of a task is one such object, the only one for
+** which async.is_cancelled is true. It is for the coroutine that is cancelled alone: who awaits
+** that gets an error about it, which has the field `task`, too.
 */
 #ifndef LA_BRIDGE_ERROR_H
 #define LA_BRIDGE_ERROR_H

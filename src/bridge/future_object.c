@@ -423,7 +423,8 @@ static int called(lua_State *L, int status, lua_KContext k) {
   return lua_gettop(L) - 1;
 }
 
-/* Futures that wait for one another are polled and dropped inside of one another, on the C stack. */
+/* Futures that wait for one another are polled and dropped inside of one another, on the C stack.
+ */
 enum { DEPTH_MAX = 5000 };
 
 static void check_depth(lua_State *L, const la_coro *c, la_future_object *o) {
@@ -435,8 +436,8 @@ static void check_depth(lua_State *L, const la_coro *c, la_future_object *o) {
   o->height = (unsigned short)(above->height + 1);
 }
 
-/* Lua allows 200 nested calls of C functions, of which an await of a new Future is one. Where as many
-** may be used up, it gets a coroutine instead, which is not resumed inside of this one. */
+/* Lua allows 200 nested calls of C functions, of which an await of a new Future is one. Where as
+** many may be used up, it gets a coroutine instead, which is not resumed inside of this one. */
 enum { LEVELS_MAX = 150 };
 
 static bool is_nested(lua_State *L) {

@@ -35,7 +35,7 @@ struct la_nursery {
   size_t count, left;
   la_kept_waker waits;
   bool cancelled;
-  bool drops;  /* nobody has the Tasks: cancelled, what they are about to be given goes to others */
+  bool drops; /* nobody has the Tasks: cancelled, what they are about to be given goes to others */
   bool supervises; /* children that fail are reported, and cancel nobody */
   bool failed;     /* there is an error to raise: a child's, or the body's own */
 };

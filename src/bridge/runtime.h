@@ -80,7 +80,7 @@ typedef struct la_runtime {
   unsigned shields;    /* that have not returned */
   lua_State *closing;  /* the thread of ours that is being closed by ourselves; NULL: none */
   unsigned passing;    /* coroutines that pass an await on, at the least */
-  la_hook hook; /* of the main thread */
+  la_hook hook;        /* of the main thread */
   struct {
     lua_Hook function;
     int mask, count;

@@ -80,8 +80,10 @@ void la_scope_abandon_to(la_coro *c, la_scope *outer) {
 la_scope *la_scope_enter(la_coro *c, uint64_t deadline, bool shield) {
   la_scope *s = malloc(sizeof *s);
   if (s == NULL) return NULL;
-  *s = (la_scope){
-      .parent = c->scope, .deadline = deadline, .shield = shield, .turns = TURNS_OVERDUE};
+  *s = (la_scope){.parent = c->scope,
+                  .deadline = deadline,
+                  .shield = shield,
+                  .turns = TURNS_OVERDUE};
   s->entered = la_executor_now(la_rt->ex);
   if (deadline <= s->entered)
     s->cancelled = true;

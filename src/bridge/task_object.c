@@ -277,8 +277,9 @@ static int raise_cancelled(lua_State *L, int i) {
     lua_pushfstring(L, "task %I '%s' was cancelled", id, lua_tostring(L, -1));
   else
     lua_pushfstring(L, "task %I was cancelled", id);
-  la_push_error(L, &(la_error_info){
-                       .code = "ECANCELED", .op = "await", .message = lua_tostring(L, -1)});
+  la_push_error(L, &(la_error_info){.code = "ECANCELED",
+                                    .op = "await",
+                                    .message = lua_tostring(L, -1)});
   la_error_set_task(L, i);
   return lua_error(L);
 }

@@ -62,10 +62,10 @@ struct la_executor {
   uint64_t looked;           /* when that was */
   bool look_soon;            /* as soon as `generation` is NULL, not only at the end of a turn */
   unsigned budget;
-  bool closed, stop;    /* `stop`: the turn ends, since `until` is COMPLETE */
-  bool trying;          /* the poll under way is for somebody who will not wait: a future that is
-                        ** not begun begins nothing that goes on without it */
-  bool resting;         /* between two steps, with nothing ready when the last one ended */
+  bool closed, stop; /* `stop`: the turn ends, since `until` is COMPLETE */
+  bool trying;       /* the poll under way is for somebody who will not wait: a future that is
+                     ** not begun begins nothing that goes on without it */
+  bool resting;      /* between two steps, with nothing ready when the last one ended */
   void (*after_turn)(void *arg); /* NULL: nothing. Called once, when this turn ends */
   void *after_turn_arg;
   const la_task *until; /* what la_executor_run waits for */

@@ -124,8 +124,7 @@ static int run_to_end(lua_State *L, void (*ending)(void)) {
 
 /* As lua.c's own error for it, where the root task did not see to it otherwise. */
 static int raise_interrupted(lua_State *L) {
-  la_push_error(L,
-                &(la_error_info){.code = "EINTR", .number = EINTR, .message = "interrupted!"});
+  la_push_error(L, &(la_error_info){.code = "EINTR", .number = EINTR, .message = "interrupted!"});
   return lua_error(L);
 }
 

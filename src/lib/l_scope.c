@@ -120,7 +120,8 @@ static int map_waited(lua_State *L) {
   la_coro *c = la_await_coro(L);
   bool due = la_coro_cancelled(c);
   if (due && !la_await_may_ask(c)) return la_await_cancelled(L, c);
-  return (due ? la_await_overdue : la_await_future)(L, c, la_nursery_wait(n, (size_t)lua_tointeger(L, 2) - 1), NULL);
+  return (due ? la_await_overdue
+              : la_await_future)(L, c, la_nursery_wait(n, (size_t)lua_tointeger(L, 2) - 1), NULL);
 }
 
 static int map_next(lua_State *L, lua_Integer started) {

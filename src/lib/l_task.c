@@ -181,12 +181,9 @@ static void open_names(lua_State *L) {
 }
 
 void la_open_task(lua_State *L) {
-  static const luaL_Reg methods[] = {{"await", la_task_await},
-                                     {"try_await", task_try_await},
-                                     {"cancel", task_cancel},
-                                     {"status", task_status},
-                                     {"name", task_name},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"await", la_task_await}, {"try_await", task_try_await},
+                                     {"cancel", task_cancel},  {"status", task_status},
+                                     {"name", task_name},      {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__tostring", task_tostring}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"current", current},           {"yield", yield},
                                        {"on_error", on_error},         {"dump", dump},
