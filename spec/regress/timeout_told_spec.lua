@@ -58,7 +58,7 @@ end)
 describe("time.advance", function()
   it("says that a number is too large", function()
     steps.run(function()
-      assert.matches("bad argument #1 to 'advance' %(more seconds than the clock can count",
+      assert.matches("bad argument #1 to 'advance' %(number of seconds too large for the clock",
         steps.fails(function() async.time.advance(1e300) end))
     end)
   end)

@@ -3,8 +3,7 @@
 **
 ** There luaL_argerror and luaL_traceback look for the name of a function that is called through
 ** pcall, a task or a timeout, two levels deep: without it they say '?'. For the classes, whose
-*methods
-** are found so as well, it is the name of the metatable: "lua_async.Connection".
+** methods are found so as well, it is the name of the metatable: "lua_async.Connection".
 */
 #ifndef LA_BRIDGE_ALIAS_H
 #define LA_BRIDGE_ALIAS_H

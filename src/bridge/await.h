@@ -39,11 +39,10 @@ int la_await_future(lua_State *L, la_coro *c, la_future *f, la_finish finish);
 /* The same, but `f` is polled first when the coroutine of `c` is, which has to be woken. */
 int la_await_polled_later(lua_State *L, la_coro *c, la_future *f, la_finish finish);
 
-/* The same where a deadline has passed (la_await_may_try), but not for long: what need not wait may
-** be had. `f` is polled now, and once more when all who are ready now have had their turn, and the
-** outside was looked at. What is not ready then is cancelled, except that one made of parts may
-*take
-** more turns, as long as somebody is ready. */
+/* The same where a deadline has passed (la_await_may_try), but not for long: what need not wait
+** may be had. `f` is polled now, and once more when all who are ready now have had their turn, and
+** the outside was looked at. What is not ready then is cancelled, except that one made of parts
+** may take more turns, as long as somebody is ready. */
 int la_await_overdue(lua_State *L, la_coro *c, la_future *f, la_finish finish);
 
 /* The same for a future that is ready once those who are ready now have had their turn, without

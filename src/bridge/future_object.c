@@ -438,8 +438,7 @@ static void check_depth(lua_State *L, const la_coro *c, la_future_object *o) {
 }
 
 /* Lua allows 200 nested calls of C functions, of which an await of a new Future is one. Where as
- *many
- ** may be used up, it gets a coroutine instead, which is not resumed inside of this one. */
+** many may be used up, it gets a coroutine instead, which is not resumed inside of this one. */
 enum { LEVELS_MAX = 150 };
 
 static bool is_nested(lua_State *L) {

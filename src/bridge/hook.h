@@ -3,11 +3,9 @@
 **
 ** A Lua thread that C makes inherits the C function of a hook, and not the Lua function, which
 ** debug.sethook keeps for each thread in the registry. So coverage and debuggers, which set a hook
-*in
-** the main thread, would pay for each task and see none. Each coroutine takes over the whole hook
-*as
-** it begins, and when it has changed; one that sets a hook of its own keeps that until then. While
-** the code is being interrupted (kick.h), hooks are left alone.
+** in the main thread, would pay for each task and see none. Each coroutine takes over the whole
+** hook as it begins, and when it has changed; one that sets a hook of its own keeps that until
+** then. While the code is being interrupted (kick.h), hooks are left alone.
 */
 #ifndef LA_BRIDGE_HOOK_H
 #define LA_BRIDGE_HOOK_H
@@ -33,8 +31,7 @@ static inline int la_hook_unused(const la_hook *h) {
 }
 
 /* Before `co` is resumed, unless the hook is unused: it gets the hook, if that has another version
- *than *version, which is 0
- ** for a coroutine that has none. */
+** than *version, which is 0 for a coroutine that has none. */
 void la_hook_follow(la_runtime *rt, lua_State *co, unsigned *version);
 
 /* Takes from a thread what hook it has. */

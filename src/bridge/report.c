@@ -51,8 +51,7 @@ static void after_turn(void *rt) {
 }
 
 /* The text on top, of the error at index 1, has been told in this turn already: counts it.
- *Otherwise
- ** notes it. Outside of a runtime nothing is counted, since nothing would tell the rest. */
+** Otherwise notes it. Outside of a runtime nothing is counted: nothing would tell the rest. */
 static bool is_told(lua_State *L) {
   la_runtime *rt = la_rt;
   if (rt == NULL || rt->ex == NULL) return false;
@@ -165,8 +164,7 @@ static int describe(lua_State *L) {
 }
 
 /* Calls the handler, if there is one. True: it has been told. Else there is a value more on top:
- *why
- ** not, or nil. */
+** why not, or nil. */
 static bool handle(lua_State *L, int first) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &la_error_handler_key) != LUA_TFUNCTION) {
     lua_pop(L, 1);

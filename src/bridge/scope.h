@@ -56,10 +56,9 @@ void la_scope_leave(la_coro *c);
 /* Cancels a scope with a waker. */
 void la_scope_cancel(la_scope *s);
 
-/* Calls the function and its `nargs` arguments on top of L's stack in a new scope:
-** its results, or what it raised. When the scope itself was what the cancellation
-** was for, `nil, err` with the code ETIMEDOUT, the `op`, and in `seconds` the time it had. To be
-*used as a tail call of a
+/* Calls the function and its `nargs` arguments on top of L's stack in a new scope: its results, or
+** what it raised. When the scope itself was what the cancellation was for, `nil, err` with the
+** code ETIMEDOUT, the `op`, and in `seconds` the time it had. To be used as a tail call of a
 ** lua_CFunction; raises where a task cannot be suspended. */
 int la_scope_call(lua_State *L, int nargs, const char *op, uint64_t deadline);
 

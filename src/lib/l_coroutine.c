@@ -33,9 +33,9 @@ static int body_over(lua_State *L, int status, lua_KContext k) {
   return status == LUA_OK || status == LUA_YIELD ? lua_gettop(L) - 1 : lua_error(L);
 }
 
-/* Upvalues: the function, whether the coroutine waits in a task, and the version of its hook. It is
- *called protected, so
- ** that the <close> variables of one that fails, or is cancelled, run where they may wait. */
+/* Upvalues: the function, whether the coroutine waits in a task, and the version of its hook. It
+** is called protected, so that the <close> variables of one that fails, or is cancelled, run where
+** they may wait. */
 enum { FUNCTION = 1, WAITS, HOOK };
 
 static int body(lua_State *L) {

@@ -57,7 +57,7 @@ static int advance_begin(lua_State *L, void *room, la_future **f) {
   if (!ex->clock.paused)
     return luaL_error(L, "the clock is running: call async.time.pause() before advance");
   luaL_argcheck(L, ns != LA_TIMER_NEVER, 1,
-                "more seconds than the clock can count: 9.2e9 (292 years) at most");
+                "number of seconds too large for the clock: 9.2e9 (292 years) at most");
   la_executor_advance(ex, la_time_after(la_executor_now(ex), ns));
   la_yield_init(room, la_executor_yield_polls(ex));
   *f = &((la_yield *)room)->base;
