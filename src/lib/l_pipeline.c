@@ -117,12 +117,12 @@ static void all_drop(la_future *f) {
 
 static const la_future_vtable all_vtable = {all_poll, all_drop, "pipeline", NULL};
 
-/* Waits for all. */
-static int begin_all(lua_State *L, const pipeline *p, all_future **out) {
+/* A wait for all; NULL: no memory. */
+static all_future *new_all(lua_State *L, const pipeline *p) {
   for (int i = p->count; i > 1; i--, lua_pop(L, 1)) push_child(L, 1, i); /* may raise */
   la_process *first = push_child(L, 1, 1)->process;
   all_future *a = malloc(sizeof *a + (size_t)p->count * sizeof *a->process);
-  if (a == NULL) return la_no_memory(L);
+  if (a == NULL) return NULL;
   a->base.vt = &all_vtable;
   a->at = 0;
   a->count = p->count;
@@ -131,19 +131,18 @@ static int begin_all(lua_State *L, const pipeline *p, all_future **out) {
     la_process_ref(a->process[i]);
   }
   la_process_wait_init(&a->wait, first);
-  *out = a;
-  return 0;
+  return a;
 }
 
 static int wait_begin(lua_State *L, void *room, la_future **f) {
   const pipeline *p = check(L);
-  all_future *a = NULL;
   (void)room;
   la_runtime_check(L, "waiting for a pipeline");
   if (p->head.closed) return la_sync_fail_closed(L, "wait");
-  int n = begin_all(L, p, &a);
-  if (n == 0) *f = &a->base;
-  return n;
+  all_future *a = new_all(L, p);
+  if (a == NULL) return la_no_memory(L);
+  *f = &a->base;
+  return 0;
 }
 
 /* The status of the last, `ok` that of all, and at 1, 2, … each one's own. */
@@ -191,13 +190,12 @@ static int pipeline_try_wait(lua_State *L) {
 
 static int stop_begin(lua_State *L, void *room, la_future **f) {
   const pipeline *p = check(L);
-  all_future *all = NULL;
   (void)room;
   uint64_t grace = la_check_grace(L, 2);
   la_executor *ex = la_runtime_check(L, "stopping a pipeline")->ex;
   if (p->head.closed) return la_sync_fail_closed(L, "stop");
-  int n = begin_all(L, p, &all); /* for the list of processes */
-  if (n != 0) return n;
+  all_future *all = new_all(L, p); /* for its list */
+  if (all == NULL) return la_no_memory(L);
   la_process_stop *s = la_process_stop_new(ex, all->process, (size_t)all->count, grace);
   la_future_drop(&all->base);
   if (s == NULL) return la_no_memory(L);
