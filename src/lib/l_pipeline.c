@@ -148,20 +148,19 @@ static int wait_begin(lua_State *L, void *room, la_future **f) {
 /* The status of the last, `ok` that of all, and at 1, 2, … each one's own. */
 static int push_all(lua_State *L, const pipeline *p, const char *op) {
   bool ok = true;
-  const la_process *last = NULL;
   lua_createtable(L, p->count, 0);
   int statuses = lua_gettop(L);
   for (int i = 1; i <= p->count; i++) {
-    last = push_child(L, 1, i)->process;
-    if (last->closed) return la_sync_fail_meanwhile(L, op);
-    ok = ok && last->signal == 0 && last->code == 0;
-    la_push_status(L, last);
+    const la_process *one = push_child(L, 1, i)->process;
+    if (one->closed) return la_sync_fail_meanwhile(L, op);
+    ok = ok && one->signal == 0 && one->code == 0;
+    la_push_status(L, one);
     lua_rawseti(L, statuses, i);
     lua_settop(L, statuses);
   }
   lua_pushboolean(L, ok);
   lua_setfield(L, statuses, "ok");
-  la_push_status(L, last);
+  la_push_status(L, push_child(L, 1, p->count)->process);
   lua_getfield(L, -1, "signal");
   lua_setfield(L, statuses, "signal");
   lua_getfield(L, -1, "code");
