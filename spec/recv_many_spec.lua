@@ -138,7 +138,7 @@ end
 
 describe("recv_many of a rendezvous", function()
   it("meets its senders one after another", function()
-    support.run(function()
+    support.in_order(function()
       local tx, rx = async.channel(0)
       for i = 1, 3 do async.spawn(tx.send, tx, i) end
       async.yield()

@@ -5,7 +5,7 @@ local steps = require "spec.support.steps"
 local fails, scope, spin = steps.fails, async.scope, steps.spin
 local options = { supervise = true }
 
-local function run(f) steps.told(function(told) support.run(f, told) end) end
+local function run(f) steps.told(function(told) support.in_order(f, told) end) end
 
 describe("a scope that supervises", function()
   it("goes on when children fail, which are reported, and waits for all", function()
