@@ -68,8 +68,9 @@ describe("defer", function()
 
   it("raises what its function raises, and refuses what cannot be called", function()
     assert.equal("from defer", error_of(function() local _ <close> = async.defer(error, "from defer", 0) end))
-    assert.matches("control_spec.lua:%d+: bad argument #1 to 'defer' %(function expected, got table%)",
+    assert.matches("control_spec.lua:%d+: bad argument #1 to 'lua_async.defer' %(function expected, got table%)",
       error_of(function() async.defer({}) end))
+    assert.matches("calling 'close' on bad self", error_of(async.defer(print).close))
   end)
 end)
 
@@ -196,8 +197,10 @@ describe("retry", function()
       ["option 'jitter' must be"] = { jitter = 1 },
       ["option 'when' must be"] = { when = true },
     } do
-      assert.matches(text, error_of(async.retry, print, options))
+      local message = error_of(function() async.retry(print, options) end)
+      assert.matches("^spec/control_spec.lua:%d+: bad argument #2 to 'lua_async.retry'", message)
+      assert.matches(text, message)
     end
-    assert.matches("bad argument #1 to 'retry'", error_of(async.retry, 5))
+    assert.matches("bad argument #1 to 'lua_async.retry'", error_of(async.retry, 5))
   end)
 end)

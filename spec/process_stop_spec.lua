@@ -18,6 +18,20 @@ describe("stop #process", function()
     end)
   end)
 
+  it("try_wait sees the end of a child at once, though its task never waits", function()
+    support.run(function()
+      local child <close> = assert(async.process.spawn { "sh", "-c", "exit 5" })
+      local line <close> = assert(async.process.pipeline({ "true" }, { "sh", "-c", "exit 6" }))
+      local status, statuses
+      repeat status = child:try_wait() until status
+      repeat statuses = line:try_wait() until statuses
+      assert.same({ code = 5, ok = false }, status)
+      assert.same(6, statuses.code)
+      assert.same({ code = 5, ok = false }, child:wait())
+      assert.is_false(line:wait().ok)
+    end)
+  end)
+
   it("gives how a child ends that handles SIGTERM", function()
     support.run(function()
       local child <close> = assert(async.process.spawn { "sh", "-c",

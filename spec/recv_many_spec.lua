@@ -124,6 +124,15 @@ for name, module in pairs { sync = async.sync, thread = async.thread } do
       end)
     end)
 
+    it("past a deadline gives what is there, also if it would wait for more", function()
+      support.run(function()
+        local tx, rx = filled(2)
+        assert.same({ 1, 2 }, async.timeout(0, rx.recv_many, rx, 9, 5))
+        assert.is_nil((async.timeout(0, rx.recv_many, rx, 9, 5)))
+        tx:close()
+      end)
+    end)
+
     it("checks its arguments", function()
       support.run(function()
         local _, rx = filled(1)

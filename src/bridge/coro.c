@@ -230,7 +230,7 @@ la_poll la_coro_poll(la_coro *c, la_context *cx) {
 int la_coro_take(la_coro *c, lua_State *to) {
   if (c->co == NULL) { /* it never began: cancelled, or no memory for it */
     if ((c->flags & LA_CORO_BROKEN) != 0)
-      lua_pushliteral(to, "not enough memory");
+      lua_pushliteral(to, "not enough memory, or too many polls inside one another");
     else
       la_push_cancelled(to);
     return 1;

@@ -246,6 +246,19 @@ int la_process_kill(la_process *p, int signum, bool tree) {
   return kill(tree ? -p->pid : p->pid, signum) == 0 ? 0 : uv_translate_sys_error(errno);
 }
 
+bool la_process_look(const la_process *p, int *code, int *signal) {
+  *code = p->code;
+  *signal = p->signal;
+  if (p->ended || p->reactor->closed) return p->ended;
+  siginfo_t info = {0};
+  if (waitid(P_PID, (id_t)p->pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0) return false;
+  if (info.si_pid != p->pid) return false;
+  bool exited = info.si_code == CLD_EXITED;
+  *code = exited ? info.si_status : 0;
+  *signal = exited ? 0 : info.si_status;
+  return true;
+}
+
 void la_process_close(la_process *p) {
   if (p->closed) return;
   p->closed = true;

@@ -58,6 +58,11 @@ int la_process_spawn(la_reactor *r, const la_process_spec *spec, la_process **ou
 ** it has ended, whoever else may still be in its group. */
 int la_process_kill(la_process *p, int signum, bool tree);
 
+/* Whether it has ended, also when the loop has not been told: then how -> *code and *signal, as in
+*the
+** struct. It is not reaped. */
+bool la_process_look(const la_process *p, int *code, int *signal);
+
 /* Nobody cares for it any more: kills it (its group if it has one) unless it is detached.
 ** Pending waits end with UV_ECANCELED. Twice is harmless. */
 void la_process_close(la_process *p);

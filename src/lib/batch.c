@@ -17,9 +17,10 @@ static la_future *next(la_batch *b) {
   return f;
 }
 
-/* Some are held, and no other is there: whether the time for more is over. */
+/* Some are held, and no other is there: whether the time for more is over. Past a deadline
+** there is none. */
 static la_poll linger(la_batch *b, la_context *cx) {
-  if (b->wait == 0) return LA_READY;
+  if (b->wait == 0 || b->sleep.ex->trying) return LA_READY;
   if (b->wait == LA_TIMER_NEVER) return LA_PENDING;
   if (!b->sleeps) {
     uint64_t now = la_executor_now(b->sleep.ex);

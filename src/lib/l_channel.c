@@ -240,7 +240,7 @@ static void take_to_list(lua_State *L, la_channel *c, lua_Integer i) {
 static int recv_many_now(lua_State *L, la_channel *c, uint32_t max, uint64_t wait) {
   if (!la_semaphore_can(&c->items, 1)) return 0;
   uint32_t n = c->items.permits < max ? c->items.permits : max;
-  if ((n < max && wait != 0) || !la_operation_may_take()) return 0;
+  if ((n < max && wait != 0 && !la_rt->ex->trying) || !la_operation_may_take()) return 0;
   lua_createtable(L, (int)n, 0);
   for (uint32_t i = 1; i <= n && (la_sync_proceed() || i == 1); i++) {
     c->items.permits--;
@@ -268,7 +268,8 @@ static int recv_many_begin(lua_State *L, void *room, la_future **f) {
 static int recv_many_finish(lua_State *L, la_future *f) {
   la_batch *b = la_batch_of(f);
   end_object *rx = lua_touserdata(L, 1);
-  if (rx->head.closed) return la_sync_fail_meanwhile(L, "recv_many");
+  bool gone = rx->head.closed && (b->held == 0 || rx->c->receivers == 0); /* and its values */
+  if (gone) return la_sync_fail_meanwhile(L, "recv_many");
   if (b->made == 0) return la_no_memory(L);
   if (b->held == 0) {
     lua_pushnil(L);

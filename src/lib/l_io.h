@@ -105,7 +105,7 @@ static inline int la_io_begun(lua_State *L, const la_io_object *o, const char *o
 extern const la_future_vtable la_io_timed_vtable;
 int la_io_timed_finish(lua_State *L, la_future *f, la_finish finish);
 static inline int la_io_finish(lua_State *L, la_future *f, la_finish finish) {
-  return f->vt == &la_io_timed_vtable ? la_io_timed_finish(L, f, finish) : finish(L, f);
+  return f->vt->poll == la_io_timed_vtable.poll ? la_io_timed_finish(L, f, finish) : finish(L, f);
 }
 
 /* The method `write`. */

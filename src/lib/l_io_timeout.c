@@ -7,6 +7,7 @@
 /* Stands before the future of an operation, which is in the caller's room. */
 typedef struct timed {
   la_future base;
+  la_future_vtable vt; /* the one below, with the name of the operation */
   la_future *inner;
   la_sleep sleep;
   const char *op;
@@ -41,7 +42,9 @@ int la_io_begun_until(lua_State *L, uint64_t deadline, const char *op,
     la_future_drop(*f);
     return la_no_memory(L);
   }
-  *t = (timed){.base = {&la_io_timed_vtable}, .inner = *f, .op = op, .give_up = give_up};
+  *t = (timed){.vt = la_io_timed_vtable, .inner = *f, .op = op, .give_up = give_up};
+  t->vt.name = op;
+  t->base.vt = &t->vt;
   la_sleep_init(&t->sleep, la_rt->ex, deadline);
   *f = &t->base;
   return 0;

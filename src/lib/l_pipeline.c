@@ -153,8 +153,10 @@ static int push_all(lua_State *L, const pipeline *p, const char *op) {
   for (int i = 1; i <= p->count; i++) {
     const la_process *one = push_child(L, 1, i)->process;
     if (one->closed) return la_sync_fail_meanwhile(L, op);
-    ok = ok && one->signal == 0 && one->code == 0;
-    la_push_status(L, one);
+    if (!la_push_status(L, one)) return la_sync_fail_again(L, op);
+    lua_getfield(L, -1, "ok");
+    ok = lua_toboolean(L, -1) && ok;
+    lua_pop(L, 1);
     lua_rawseti(L, statuses, i);
     lua_settop(L, statuses);
   }
@@ -180,8 +182,6 @@ static int pipeline_wait(lua_State *L) { return la_operate(L, &wait_operation); 
 static int pipeline_try_wait(lua_State *L) {
   const pipeline *p = check(L);
   if (p->head.closed) return la_sync_fail_closed(L, "try_wait");
-  for (int i = 1; i <= p->count; i++, lua_pop(L, 1))
-    if (!push_child(L, 1, i)->process->ended) return la_sync_fail_again(L, "try_wait");
   return push_all(L, p, "try_wait");
 }
 

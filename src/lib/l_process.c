@@ -84,15 +84,18 @@ static int spawn(lua_State *L) {
 
 /* ---- the end -----------------------------------------------------------------------*/
 
-void la_push_status(lua_State *L, const la_process *p) {
+bool la_push_status(lua_State *L, const la_process *p) {
+  int code, signal;
+  bool ended = la_process_look(p, &code, &signal), ok = signal == 0 && code == 0;
   lua_createtable(L, 0, 4);
-  if (p->signal != 0)
-    la_push_signal(L, p->signal);
+  if (signal != 0)
+    la_push_signal(L, signal);
   else
-    lua_pushinteger(L, p->code);
-  lua_setfield(L, -2, p->signal != 0 ? "signal" : "code");
-  lua_pushboolean(L, p->signal == 0 && p->code == 0);
+    lua_pushinteger(L, code);
+  lua_setfield(L, -2, signal != 0 ? "signal" : "code");
+  lua_pushboolean(L, ok);
   lua_setfield(L, -2, "ok");
+  return ended;
 }
 
 static int wait_begin(lua_State *L, void *room, la_future **f) {
@@ -117,9 +120,7 @@ static int child_wait(lua_State *L) { return la_operate(L, &wait_operation); }
 static int child_try_wait(lua_State *L) {
   const child *c = check(L);
   if (c->head.closed) return la_sync_fail_closed(L, "try_wait");
-  if (!c->process->ended) return la_sync_fail_again(L, "try_wait");
-  la_push_status(L, c->process);
-  return 1;
+  return la_push_status(L, c->process) ? 1 : la_sync_fail_again(L, "try_wait");
 }
 
 /* ---- stop --------------------------------------------------------------------------*/

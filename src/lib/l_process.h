@@ -55,8 +55,8 @@ int la_child_push(lua_State *L, la_reactor *r, la_spawn *s);
 #define LA_GRACE UINT64_C(5000000000)
 uint64_t la_check_grace(lua_State *L, int arg);
 
-/* Pushes { code = n, ok = ... } or { signal = "SIGKILL", ok = false }. */
-void la_push_status(lua_State *L, const la_process *p);
+/* Pushes { code = n, ok = ... } or { signal = "SIGKILL", ok = false }; false: it has not ended. */
+bool la_push_status(lua_State *L, const la_process *p);
 
 /* Each sets its function in the table on top of the stack. */
 void la_open_output(lua_State *L);

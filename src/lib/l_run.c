@@ -161,10 +161,11 @@ static int run(lua_State *L) {
   run_to_end(L, NULL);
   const run_state *s = lua_touserdata(L, 1);
   const la_task_object *root = lua_touserdata(L, 2);
-  bool interrupted = s->interrupted && (s->exit || root->outcome == LA_OUTCOME_CANCELLED);
+  bool cancelled = root->outcome == LA_OUTCOME_CANCELLED;
+  bool interrupted = s->interrupted && (s->exit || cancelled);
   if (!root_failed(L) && !lua_isnil(L, 3)) {
     lua_settop(L, 3);
-    if (!interrupted) return lua_error(L);
+    if (!interrupted && !cancelled) return lua_error(L);
     la_losses_tell_error(L);
   }
   lua_settop(L, 2);

@@ -2,8 +2,10 @@
 -- opened, with its table and what these need of the runtime besides.
 local async, internals = ...
 
-local function check(ok, argument, name, message, ...)
-  if not ok then error(("bad argument #%d to '%s' (%s)"):format(argument, name, message:format(...)), 3) end
+-- Raises at the caller of the function, which is `level` calls up from here.
+local function check(ok, level, argument, name, message, ...)
+  if ok then return end
+  error(("bad argument #%d to 'lua_async.%s' (%s)"):format(argument, name, message:format(...)), level + 1)
 end
 
 local function is_callable(f)
@@ -14,8 +16,15 @@ end
 -- ---- defer -----------------------------------------------------------------------------------
 
 local methods = {}
+local Deferred
+
+local function checked(self, name)
+  if getmetatable(self) == Deferred then return end
+  error(("calling '%s' on bad self (lua_async.Deferred expected)"):format(name), 3)
+end
 
 function methods:close()
+  checked(self, "close")
   local f, arguments = self.f, self.arguments
   self.f = nil
   if f then f(table.unpack(arguments, 1, arguments.n)) end
@@ -23,17 +32,18 @@ function methods:close()
 end
 
 function methods:cancel()
+  checked(self, "cancel")
   local was = self.f ~= nil
   self.f = nil
   return was
 end
 
-local Deferred = { __name = "lua_async.Deferred", __index = methods, __close = methods.close }
+Deferred = { __name = "lua_async.Deferred", __index = methods, __close = methods.close }
 
 function Deferred:__tostring() return ("deferred call: %s"):format(self.f and "pending" or "over") end
 
 function async.defer(f, ...)
-  check(is_callable(f), 1, "defer", "function expected, got %s", type(f))
+  check(is_callable(f), 2, 1, "defer", "function expected, got %s", type(f))
   return setmetatable({ f = f, arguments = table.pack(...) }, Deferred)
 end
 
@@ -45,19 +55,19 @@ local function is_seconds(value) return type(value) == "number" and value >= 0 e
 
 local function read_options(options)
   local given = options == nil or type(options) == "table"
-  check(given, 2, "retry", "table of options expected, got %s", type(options))
+  check(given, 3, 2, "retry", "table of options expected, got %s", type(options))
   local o = setmetatable({}, { __index = DEFAULTS })
   for name, value in pairs(options or {}) do
     local known = DEFAULTS[name] ~= nil
-    check(known, 2, "retry", "unknown option '%s': it has tries, base, max, jitter and when", name)
+    check(known, 3, 2, "retry", "unknown option '%s': it has tries, base, max, jitter and when", name)
     o[name] = value
   end
   local some = type(o.tries) == "number" and o.tries >= 1
-  check(some, 2, "retry", "option 'tries' must be a number of at least 1")
-  check(is_seconds(o.base), 2, "retry", "option 'base' must be a number of seconds")
-  check(is_seconds(o.max), 2, "retry", "option 'max' must be a number of seconds")
-  check(type(o.jitter) == "boolean", 2, "retry", "option 'jitter' must be true or false")
-  check(is_callable(o.when), 2, "retry", "option 'when' must be a function")
+  check(some, 3, 2, "retry", "option 'tries' must be a number of at least 1")
+  check(is_seconds(o.base), 3, 2, "retry", "option 'base' must be a number of seconds")
+  check(is_seconds(o.max), 3, 2, "retry", "option 'max' must be a number of seconds")
+  check(type(o.jitter) == "boolean", 3, 2, "retry", "option 'jitter' must be true or false")
+  check(is_callable(o.when), 3, 2, "retry", "option 'when' must be a function")
   return o
 end
 
@@ -70,7 +80,7 @@ local function pause(options, tries)
 end
 
 function async.retry(f, options)
-  check(is_callable(f), 1, "retry", "function expected, got %s", type(f))
+  check(is_callable(f), 2, 1, "retry", "function expected, got %s", type(f))
   options = read_options(options)
   local tries = 0
   while true do

@@ -44,7 +44,7 @@ M.connect = exported("connect", function(...)
   if family ~= nil then check_string(5, given, ...) end
   local make = makers[family or "unspec"]
   if not make then error(("bad argument #5 to '?' (invalid option '%s')"):format(family), 0) end
-  local socket, err = M[make]()
+  local socket, err = M[local_host and make or "tcp"]() -- the family is that of the local address
   if not socket then return nil, err end
   local ok = true
   if local_host then ok, err = socket:bind(local_host, local_port or 0) end

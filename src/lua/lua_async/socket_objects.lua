@@ -260,6 +260,8 @@ local function renew(self)
   return true
 end
 
+local function is_port(port) return type(port) == "string" or type(port) == "number" end
+
 -- Whether the socket can have that address: it has no family before it is bound or connects.
 local function fits(self, a)
   return self.core:getfd() < 0 or families[a.family] == self.core:getfamily()
@@ -267,9 +269,9 @@ end
 
 local function connect(self, ...)
   local host, port = as_host((...)), (select(2, ...))
-  if type(host) ~= "string" or host == "" or not (type(port) == "string" or type(port) == "number") then
-    return call(self, "connect", ...) -- which refuses it
-  end
+  local sound = type(host) == "string" and host ~= "" and is_port(port)
+  if not sound then return call(self, "connect", ...) end -- which refuses it
+  if host == "*" then host = "0.0.0.0" end -- no name: this machine
   local limit = total_limit(self)
   local _ <close> = hold(self, "connecting")
   local addresses, err = resolve(host, lookup_limit(self))
@@ -300,11 +302,15 @@ tcp.setpeername = tcp.connect
 
 function tcp:listen(...) return reclassed(self, call(self, "listen", ...)) end
 
--- The core's method of that name, which sees an address where the caller gave a name.
-local function with_address(name)
+-- The core's method of that name, which sees an address where the caller gave a name. A socket that is not
+-- of the `class`, if there is one, or what is no port, is refused before anything is looked up.
+local function with_address(name, class)
   return function(self, ...)
     local host = as_host((...))
     if host == "*" or not is_name(host) then return reclassed(self, call(self, name, ...)) end
+    if class and self.core.class ~= class or not is_port((select(2, ...))) then
+      return call(self, name, "127.0.0.1", select(2, ...))
+    end
     local addresses, err = resolve(host, lookup_limit(self))
     for _, a in ipairs(addresses or {}) do
       if fits(self, a) then
@@ -316,7 +322,8 @@ local function with_address(name)
     return nil, err or unknown
   end
 end
-tcp.bind, tcp.setsockname = with_address "bind", with_address "setsockname"
+local MASTER <const> = "tcp{master}"
+tcp.bind, tcp.setsockname = with_address("bind", MASTER), with_address("setsockname", MASTER)
 udp.setsockname, udp.setpeername = with_address "setsockname", with_address "setpeername"
 
 function tcp:accept() return wrap(again(self, "r", total_limit(self), "accept")) end
