@@ -59,8 +59,8 @@ int la_process_spawn(la_reactor *r, const la_process_spec *spec, la_process **ou
 int la_process_kill(la_process *p, int signum, bool tree);
 
 /* Whether it has ended, also when the loop has not been told: then how -> *code and *signal, as in
-*the
-** struct. It is not reaped. */
+ *the
+ ** struct. It is not reaped. */
 bool la_process_look(const la_process *p, int *code, int *signal);
 
 /* Nobody cares for it any more: kills it (its group if it has one) unless it is detached.
