@@ -18,8 +18,10 @@ local messages = assert(load([[
   note("loadfile", loadfile(path, "t"))
   note("dofile", pcall(dofile, path))
   note("binary", load("\27Lua", "=b", "t"))
+  local before = package.path -- a state of the pool serves others, too
   package.path = path
   note("require", pcall(require, "broken"))
+  package.path = before
   os.remove(path)
   for i, s in ipairs(list) do list[i] = s:gsub("/tmp/lua_%w+", "FILE") end
   return table.concat(list, "\n")
@@ -27,9 +29,7 @@ local messages = assert(load([[
 
 describe("load, loadfile and require of broken code", function()
   it("say the same in a task and in threads #thread", function()
-    local path = package.path
     local want = coroutine.wrap(messages)() -- without the message handler of busted
-    package.path = path
     assert.matches("\nreader value table: an object\n", want)
     assert.matches("^syntax string: ", want)
     support.run(function()
@@ -39,9 +39,7 @@ describe("load, loadfile and require of broken code", function()
       assert.equal(want, async.thread.spawn_blocking(messages):await())
       assert.equal(want, async.thread.spawn(messages):await())
       assert.equal(want, async.spawn(messages):await())
-      package.path = path
     end)
-    package.path = path
   end)
 
   it("say the same in thread.init #thread #process", function()
