@@ -31,8 +31,7 @@ FLAGS_torture  = -O1 -g
 FLAGS_helgrind = -O1 -g -fno-inline
 
 MODULE   := lua_async.c $(wildcard src/*/*.c)
-CORE     := $(wildcard src/core/*.c src/sync/*.c src/share/*.c)
-IO       := $(CORE) $(wildcard src/driver/*.c src/io/*.c)
+ENGINES  := $(filter-out $(wildcard src/*/l_*.c src/bridge/*.c),$(wildcard src/*/*.c)) # without Lua
 TESTS    := $(basename $(notdir $(wildcard spec/core/test_*.c)))
 THREADED := $(filter test_share_% test_threads test_circle test_executor,$(TESTS))
 EXAMPLES := $(basename $(notdir $(wildcard examples/c/*.c)))
@@ -76,13 +75,13 @@ build/scripts/%.inc: src/lua/lua_async/%.lua
 scripts: $(SCRIPTS)
 
 define flavour
-build/$(1)/src/lib/l_scripts.o: $(SCRIPTS)
+build/$(1)/src/lua/l_scripts.o: $(SCRIPTS)
 build/$(1)/%.o: %.c Makefile
 	@mkdir -p $$(@D)
 	@echo "cc $$@"; $$(COMPILE) $$(FLAGS_$(1)) -c -o $$@ $$<
 build/$(1)/lua_async.so: $$(MODULE:%.c=build/$(1)/%.o)
 	@echo "ld $$@"; $$(CC) $$(FLAGS_$(1)) $$(LDFLAGS) $$(SHARED) $$(NODELETE) -o $$@ $$^ $$(UV_LIBS) -lpthread
-build/$(1)/tests/%: build/$(1)/spec/core/%.o build/$(1)/spec/core/counting.o $$(IO:%.c=build/$(1)/%.o)
+build/$(1)/tests/%: build/$(1)/spec/core/%.o build/$(1)/spec/core/counting.o $$(ENGINES:%.c=build/$(1)/%.o)
 	@mkdir -p $$(@D)
 	@echo "ld $$@"; $$(CC) $$(FLAGS_$(1)) -o $$@ $$^ $$(UV_LIBS) -lcmocka -lpthread -ldl
 build/$(1)/examples/%.so: examples/c/%.c include/lua_async.h

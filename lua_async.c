@@ -2,7 +2,7 @@
 #include "bridge/alias.h"
 #include "bridge/capi.h"
 #include "bridge/error.h"
-#include "lib/lib.h"
+#include "bridge/lib.h"
 
 #if defined(__GNUC__)
 __attribute__((visibility("default")))

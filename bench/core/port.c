@@ -18,7 +18,7 @@
 #include "core/circle.h"
 #include "core/executor.h"
 #include "core/future.h"
-#include "share/port.h"
+#include "thread/port.h"
 
 enum { LETTERS = 1000000, ROUNDS = 5 };
 

@@ -8,7 +8,7 @@
 #include "core/circle.h"
 #include "core/executor.h"
 #include "probe.h"
-#include "share/letter.h"
+#include "thread/letter.h"
 
 typedef struct note {
   la_letter letter;

@@ -3,7 +3,7 @@
 #define LA_TEST_PORT_RIG_H
 
 #include "letters.h"
-#include "share/port.h"
+#include "thread/port.h"
 
 static inline la_letter *take(la_port *p) {
   la_letter *l = NULL;

@@ -7,7 +7,7 @@
 #include "core/circle.h"
 #include "core/sleep.h"
 #include "letters.h"
-#include "share/port.h"
+#include "thread/port.h"
 
 enum { MOST = 3 };
 

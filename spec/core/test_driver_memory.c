@@ -19,11 +19,11 @@ int main(void) { return 0; }
 #include <errno.h>
 #include <stdatomic.h>
 
-#include "io/connect.h"
-#include "io/dns.h"
-#include "io/file.h"
-#include "io/fs.h"
-#include "io/listener.h"
+#include "net/connect.h"
+#include "net/dns.h"
+#include "fs/file.h"
+#include "fs/fs.h"
+#include "net/listener.h"
 
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t n, size_t size);

@@ -6,8 +6,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "io/file.h"
-#include "io/fs.h"
+#include "fs/file.h"
+#include "fs/fs.h"
 
 static char dir[64];
 

@@ -4,9 +4,9 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 
-#include "io/connect.h"
-#include "io/dns.h"
-#include "io/listener.h"
+#include "net/connect.h"
+#include "net/dns.h"
+#include "net/listener.h"
 
 /* ---- accept and connect -----------------------------------------------------------*/
 

@@ -1,6 +1,6 @@
 /* The bus: every receiver gets every letter, is told what it missed, and can give back. */
 #include "letters.h"
-#include "share/bus.h"
+#include "thread/bus.h"
 
 static la_bus *bus(uint32_t capacity) {
   la_bus *b = la_bus_new(capacity);

@@ -1,6 +1,6 @@
 /* The cell: versions, ends, and threads that look while others send. */
 #include "letters.h"
-#include "share/cell.h"
+#include "thread/cell.h"
 
 static la_cell *cell(void) {
   la_cell *c = la_cell_new(note_new(0, 1));

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "share/loan.h"
+#include "thread/loan.h"
 
 enum { LEN = 5000 };
 

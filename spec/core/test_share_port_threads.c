@@ -1,7 +1,7 @@
 /* The port between executors on threads of their own: every letter is received or dropped, once,
 ** and in the order of its sender, whoever dies in the middle. */
 #include "letters.h"
-#include "share/port.h"
+#include "thread/port.h"
 
 enum { THREADS = 8, EACH = 4 };
 

@@ -3,7 +3,7 @@
 *file
 ** that was left open, or collected, or whose close was given up.
 **
-** They are kept with the reactor until they are told (lib/losses.h), which `tell` of the reactor
+** They are kept with the reactor until they are told (bridge/losses.h), which `tell` of the reactor
 *does
 ** as the process exits. What nobody has told when the reactor ends is told on stderr.
 */

@@ -1,0 +1,14 @@
+/* l_signal.h - signals as Lua gives and gets them: by name. */
+#ifndef LA_PROCESS_L_SIGNAL_H
+#define LA_PROCESS_L_SIGNAL_H
+
+#include "process/signal.h"
+#include "bridge/lib.h"
+
+/* The number of the signal at `arg`: "SIGTERM", or an integer from 0 on; SIGTERM for none. */
+int la_check_signal(lua_State *L, int arg);
+
+/* Pushes the name; "SIG40" of one that has none. */
+void la_push_signal(lua_State *L, int signum);
+
+#endif
