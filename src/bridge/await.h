@@ -73,6 +73,24 @@ typedef struct la_operation {
 /* For `begin`: the task has budget left, and the results are for whoever called. */
 static inline bool la_operation_may_take(void) { return la_rt->ex->budget != 0; }
 
+/* Takes one operation from the budget of the task that runs. False: it must wait a turn. */
+static inline bool la_operation_proceed(void) {
+  unsigned *budget = &la_rt->ex->budget; /* what the contexts of its tasks point to */
+  if (*budget == 0) return false;
+  --*budget;
+  return true;
+}
+
+/* An operation that need not wait may go about it directly, and is spared la_operate; so it
+** also succeeds where it could not wait. False when it is due to raise, or in doubt. */
+static inline bool la_operation_direct(const lua_State *L) {
+  const la_runtime *rt = la_rt;
+  const la_coro *c = rt != NULL && rt->running == L ? rt->current : NULL;
+  if (c == NULL || c->inner != NULL) return false;
+  if (c->scope != NULL || (c->flags & LA_CORO_TASK) == 0) return !la_coro_cancelled(c);
+  return !la_task_has((const la_task *)(const void *)c - 1, LA_TASK_CANCELLED);
+}
+
 /* The body of the lua_CFunction of an operation. */
 int la_operate(lua_State *L, const la_operation *op);
 

@@ -7,8 +7,8 @@
 #include "bridge/alias.h"
 #include "bridge/error.h"
 #include "bridge/future_object.h"
-#include "bridge/task_object.h"
 #include "bridge/losses.h"
+#include "bridge/task_object.h"
 
 void la_new_class(lua_State *L, const char *name, const luaL_Reg *meta, const luaL_Reg *methods) {
   luaL_newmetatable(L, name);
@@ -76,6 +76,27 @@ int la_fail_address(lua_State *L, ssize_t error, const char *op, const char *hos
 
 int la_fail_name(lua_State *L, ssize_t error, const char *op, const char *name) {
   return fail(L, error, (la_error_info){.op = op, .address = name});
+}
+
+int la_fail_message(lua_State *L, int error, const char *op, const char *message) {
+  int n = la_fail(L, error, op);
+  if (message != NULL) {
+    lua_pushstring(L, message);
+    lua_setfield(L, -2, "message");
+  }
+  return n;
+}
+
+int la_fail_closed(lua_State *L, const char *op) {
+  return la_fail_message(L, UV_EBADF, op, "it was closed");
+}
+
+int la_fail_meanwhile(lua_State *L, const char *op) {
+  return la_fail_message(L, UV_ECANCELED, op, "it was closed meanwhile");
+}
+
+int la_fail_again(lua_State *L, const char *op) {
+  return la_fail_message(L, UV_EAGAIN, op, "it would have to wait");
 }
 
 la_reactor *la_check_reactor(lua_State *L, const char *what) {

@@ -50,6 +50,15 @@ int la_fail_address(lua_State *L, ssize_t error, const char *op, const char *hos
 /* The same, with the address as it is. */
 int la_fail_name(lua_State *L, ssize_t error, const char *op, const char *name);
 
+/* The same, with a message of its own (NULL: the system's). */
+int la_fail_message(lua_State *L, int error, const char *op, const char *message);
+
+/* Of an object that was closed before (EBADF) or meanwhile (ECANCELED); where one would have to
+** wait (EAGAIN). */
+int la_fail_closed(lua_State *L, const char *op);
+int la_fail_meanwhile(lua_State *L, const char *op);
+int la_fail_again(lua_State *L, const char *op);
+
 /* The reactor of the runtime in which L runs; raises, naming `what`, when there is none. */
 la_reactor *la_check_reactor(lua_State *L, const char *what);
 

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "bridge/error.h"
-#include "bridge/report.h"
 #include "bridge/lib.h"
+#include "bridge/report.h"
 
 static void push_loss(lua_State *L, const la_loss *l) {
   if (l->name != NULL)

@@ -2,8 +2,8 @@
 #ifndef LA_FS_L_FS_H
 #define LA_FS_L_FS_H
 
-#include "driver/work.h"
 #include "bridge/lib.h"
+#include "driver/work.h"
 
 /* Each sets its functions in the table of fs, on top of the stack. */
 void la_open_file(lua_State *L);

@@ -4,8 +4,8 @@
 ** require "lua_async.socket" opens lua_async.so and calls luaopen_lua_async_socket.
 */
 #include "bridge/error.h"
-#include "bridge/runtime.h"
 #include "bridge/lib.h"
+#include "bridge/runtime.h"
 
 #if defined(__GNUC__)
 #define EXPORTED __attribute__((visibility("default")))

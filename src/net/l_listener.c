@@ -1,9 +1,9 @@
 /* Listeners, for TCP and for Unix sockets. */
 #include <string.h>
 
+#include "bridge/raising.h"
 #include "net/dns.h"
 #include "net/l_net.h"
-#include "bridge/raising.h"
 
 static la_listener_object *check_listener(lua_State *L) {
   la_listener_object *o = luaL_checkudata(L, 1, LA_LISTENER_NAME);

@@ -2,9 +2,9 @@
 #ifndef LA_NET_L_NET_H
 #define LA_NET_L_NET_H
 
+#include "bridge/lib.h"
 #include "net/tcp.h"
 #include "net/unix.h"
-#include "bridge/lib.h"
 
 /* Fields `nodelay` and `keepalive` of the options table at `arg`. */
 void la_check_socket_options(lua_State *L, int arg, la_socket_options *o);

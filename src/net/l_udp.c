@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include "net/dns.h"
-#include "stream/l_stream.h"
 #include "net/l_udp.h"
+#include "stream/l_stream.h"
 
 const char la_udp_tag;
 

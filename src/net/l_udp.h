@@ -4,8 +4,8 @@
 
 #include <stdlib.h>
 
-#include "net/udp.h"
 #include "net/l_net.h"
+#include "net/udp.h"
 
 #define LA_UDP_NAME "lua_async.UDPSocket"
 

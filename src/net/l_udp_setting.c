@@ -1,7 +1,7 @@
 /* UDP sockets: what can be set on them. Each returns true. */
+#include "net/l_udp.h"
 #include "net/udp_option.h"
 #include "stream/l_stream.h"
-#include "net/l_udp.h"
 
 static int set_number(lua_State *L, la_udp_option option, int min, const char *op) {
   la_udp *u = la_udp_check(L)->udp;

@@ -1,10 +1,10 @@
 /* UDP sockets: sending and receiving. */
 #include <stdlib.h>
 
-#include "net/dns.h"
-#include "stream/l_stream.h"
-#include "net/l_udp.h"
 #include "bridge/raising.h"
+#include "net/dns.h"
+#include "net/l_udp.h"
+#include "stream/l_stream.h"
 
 enum { MANY = 64, MANY_MAX = 65535 };
 

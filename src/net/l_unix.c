@@ -6,9 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "stream/pipe.h"
 #include "net/l_net.h"
 #include "stream/l_stream.h"
+#include "stream/pipe.h"
 
 static const la_io_class unix_class = LA_STREAM_CLASS(LA_UNIX_CONNECTION_NAME);
 

@@ -79,6 +79,7 @@ int la_unix_peer_credentials(const la_stream *s, la_unix_credentials *out) {
 /* What stands behind the la_stream. */
 typedef struct tail {
   uv_pipe_t uv;
+  const la_stream_passing *passing;
   int *fds; /* arrived and not taken, oldest first */
   unsigned count, room;
   int lost; /* see la_unix_lost */
@@ -86,7 +87,15 @@ typedef struct tail {
 
 static tail *tail_of(const la_stream *s) { return (tail *)(void *)la_stream_uv((la_stream *)s); }
 
-static la_stream *make(la_reactor *r) { return la_stream_new(r, sizeof(tail)); }
+static ssize_t receive(la_stream *s, char *buf, size_t len);
+static void forget(la_stream *s);
+static const la_stream_passing passing = {receive, forget};
+
+static la_stream *make(la_reactor *r) {
+  la_stream *s = la_stream_new(r, sizeof(tail));
+  if (s != NULL) tail_of(s)->passing = &passing;
+  return s;
+}
 
 static void init(uv_loop_t *loop, uv_stream_t *uv) { uv_pipe_init(loop, (uv_pipe_t *)uv, 0); }
 static int open_uv(uv_stream_t *uv, int fd) { return uv_pipe_open((uv_pipe_t *)uv, fd); }
@@ -124,7 +133,7 @@ static void keep(tail *t, const struct cmsghdr *c) {
   t->count += (unsigned)n;
 }
 
-ssize_t la_unix_receive(la_stream *s, char *buf, size_t len) {
+static ssize_t receive(la_stream *s, char *buf, size_t len) {
   tail *t = tail_of(s);
   union {
     struct cmsghdr align;
@@ -148,7 +157,7 @@ ssize_t la_unix_receive(la_stream *s, char *buf, size_t len) {
   return n;
 }
 
-void la_unix_forget(la_stream *s) {
+static void forget(la_stream *s) {
   tail *t = tail_of(s);
   for (unsigned i = 0; i < t->count; i++) close(t->fds[i]);
   free(t->fds);

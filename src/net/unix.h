@@ -48,10 +48,6 @@ int la_unix_peer_credentials(const la_stream *s, la_unix_credentials *out);
 
 /* ---- descriptors ------------------------------------------------------------------*/
 
-/* For stream.c: read(2) as above; -1 and errno. And closing what nobody took. */
-ssize_t la_unix_receive(la_stream *s, char *buf, size_t len);
-void la_unix_forget(la_stream *s);
-
 /* The descriptor that arrived first, now the caller's; -1: there is none. */
 int la_unix_take(la_stream *s);
 unsigned la_unix_arrived(const la_stream *s);

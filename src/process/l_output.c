@@ -2,8 +2,8 @@
 #include <stdint.h>
 #include <unistd.h>
 
-#include "process/output.h"
 #include "process/l_process.h"
+#include "process/output.h"
 
 /* Leaves the option's string on top of the stack, or nil. */
 static const char *read_input(lua_State *L, size_t *len) {

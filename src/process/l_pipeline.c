@@ -3,22 +3,22 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "process/stop.h"
 #include "process/l_process.h"
 #include "process/l_signal.h"
+#include "process/stop.h"
 
 /* User values 1, 2, … are the children. */
 typedef struct pipeline {
-  la_sync_object head;
+  la_object head;
   int count;
 } pipeline;
 
 /* The children look after themselves. */
 static void nothing(void *object) { (void)object; }
 
-static const la_sync_class pipeline_class = {"lua_async.Pipeline", nothing, NULL};
+static const la_object_class pipeline_class = {"lua_async.Pipeline", nothing, NULL};
 
-static pipeline *check(lua_State *L) { return la_sync_check(L, 1, &pipeline_class); }
+static pipeline *check(lua_State *L) { return la_object_check(L, 1, &pipeline_class); }
 
 /* Pushes child i (from 1 on) of the pipeline at index `at`. */
 static la_child *push_child(lua_State *L, int at, int i) {
@@ -74,8 +74,8 @@ static int new_pipeline(lua_State *L) {
     read_stage(L, i, count, &s);
     lua_settop(L, count);
   }
-  pipeline *p = la_sync_new(L, &pipeline_class, sizeof *p, count);
-  la_sync_made(L, &pipeline_class);
+  pipeline *p = la_object_new(L, &pipeline_class, sizeof *p, count);
+  la_object_made(L, &pipeline_class);
   for (int i = 1; i <= count; i++) {
     int error = start_stage(L, r, i, count, &s);
     if (error != 0) {
@@ -138,7 +138,7 @@ static int wait_begin(lua_State *L, void *room, la_future **f) {
   const pipeline *p = check(L);
   (void)room;
   la_runtime_check(L, "waiting for a pipeline");
-  if (p->head.closed) return la_sync_fail_closed(L, "wait");
+  if (p->head.closed) return la_fail_closed(L, "wait");
   all_future *a = new_all(L, p);
   if (a == NULL) return la_no_memory(L);
   *f = &a->base;
@@ -152,8 +152,8 @@ static int push_all(lua_State *L, const pipeline *p, const char *op) {
   int statuses = lua_gettop(L);
   for (int i = 1; i <= p->count; i++) {
     const la_process *one = push_child(L, 1, i)->process;
-    if (one->closed) return la_sync_fail_meanwhile(L, op);
-    if (!la_push_status(L, one)) return la_sync_fail_again(L, op);
+    if (one->closed) return la_fail_meanwhile(L, op);
+    if (!la_push_status(L, one)) return la_fail_again(L, op);
     lua_getfield(L, -1, "ok");
     ok = lua_toboolean(L, -1) && ok;
     lua_pop(L, 1);
@@ -181,7 +181,7 @@ static int pipeline_wait(lua_State *L) { return la_operate(L, &wait_operation); 
 
 static int pipeline_try_wait(lua_State *L) {
   const pipeline *p = check(L);
-  if (p->head.closed) return la_sync_fail_closed(L, "try_wait");
+  if (p->head.closed) return la_fail_closed(L, "try_wait");
   return push_all(L, p, "try_wait");
 }
 
@@ -192,7 +192,7 @@ static int stop_begin(lua_State *L, void *room, la_future **f) {
   (void)room;
   uint64_t grace = la_check_grace(L, 2);
   la_executor *ex = la_runtime_check(L, "stopping a pipeline")->ex;
-  if (p->head.closed) return la_sync_fail_closed(L, "stop");
+  if (p->head.closed) return la_fail_closed(L, "stop");
   all_future *all = new_all(L, p); /* for its list */
   if (all == NULL) return la_no_memory(L);
   la_process_stop *s = la_process_stop_new(ex, all->process, (size_t)all->count, grace);
@@ -215,7 +215,7 @@ static int pipeline_stop(lua_State *L) { return la_operate(L, &stop_operation); 
 static int pipeline_kill(lua_State *L) {
   const pipeline *p = check(L);
   int signum = la_check_signal(L, 2), error = UV_ESRCH;
-  if (p->head.closed) return la_sync_fail_closed(L, "kill");
+  if (p->head.closed) return la_fail_closed(L, "kill");
   for (int i = 1; i <= p->count; i++, lua_pop(L, 1)) {
     int one = la_process_kill(push_child(L, 1, i)->process, signum, false);
     if (error == UV_ESRCH) error = one;
@@ -231,7 +231,7 @@ static int close_all(lua_State *L) {
     lua_insert(L, -2);
     lua_call(L, 1, 0);
   }
-  return la_sync_close(L);
+  return la_object_close(L);
 }
 
 static int leave_scope(lua_State *L) {
@@ -269,7 +269,7 @@ void la_open_pipeline(lua_State *L) {
                                                   {pipeline_stop, &stop_operation},
                                                   {NULL, NULL}};
   la_operations_add(L, operations);
-  la_sync_class_open(L, &pipeline_class, meta, methods);
+  la_object_class_open(L, &pipeline_class, meta, methods);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &pipeline_class);
   lua_getfield(L, -1, "__index");
   lua_pushcclosure(L, index_pipeline, 1);

@@ -3,10 +3,10 @@
 #include <unistd.h>
 
 #include "process/stop.h"
+#include "task/l_life.h"
 
 #include "process/l_process.h"
 #include "process/l_signal.h"
-#include "sync/l_sync.h"
 
 typedef la_child child;
 
@@ -27,10 +27,10 @@ static void child_end(void *object) {
   c->process = NULL;
 }
 
-static const la_sync_class child_class = {"lua_async.Child", child_close, child_end};
+static const la_object_class child_class = {"lua_async.Child", child_close, child_end};
 
 static child *check(lua_State *L) {
-  child *c = la_sync_check(L, 1, &child_class);
+  child *c = la_object_check(L, 1, &child_class);
   luaL_argcheck(L, c->process != NULL, 1, "this child has been collected");
   return c;
 }
@@ -69,8 +69,8 @@ void la_child_read(lua_State *L, int arg, const char *in, const char *out, la_sp
 }
 
 int la_child_push(lua_State *L, la_reactor *r, la_spawn *s) {
-  child *c = la_sync_new(L, &child_class, sizeof *c, 3);
-  la_sync_made(L, &child_class);
+  child *c = la_object_new(L, &child_class, sizeof *c, 3);
+  la_object_made(L, &child_class);
   return start(L, r, s, c);
 }
 
@@ -101,7 +101,7 @@ bool la_push_status(lua_State *L, const la_process *p) {
 static int wait_begin(lua_State *L, void *room, la_future **f) {
   child *c = check(L);
   la_runtime_check(L, "waiting for a child");
-  if (c->head.closed) return la_sync_fail_closed(L, "wait");
+  if (c->head.closed) return la_fail_closed(L, "wait");
   la_process_wait_init(room, c->process);
   *f = &((la_process_wait *)room)->base;
   return 0;
@@ -109,7 +109,7 @@ static int wait_begin(lua_State *L, void *room, la_future **f) {
 
 static int wait_finish(lua_State *L, la_future *f) {
   const la_process *p = la_container(f, la_process_wait, base)->process;
-  if (p->closed) return la_sync_fail_meanwhile(L, "wait");
+  if (p->closed) return la_fail_meanwhile(L, "wait");
   la_push_status(L, p);
   return 1;
 }
@@ -119,8 +119,8 @@ static int child_wait(lua_State *L) { return la_operate(L, &wait_operation); }
 
 static int child_try_wait(lua_State *L) {
   const child *c = check(L);
-  if (c->head.closed) return la_sync_fail_closed(L, "try_wait");
-  return la_push_status(L, c->process) ? 1 : la_sync_fail_again(L, "try_wait");
+  if (c->head.closed) return la_fail_closed(L, "try_wait");
+  return la_push_status(L, c->process) ? 1 : la_fail_again(L, "try_wait");
 }
 
 /* ---- stop --------------------------------------------------------------------------*/
@@ -134,7 +134,7 @@ static int stop_begin(lua_State *L, void *room, la_future **f) {
   (void)room;
   uint64_t grace = la_check_grace(L, 2);
   la_executor *ex = la_runtime_check(L, "stopping a child")->ex;
-  if (c->head.closed) return la_sync_fail_closed(L, "stop");
+  if (c->head.closed) return la_fail_closed(L, "stop");
   la_process_stop *s = la_process_stop_new(ex, &c->process, 1, grace);
   if (s == NULL) return la_no_memory(L);
   *f = &s->base;
@@ -143,7 +143,7 @@ static int stop_begin(lua_State *L, void *room, la_future **f) {
 
 static int stop_finish(lua_State *L, la_future *f) {
   const la_process *p = ((const la_process_stop *)(const void *)f)->of[0].process;
-  if (p->closed) return la_sync_fail_meanwhile(L, "stop");
+  if (p->closed) return la_fail_meanwhile(L, "stop");
   la_push_status(L, p);
   return 1;
 }
@@ -162,7 +162,7 @@ static int child_kill(lua_State *L) {
   bool tree = la_option_boolean(L, options, "tree", false);
   luaL_argcheck(L, !tree || c->process->group, options,
                 "this child shares our process group: spawn it with group = true");
-  if (c->head.closed) return la_sync_fail_closed(L, "kill");
+  if (c->head.closed) return la_fail_closed(L, "kill");
   return la_push_done(L, la_process_kill(c->process, signum, tree), "kill");
 }
 
@@ -178,7 +178,7 @@ static int process_kill(lua_State *L) {
 
 /* Gives up the pipes, too. */
 static void close_all(lua_State *L) {
-  if (la_sync_collected(L, 1)) return;
+  if (la_object_collected(L, 1)) return;
   check(L);
   for (int i = 1; i <= 3; i++) {
     if (lua_getiuservalue(L, 1, i) == LUA_TUSERDATA) {
@@ -193,7 +193,7 @@ static void close_all(lua_State *L) {
 
 static int close_child(lua_State *L) {
   close_all(L);
-  return la_sync_close(L);
+  return la_object_close(L);
 }
 
 static int leave_scope(lua_State *L) {
@@ -203,7 +203,7 @@ static int leave_scope(lua_State *L) {
 
 /* Of one that was collected, as the Lua state closes, the methods alone. */
 static int index_child(lua_State *L) {
-  bool collected = la_sync_collected(L, 1);
+  bool collected = la_object_collected(L, 1);
   const child *c = collected ? NULL : check(L);
   const char *key = !collected && lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
   lua_settop(L, 2);
@@ -247,7 +247,7 @@ static void make_class(lua_State *L) {
   static const luaL_Reg meta[] = {{"__close", leave_scope},
                                   {"__tostring", to_string},
                                   {NULL, NULL}};
-  la_sync_class_open(L, &child_class, meta, methods);
+  la_object_class_open(L, &child_class, meta, methods);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &child_class);
   lua_getfield(L, -1, "__index");
   lua_pushcclosure(L, index_child, 1);
@@ -262,6 +262,7 @@ void la_open_process(lua_State *L) {
                                                   {NULL, NULL}};
   _Static_assert(sizeof(la_process_wait) <= LA_SLOT_SIZE, "waiting for a child needs no memory");
   la_operations_add(L, operations);
+  la_life_after(la_process_reap);
   make_children(L);
   make_class(L);
   luaL_newlib(L, functions);

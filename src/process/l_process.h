@@ -4,9 +4,9 @@
 #ifndef LA_PROCESS_L_PROCESS_H
 #define LA_PROCESS_L_PROCESS_H
 
+#include "bridge/object.h"
 #include "process/process.h"
 #include "stream/l_stream.h"
-#include "sync/l_sync.h"
 
 typedef struct la_spawn {
   la_process_spec spec;
@@ -41,7 +41,7 @@ int la_spawn_fail(lua_State *L, const la_spawn *s, int error, const char *op);
 
 /* A Child. User values 1 to 3 are the Pipes to its stdin, stdout and stderr. */
 typedef struct la_child {
-  la_sync_object head;
+  la_object head;
   la_process *process; /* a reference; NULL: it was not started, or is collected */
 } la_child;
 

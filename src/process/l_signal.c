@@ -4,7 +4,7 @@
 #include <signal.h>
 #include <string.h>
 
-#include "sync/l_sync.h"
+#include "bridge/object.h"
 
 /* ---- names -------------------------------------------------------------------------*/
 
@@ -57,7 +57,7 @@ static la_signals *listen_for(lua_State *L, const unsigned char *numbers, unsign
 /* ---- streams -----------------------------------------------------------------------*/
 
 typedef struct stream {
-  la_sync_object head;
+  la_object head;
   la_signals *signals;      /* a reference; NULL once collected, or never there */
   struct recv_future *recv; /* the one that waits */
 } stream;
@@ -84,9 +84,9 @@ static void stream_end(void *object) {
   o->signals = NULL;
 }
 
-static const la_sync_class stream_class = {"lua_async.SignalStream", stream_close, stream_end};
+static const la_object_class stream_class = {"lua_async.SignalStream", stream_close, stream_end};
 
-static stream *check(lua_State *L) { return la_sync_check(L, 1, &stream_class); }
+static stream *check(lua_State *L) { return la_object_check(L, 1, &stream_class); }
 
 static la_poll recv_poll(la_future *f, la_context *cx) {
   return la_future_poll(&((recv_future *)(void *)f)->wait.base, cx);
@@ -103,7 +103,7 @@ static const la_future_vtable recv_vtable = {recv_poll, recv_drop, "signal", NUL
 
 static int recv_begin(lua_State *L, void *room, la_future **f) {
   stream *o = check(L);
-  if (o->head.closed) return la_sync_fail_closed(L, "recv");
+  if (o->head.closed) return la_fail_closed(L, "recv");
   if (o->recv != NULL)
     return luaL_error(L, "another task is already waiting on this stream: open one for each task");
   recv_future *r = room;
@@ -117,7 +117,7 @@ static int recv_begin(lua_State *L, void *room, la_future **f) {
 
 static int recv_finish(lua_State *L, la_future *f) {
   const recv_future *r = (const recv_future *)(const void *)f;
-  if (la_signal_wait_status(&r->wait) != 0) return la_sync_fail_meanwhile(L, "recv");
+  if (la_signal_wait_status(&r->wait) != 0) return la_fail_meanwhile(L, "recv");
   la_push_signal(L, r->of->signals->pending[0]);
   la_signals_take(r->of->signals);
   return 1;
@@ -125,8 +125,8 @@ static int recv_finish(lua_State *L, la_future *f) {
 
 static int try_recv(lua_State *L) {
   const stream *o = check(L);
-  if (o->head.closed) return la_sync_fail_closed(L, "try_recv");
-  if (o->signals->npending == 0) return la_sync_fail_again(L, "try_recv");
+  if (o->head.closed) return la_fail_closed(L, "try_recv");
+  if (o->signals->npending == 0) return la_fail_again(L, "try_recv");
   la_push_signal(L, o->signals->pending[0]);
   la_signals_take(o->signals);
   return 1;
@@ -145,8 +145,8 @@ static int new_stream(lua_State *L) {
   unsigned char numbers[LA_SIGNAL_MAX];
   unsigned count = check_signals(L, numbers);
   int error;
-  stream *o = la_sync_new(L, &stream_class, sizeof *o, 0);
-  la_sync_made(L, &stream_class);
+  stream *o = la_object_new(L, &stream_class, sizeof *o, 0);
+  la_object_made(L, &stream_class);
   o->signals = listen_for(L, numbers, count, "signal.stream", &error);
   if (error != 0) return la_fail(L, error, "signal.stream");
   lua_pushnil(L);
@@ -202,7 +202,7 @@ void la_open_signal(lua_State *L) {
                                                   {NULL, NULL}};
   _Static_assert(sizeof(recv_future) <= LA_SLOT_SIZE, "waiting for a signal needs no memory");
   la_operations_add(L, operations);
-  la_sync_class_open(L, &stream_class, meta, methods);
+  la_object_class_open(L, &stream_class, meta, methods);
   luaL_newlib(L, functions);
   lua_setfield(L, -2, "signal");
 }

@@ -2,8 +2,8 @@
 #ifndef LA_PROCESS_L_SIGNAL_H
 #define LA_PROCESS_L_SIGNAL_H
 
-#include "process/signal.h"
 #include "bridge/lib.h"
+#include "process/signal.h"
 
 /* The number of the signal at `arg`: "SIGTERM", or an integer from 0 on; SIGTERM for none. */
 int la_check_signal(lua_State *L, int arg);

@@ -6,8 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "stream/pipe.h"
 #include "process/l_process.h"
+#include "stream/pipe.h"
 
 extern char **environ;
 

@@ -9,10 +9,10 @@
 #include <unistd.h>
 
 #include "fs/file_job.h"
+#include "net/tcp.h"
 #include "stream/pipe.h"
 #include "stream/posix.h"
 #include "stream/socket.h"
-#include "net/tcp.h"
 
 /* The descriptor's own open file once more, or a negative errno. */
 static int open_again(int fd) {

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "bridge/error.h"
-#include "stream/copy.h"
 #include "fs/file.h"
+#include "stream/copy.h"
 #include "stream/l_stream.h"
 
 typedef struct copy_future {

@@ -7,9 +7,9 @@
 #ifndef LA_STREAM_L_IO_H
 #define LA_STREAM_L_IO_H
 
+#include "bridge/lib.h"
 #include "stream/reader.h"
 #include "stream/writer.h"
-#include "bridge/lib.h"
 
 typedef struct la_io_object la_io_object;
 

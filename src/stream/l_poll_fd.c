@@ -1,6 +1,6 @@
 /* async.poll_fd: waiting for the descriptor of another library. */
-#include "stream/fd_poll.h"
 #include "bridge/lib.h"
+#include "stream/fd_poll.h"
 
 static const char *const names[] = {"r", "w", "rw", NULL};
 static const int events[] = {UV_READABLE, UV_WRITABLE, UV_READABLE | UV_WRITABLE};

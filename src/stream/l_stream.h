@@ -4,8 +4,8 @@
 #ifndef LA_STREAM_L_STREAM_H
 #define LA_STREAM_L_STREAM_H
 
-#include "stream/stream.h"
 #include "stream/l_io.h"
+#include "stream/stream.h"
 
 #define LA_CONNECTION_NAME "lua_async.Connection"
 #define LA_UNIX_CONNECTION_NAME "lua_async.UnixConnection"

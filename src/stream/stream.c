@@ -10,7 +10,6 @@
 #include "driver/guard.h"
 #include "stream/fd_poll.h"
 #include "stream/socket.h"
-#include "net/unix.h"
 
 /* handle.flags */
 enum {
@@ -37,6 +36,10 @@ struct la_carry {
 
 static la_stream *from_handle(la_handle *h) { return la_container(h, la_stream, handle); }
 static la_stream *from_reader(la_reader *rd) { return la_container(rd, la_stream, reader); }
+static const la_stream_passing *passing(la_stream *s) {
+  const void *behind = (uv_pipe_t *)(void *)la_stream_uv(s) + 1;
+  return *(const la_stream_passing *const *)behind;
+}
 static la_reactor *reactor_of(const la_stream *s) { return s->handle.reactor; }
 
 /* ---- open and closed --------------------------------------------------------------*/
@@ -70,7 +73,7 @@ static void stream_closing(la_handle *h) {
   forget_room(s);
   put_abandoned(s);
   s->fd = -1;
-  if (h->flags & PASSING) la_unix_forget(s);
+  if (h->flags & PASSING) passing(s)->forget(s);
   if (la_waiter_holds(&s->reading)) h->flags |= READ_CUT;
   if (la_waiter_holds(&s->writing)) h->flags |= WRITE_CUT;
   if (s->carry != NULL) {
@@ -227,7 +230,7 @@ void la_stream_look(la_stream *s) {
 }
 
 static ssize_t receive(la_stream *s, void *buf, size_t len) {
-  if (s->handle.flags & PASSING) return la_unix_receive(s, buf, len);
+  if (s->handle.flags & PASSING) return passing(s)->receive(s, buf, len);
   return s->handle.flags & SOCKET ? la_socket_recv(s->fd, buf, len) : read(s->fd, buf, len);
 }
 

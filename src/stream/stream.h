@@ -49,8 +49,14 @@ static inline uv_stream_t *la_stream_uv(la_stream *s) { return (uv_stream_t *)(v
 typedef enum la_stream_fd {
   LA_STREAM_PLAIN,  /* a pipe or a terminal: read and write */
   LA_STREAM_SOCKET, /* its writes never raise SIGPIPE, whatever its handler */
-  LA_STREAM_PASSING /* a Unix socket, whose reads may bring descriptors: la_unix_receive */
+  LA_STREAM_PASSING /* a socket whose reads may bring more than bytes: see la_stream_passing */
 } la_stream_fd;
+
+/* Of such a stream, a pointer to these stands right behind its uv_pipe_t. */
+typedef struct la_stream_passing {
+  ssize_t (*receive)(la_stream *s, char *buf, size_t len); /* read(2): -1 and errno */
+  void (*forget)(la_stream *s); /* the stream closes: lets go of what nobody has taken */
+} la_stream_passing;
 
 /* How to make streams of one kind out of descriptors. */
 typedef struct la_stream_kind {

@@ -4,21 +4,21 @@
 ** The state is a userdata of its own, seen by nobody, with the ring of messages as its user
 ** value; the sender and the receivers have it as theirs.
 */
-#include "sync/l_sync.h"
 #include "sync/broadcast.h"
+#include "sync/l_sync.h"
 
 typedef struct broadcast_object {
-  la_sync_object head;
+  la_object head;
   la_broadcast b;
 } broadcast_object;
 
 typedef struct sender {
-  la_sync_object head;
+  la_object head;
   la_broadcast *b;
 } sender;
 
 typedef struct receiver {
-  la_sync_object head;
+  la_object head;
   la_broadcast_rx rx;
 } receiver;
 
@@ -28,12 +28,12 @@ static void broadcast_close(void *object) { la_broadcast_close(&((broadcast_obje
 static void sender_close(void *object) { la_broadcast_close(((sender *)object)->b); }
 static void receiver_close(void *object) { la_broadcast_unsubscribe(&((receiver *)object)->rx); }
 
-static const la_sync_class broadcast_class = {"lua_async.Broadcast", broadcast_close, NULL};
-static const la_sync_class sender_class = {"lua_async.BroadcastSender", sender_close, NULL};
-static const la_sync_class receiver_class = {"lua_async.BroadcastReceiver", receiver_close, NULL};
+static const la_object_class broadcast_class = {"lua_async.Broadcast", broadcast_close, NULL};
+static const la_object_class sender_class = {"lua_async.BroadcastSender", sender_close, NULL};
+static const la_object_class receiver_class = {"lua_async.BroadcastReceiver", receiver_close, NULL};
 
-static sender *check_sender(lua_State *L) { return la_sync_check(L, 1, &sender_class); }
-static receiver *check_receiver(lua_State *L) { return la_sync_check(L, 1, &receiver_class); }
+static sender *check_sender(lua_State *L) { return la_object_check(L, 1, &sender_class); }
+static receiver *check_receiver(lua_State *L) { return la_object_check(L, 1, &receiver_class); }
 
 /* Pushes the ring of the end at index 1. */
 static void push_ring(lua_State *L) {
@@ -45,8 +45,8 @@ static lua_Integer slot(const la_broadcast *b, uint64_t message) {
   return (lua_Integer)(message % b->capacity) + 1;
 }
 
-static void *push_end(lua_State *L, int state, const la_sync_class *cls, size_t size) {
-  void *o = la_sync_new(L, cls, size, 1);
+static void *push_end(lua_State *L, int state, const la_object_class *cls, size_t size) {
+  void *o = la_object_new(L, cls, size, 1);
   lua_pushvalue(L, state);
   lua_setiuservalue(L, -2, UV_BROADCAST);
   return o;
@@ -55,15 +55,15 @@ static void *push_end(lua_State *L, int state, const la_sync_class *cls, size_t 
 /* broadcast(n) -> tx */
 static int broadcast(lua_State *L) {
   uint32_t n = la_sync_check_count(L, 1, 1);
-  broadcast_object *o = la_sync_new(L, &broadcast_class, sizeof *o, 1);
+  broadcast_object *o = la_object_new(L, &broadcast_class, sizeof *o, 1);
   la_broadcast_init(&o->b, n);
-  la_sync_made(L, &broadcast_class);
+  la_object_made(L, &broadcast_class);
   int state = lua_gettop(L);
   lua_newtable(L);
   lua_setiuservalue(L, state, UV_RING);
   sender *tx = push_end(L, state, &sender_class, sizeof *tx);
   tx->b = &o->b;
-  la_sync_made(L, &sender_class);
+  la_object_made(L, &sender_class);
   return 1;
 }
 
@@ -73,7 +73,7 @@ static int broadcast(lua_State *L) {
 static int sender_send(lua_State *L) {
   sender *tx = check_sender(L);
   la_sync_check_value(L, 2);
-  if (tx->head.closed) return la_sync_fail_closed(L, "send");
+  if (tx->head.closed) return la_fail_closed(L, "send");
   if (tx->b->receivers == 0) return la_sync_fail_pipe(L, "send");
   push_ring(L);
   lua_pushvalue(L, 2);
@@ -90,11 +90,11 @@ static int sender_receivers(lua_State *L) {
 
 static int sender_subscribe(lua_State *L) {
   sender *tx = check_sender(L);
-  if (tx->head.closed) return la_sync_fail_closed(L, "subscribe");
+  if (tx->head.closed) return la_fail_closed(L, "subscribe");
   lua_getiuservalue(L, 1, UV_BROADCAST);
   receiver *r = push_end(L, lua_gettop(L), &receiver_class, sizeof *r);
   la_broadcast_subscribe(tx->b, &r->rx);
-  la_sync_made(L, &receiver_class);
+  la_object_made(L, &receiver_class);
   return 1;
 }
 
@@ -121,8 +121,9 @@ static int push_message(lua_State *L, la_broadcast_rx *rx, uint64_t at) {
 
 static int recv_begin(lua_State *L, void *room, la_future **f) {
   receiver *r = check_receiver(L);
-  if (r->head.closed) return la_sync_fail_closed(L, "recv");
-  if (r->rx.next != r->rx.b->sent && la_sync_proceed()) return push_message(L, &r->rx, r->rx.next);
+  if (r->head.closed) return la_fail_closed(L, "recv");
+  if (r->rx.next != r->rx.b->sent && la_operation_proceed())
+    return push_message(L, &r->rx, r->rx.next);
   la_received_init(room, &r->rx);
   *f = &((la_received *)room)->q.base;
   return 0;
@@ -131,7 +132,7 @@ static int recv_begin(lua_State *L, void *room, la_future **f) {
 static int recv_finish(lua_State *L, la_future *f) {
   receiver *r = lua_touserdata(L, 1);
   la_received *received = la_container(la_queued_of(f), la_received, q);
-  if (r->head.closed) return la_sync_fail_meanwhile(L, "recv");
+  if (r->head.closed) return la_fail_meanwhile(L, "recv");
   if (la_received_take(received)) {
     if (r->rx.next == received->at + 1) r->rx.next--; /* until it is pushed */
     return push_message(L, &r->rx, received->at);
@@ -145,9 +146,9 @@ static int l_recv(lua_State *L) { return la_operate(L, &recv_operation); }
 
 static int try_recv(lua_State *L) {
   receiver *r = check_receiver(L);
-  if (r->head.closed) return la_sync_fail_closed(L, "try_recv");
+  if (r->head.closed) return la_fail_closed(L, "try_recv");
   if (r->rx.next != r->rx.b->sent) return push_message(L, &r->rx, r->rx.next);
-  if (!r->rx.b->closed) return la_sync_fail_again(L, "try_recv");
+  if (!r->rx.b->closed) return la_fail_again(L, "try_recv");
   lua_pushnil(L);
   return 1;
 }
@@ -167,9 +168,9 @@ void la_open_broadcast(lua_State *L) {
   static const luaL_Reg functions[] = {{"broadcast", broadcast}, {NULL, NULL}};
   static const la_operation_entry operations[] = {{l_recv, &recv_operation}, {NULL, NULL}};
   _Static_assert(sizeof(la_received) <= LA_SLOT_SIZE, "waiting needs no memory");
-  la_sync_class_open(L, &broadcast_class, NULL, none);
-  la_sync_class_open(L, &sender_class, NULL, sender_methods);
-  la_sync_class_open(L, &receiver_class, receiver_meta, receiver_methods);
+  la_object_class_open(L, &broadcast_class, NULL, none);
+  la_object_class_open(L, &sender_class, NULL, sender_methods);
+  la_object_class_open(L, &receiver_class, receiver_meta, receiver_methods);
   la_operations_add(L, operations);
   luaL_setfuncs(L, functions, 0);
 }

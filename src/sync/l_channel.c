@@ -9,16 +9,16 @@
 #include <stdlib.h>
 
 #include "sync/batch.h"
-#include "sync/l_sync.h"
 #include "sync/channel.h"
+#include "sync/l_sync.h"
 
 typedef struct channel_object {
-  la_sync_object head;
+  la_object head;
   la_channel c;
 } channel_object;
 
 typedef struct end_object { /* a sender or a receiver */
-  la_sync_object head;
+  la_object head;
   la_channel *c;
   bool sent; /* a oneshot's */
 } end_object;
@@ -38,10 +38,10 @@ static void receiver_close(void *object) {
 
 static void let_go(lua_State *L);
 
-static const la_sync_class channel_class = {"lua_async.Channel", no_close, channel_end};
-static const la_sync_class sender_class = {"lua_async.Sender", sender_close, NULL};
-static const la_sync_class receiver_class = {"lua_async.Receiver", receiver_close, NULL, let_go};
-static const la_sync_class oneshot_sender_class = {"lua_async.OneshotSender", sender_close, NULL};
+static const la_object_class channel_class = {"lua_async.Channel", no_close, channel_end};
+static const la_object_class sender_class = {"lua_async.Sender", sender_close, NULL};
+static const la_object_class receiver_class = {"lua_async.Receiver", receiver_close, NULL, let_go};
+static const la_object_class oneshot_sender_class = {"lua_async.OneshotSender", sender_close, NULL};
 
 /* ---- the ring ------------------------------------------------------------------------*/
 
@@ -108,7 +108,7 @@ static void let_go(lua_State *L) {
 
 /* Why nothing can be sent, pushed; 0 when it can. */
 static inline int refuse_send(lua_State *L, const end_object *tx) {
-  if (tx->head.closed) return la_sync_fail_closed(L, "send");
+  if (tx->head.closed) return la_fail_closed(L, "send");
   return tx->c->receivers == 0 ? la_sync_fail_pipe(L, "send") : 0;
 }
 
@@ -116,13 +116,13 @@ static inline int refuse_send(lua_State *L, const end_object *tx) {
 static inline int send_now(lua_State *L, la_channel *c) {
   if (!la_semaphore_can(&c->space, 1)) return 0;
   if (la_channel_full(c)) grow(L, c);
-  if (!la_sync_proceed()) return 0;
+  if (!la_operation_proceed()) return 0;
   c->space.permits--;
   return put(L, c);
 }
 
 static int send_begin(lua_State *L, void *room, la_future **f) {
-  end_object *tx = la_sync_check(L, 1, &sender_class);
+  end_object *tx = la_object_check(L, 1, &sender_class);
   la_sync_check_value(L, 2);
   int n = refuse_send(L, tx);
   if (n == 0) n = send_now(L, tx->c);
@@ -136,7 +136,7 @@ static int send_finish(lua_State *L, la_future *f) {
   la_acquire *a = la_acquire_of(f);
   end_object *tx = lua_touserdata(L, 1);
   if (tx->c->receivers == 0) return la_sync_fail_pipe(L, "send");
-  if (tx->head.closed) return la_sync_fail_meanwhile(L, "send");
+  if (tx->head.closed) return la_fail_meanwhile(L, "send");
   if (la_channel_full(tx->c)) grow(L, tx->c);
   la_acquire_take(a);
   return put(L, tx->c);
@@ -145,8 +145,8 @@ static int send_finish(lua_State *L, la_future *f) {
 static const la_operation send_operation = {"channel.send", send_begin, send_finish};
 
 static int l_send(lua_State *L) {
-  if (la_sync_direct(L)) {
-    end_object *tx = la_sync_check(L, 1, &sender_class);
+  if (la_operation_direct(L)) {
+    end_object *tx = la_object_check(L, 1, &sender_class);
     la_sync_check_value(L, 2);
     int n = !tx->head.closed && tx->c->receivers != 0 ? send_now(L, tx->c) : 0;
     if (n != 0) return n;
@@ -155,12 +155,12 @@ static int l_send(lua_State *L) {
 }
 
 static int try_send(lua_State *L) {
-  end_object *tx = la_sync_check(L, 1, &sender_class);
+  end_object *tx = la_object_check(L, 1, &sender_class);
   la_sync_check_value(L, 2);
   int n = refuse_send(L, tx);
   if (n != 0) return n;
   if (la_semaphore_can(&tx->c->space, 1) && la_channel_full(tx->c)) grow(L, tx->c);
-  if (!la_semaphore_try(&tx->c->space, 1)) return la_sync_fail_again(L, "try_send");
+  if (!la_semaphore_try(&tx->c->space, 1)) return la_fail_again(L, "try_send");
   return put(L, tx->c);
 }
 
@@ -168,14 +168,14 @@ static int try_send(lua_State *L) {
 
 /* Receives what is there; 0 when it has to wait. */
 static inline int recv_now(lua_State *L, la_channel *c) {
-  if (!la_semaphore_can(&c->items, 1) || !la_sync_proceed()) return 0;
+  if (!la_semaphore_can(&c->items, 1) || !la_operation_proceed()) return 0;
   c->items.permits--;
   return take(L, c);
 }
 
 static int recv_begin(lua_State *L, void *room, la_future **f) {
-  end_object *rx = la_sync_check(L, 1, &receiver_class);
-  if (rx->head.closed) return la_sync_fail_closed(L, "recv");
+  end_object *rx = la_object_check(L, 1, &receiver_class);
+  if (rx->head.closed) return la_fail_closed(L, "recv");
   int n = recv_now(L, rx->c);
   if (n != 0) return n;
   la_channel_recv_init(room, rx->c, rx);
@@ -185,7 +185,7 @@ static int recv_begin(lua_State *L, void *room, la_future **f) {
 
 static int recv_finish(lua_State *L, la_future *f) {
   const end_object *rx = lua_touserdata(L, 1);
-  if (rx->head.closed) return la_sync_fail_meanwhile(L, "recv");
+  if (rx->head.closed) return la_fail_meanwhile(L, "recv");
   if (la_acquire_take(la_acquire_of(f))) return take(L, rx->c);
   lua_pushnil(L);
   return 1;
@@ -194,8 +194,8 @@ static int recv_finish(lua_State *L, la_future *f) {
 static const la_operation recv_operation = {"channel.recv", recv_begin, recv_finish};
 
 static int l_recv(lua_State *L) {
-  if (la_sync_direct(L)) {
-    end_object *rx = la_sync_check(L, 1, &receiver_class);
+  if (la_operation_direct(L)) {
+    end_object *rx = la_object_check(L, 1, &receiver_class);
     int n = rx->head.closed ? 0 : recv_now(L, rx->c);
     if (n != 0) return n;
   }
@@ -203,10 +203,10 @@ static int l_recv(lua_State *L) {
 }
 
 static int try_recv(lua_State *L) {
-  end_object *rx = la_sync_check(L, 1, &receiver_class);
-  if (rx->head.closed) return la_sync_fail_closed(L, "try_recv");
+  end_object *rx = la_object_check(L, 1, &receiver_class);
+  if (rx->head.closed) return la_fail_closed(L, "try_recv");
   if (la_semaphore_try(&rx->c->items, 1)) return take(L, rx->c);
-  if (rx->c->senders != 0 || rx->c->count != 0) return la_sync_fail_again(L, "try_recv");
+  if (rx->c->senders != 0 || rx->c->count != 0) return la_fail_again(L, "try_recv");
   lua_pushnil(L);
   return 1;
 }
@@ -242,7 +242,7 @@ static int recv_many_now(lua_State *L, la_channel *c, uint32_t max, uint64_t wai
   uint32_t n = c->items.permits < max ? c->items.permits : max;
   if ((n < max && wait != 0 && !la_rt->ex->trying) || !la_operation_may_take()) return 0;
   lua_createtable(L, (int)n, 0);
-  for (uint32_t i = 1; i <= n && (la_sync_proceed() || i == 1); i++) {
+  for (uint32_t i = 1; i <= n && (la_operation_proceed() || i == 1); i++) {
     c->items.permits--;
     take_to_list(L, c, i);
   }
@@ -252,10 +252,10 @@ static int recv_many_now(lua_State *L, la_channel *c, uint32_t max, uint64_t wai
 /* No more than the channel holds: those who send wait for room. */
 static int recv_many_begin(lua_State *L, void *room, la_future **f) {
   (void)room;
-  end_object *rx = la_sync_check(L, 1, &receiver_class);
+  end_object *rx = la_object_check(L, 1, &receiver_class);
   uint64_t wait;
   uint32_t max = la_sync_check_many(L, &wait);
-  if (rx->head.closed) return la_sync_fail_closed(L, "recv_many");
+  if (rx->head.closed) return la_fail_closed(L, "recv_many");
   if (rx->c->capacity != 0 && max > rx->c->capacity) max = rx->c->capacity;
   int n = recv_many_now(L, rx->c, max, wait);
   if (n != 0) return n;
@@ -269,7 +269,7 @@ static int recv_many_finish(lua_State *L, la_future *f) {
   la_batch *b = la_batch_of(f);
   end_object *rx = lua_touserdata(L, 1);
   bool gone = rx->head.closed && (b->held == 0 || rx->c->receivers == 0); /* and its values */
-  if (gone) return la_sync_fail_meanwhile(L, "recv_many");
+  if (gone) return la_fail_meanwhile(L, "recv_many");
   if (b->made == 0) return la_no_memory(L);
   if (b->held == 0) {
     lua_pushnil(L);
@@ -291,21 +291,21 @@ static int recv_many(lua_State *L) { return la_operate(L, &recv_many_operation);
 /* ---- making --------------------------------------------------------------------------*/
 
 /* Pushes another end of the channel at index `channel`, whose ring is next to it. */
-static void push_end(lua_State *L, int channel, const la_sync_class *cls) {
-  end_object *e = la_sync_new(L, cls, sizeof *e, 2);
+static void push_end(lua_State *L, int channel, const la_object_class *cls) {
+  end_object *e = la_object_new(L, cls, sizeof *e, 2);
   e->c = &((channel_object *)lua_touserdata(L, channel))->c;
   lua_pushvalue(L, channel);
   lua_setiuservalue(L, -2, UV_CHANNEL);
   lua_pushvalue(L, channel + 1);
   lua_setiuservalue(L, -2, UV_RING);
-  la_sync_made(L, cls);
+  la_object_made(L, cls);
 }
 
 /* Pushes a channel and its two ends. */
-static int push_channel(lua_State *L, uint32_t capacity, const la_sync_class *sender) {
-  channel_object *o = la_sync_new(L, &channel_class, sizeof *o, 0);
+static int push_channel(lua_State *L, uint32_t capacity, const la_object_class *sender) {
+  channel_object *o = la_object_new(L, &channel_class, sizeof *o, 0);
   la_channel_init(&o->c, capacity);
-  la_sync_made(L, &channel_class);
+  la_object_made(L, &channel_class);
   int channel = lua_gettop(L);
   lua_newtable(L);
   push_end(L, channel, sender);
@@ -321,8 +321,8 @@ static int channel(lua_State *L) {
 
 static int oneshot(lua_State *L) { return push_channel(L, 1, &oneshot_sender_class); }
 
-static int push_clone(lua_State *L, const la_sync_class *cls, uint32_t *count, bool closed) {
-  if (closed) return la_sync_fail_closed(L, "clone");
+static int push_clone(lua_State *L, const la_object_class *cls, uint32_t *count, bool closed) {
+  if (closed) return la_fail_closed(L, "clone");
   lua_settop(L, 1);
   lua_getiuservalue(L, 1, UV_CHANNEL);
   push_ring(L);
@@ -332,24 +332,24 @@ static int push_clone(lua_State *L, const la_sync_class *cls, uint32_t *count, b
 }
 
 static int clone_sender(lua_State *L) {
-  end_object *tx = la_sync_check(L, 1, &sender_class);
+  end_object *tx = la_object_check(L, 1, &sender_class);
   return push_clone(L, &sender_class, &tx->c->senders, tx->head.closed);
 }
 
 static int clone_receiver(lua_State *L) {
-  end_object *rx = la_sync_check(L, 1, &receiver_class);
+  end_object *rx = la_object_check(L, 1, &receiver_class);
   return push_clone(L, &receiver_class, &rx->c->receivers, rx->head.closed);
 }
 
 static int receiver_len(lua_State *L) {
-  end_object *rx = la_sync_check(L, 1, &receiver_class);
+  end_object *rx = la_object_check(L, 1, &receiver_class);
   lua_pushinteger(L, rx->c->count);
   return 1;
 }
 
 /* Never waits: there is space for its one value. */
 static int oneshot_send(lua_State *L) {
-  end_object *tx = la_sync_check(L, 1, &oneshot_sender_class);
+  end_object *tx = la_object_check(L, 1, &oneshot_sender_class);
   la_channel *c = tx->c;
   la_sync_check_value(L, 2);
   if (tx->sent)
@@ -360,7 +360,7 @@ static int oneshot_send(lua_State *L) {
   la_semaphore_try(&c->space, 1);
   put(L, c);
   tx->sent = true;
-  return la_sync_close(L);
+  return la_object_close(L);
 }
 
 /* ---- the module ----------------------------------------------------------------------*/
@@ -386,10 +386,10 @@ void la_open_channel(lua_State *L) {
                                                   {recv_many, &recv_many_operation},
                                                   {NULL, NULL}};
   _Static_assert(sizeof(la_acquire) <= LA_SLOT_SIZE, "waiting needs no memory");
-  la_sync_class_open(L, &channel_class, NULL, none);
-  la_sync_class_open(L, &sender_class, NULL, sender);
-  la_sync_class_open(L, &oneshot_sender_class, NULL, oneshot_sender);
-  la_sync_class_open(L, &receiver_class, receiver_meta, receiver);
+  la_object_class_open(L, &channel_class, NULL, none);
+  la_object_class_open(L, &sender_class, NULL, sender);
+  la_object_class_open(L, &oneshot_sender_class, NULL, oneshot_sender);
+  la_object_class_open(L, &receiver_class, receiver_meta, receiver);
   la_operations_add(L, operations);
   luaL_setfuncs(L, functions, 0);
 }

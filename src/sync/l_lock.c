@@ -16,7 +16,7 @@ enum { UV_LOCK = 1 };
 static const char weak_key;
 
 typedef struct guard {
-  la_sync_object head;
+  la_object head;
   la_hold hold;
   bool spare; /* its <close> variable has gone: it can be used again */
 } guard;
@@ -25,19 +25,19 @@ static void lock_close(void *object) { la_semaphore_close(&((la_lock_object *)ob
 static void lock_end(void *object) { la_semaphore_end(&((la_lock_object *)object)->lock.s); }
 static void guard_close(void *object) { la_hold_end(&((guard *)object)->hold); }
 
-static const la_sync_class semaphore_class = {"lua_async.Semaphore", lock_close, lock_end};
-static const la_sync_class mutex_class = {"lua_async.Mutex", lock_close, lock_end};
-static const la_sync_class rwlock_class = {"lua_async.RwLock", lock_close, lock_end};
-static const la_sync_class permit_class = {"lua_async.Permit", guard_close, NULL};
-static const la_sync_class guard_class = {"lua_async.Guard", guard_close, NULL};
+static const la_object_class semaphore_class = {"lua_async.Semaphore", lock_close, lock_end};
+static const la_object_class mutex_class = {"lua_async.Mutex", lock_close, lock_end};
+static const la_object_class rwlock_class = {"lua_async.RwLock", lock_close, lock_end};
+static const la_object_class permit_class = {"lua_async.Permit", guard_close, NULL};
+static const la_object_class guard_class = {"lua_async.Guard", guard_close, NULL};
 
 /* ---- locks ---------------------------------------------------------------------------*/
 
-la_lock_object *la_lock_new(lua_State *L, const la_sync_class *cls, uint32_t permits, size_t size,
+la_lock_object *la_lock_new(lua_State *L, const la_object_class *cls, uint32_t permits, size_t size,
                             int uservalues) {
-  la_lock_object *o = la_sync_new(L, cls, size, uservalues);
+  la_lock_object *o = la_object_new(L, cls, size, uservalues);
   la_lock_init(&o->lock, permits);
-  la_sync_made(L, cls);
+  la_object_made(L, cls);
   return o;
 }
 
@@ -54,12 +54,12 @@ static void push_spares(lua_State *L) {
 }
 
 static guard *new_guard(lua_State *L, const la_lock_object *o) {
-  const la_sync_class *cls = o->head.cls == &semaphore_class ? &permit_class : &guard_class;
+  const la_object_class *cls = o->head.cls == &semaphore_class ? &permit_class : &guard_class;
   push_spares(L);
-  guard *g = la_sync_new(L, cls, sizeof *g, 1);
+  guard *g = la_object_new(L, cls, sizeof *g, 1);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, UV_LOCK);
-  la_sync_made(L, cls);
+  la_object_made(L, cls);
   lua_pushvalue(L, -1);
   lua_rawseti(L, -3, 1);
   return g;
@@ -88,14 +88,14 @@ static bool try_hold(lua_State *L, la_lock_object *o, uint32_t permits) {
 
 /* The guard of a lock that is free, for a task that can go on at once. */
 static inline bool lock_now(lua_State *L, la_lock_object *o, uint32_t permits) {
-  return la_rt->ex->budget != 0 && try_hold(L, o, permits) && la_sync_proceed();
+  return la_rt->ex->budget != 0 && try_hold(L, o, permits) && la_operation_proceed();
 }
 
 static const char *op_of(const la_future_vtable *wait) { return strchr(wait->name, '.') + 1; }
 
 int la_lock_begin(lua_State *L, la_lock_object *o, uint32_t permits, const la_future_vtable *wait,
                   void *room, la_future **f) {
-  if (o->head.closed) return la_sync_fail_closed(L, op_of(wait));
+  if (o->head.closed) return la_fail_closed(L, op_of(wait));
   if (lock_now(L, o, permits)) return 1;
   if (o->head.cls != &semaphore_class && !la_semaphore_can(&o->lock.s, permits) &&
       la_lock_held_by(&o->lock, la_sync_holder()))
@@ -112,8 +112,7 @@ int la_lock_begin(lua_State *L, la_lock_object *o, uint32_t permits, const la_fu
 int la_lock_finish(lua_State *L, la_future *f) {
   la_acquire *a = la_acquire_of(f);
   la_lock_object *o = lua_touserdata(L, 1);
-  if (a->q.state != LA_QUEUED_HELD || o->head.closed)
-    return la_sync_fail_meanwhile(L, op_of(f->vt));
+  if (a->q.state != LA_QUEUED_HELD || o->head.closed) return la_fail_meanwhile(L, op_of(f->vt));
   guard *g = push_guard(L, o);
   la_acquire_take(a);
   la_hold_begin(&g->hold, &o->lock, a->q.count, la_sync_holder());
@@ -121,8 +120,8 @@ int la_lock_finish(lua_State *L, la_future *f) {
 }
 
 static int try_lock(lua_State *L, la_lock_object *o, uint32_t permits, const char *op) {
-  if (o->head.closed) return la_sync_fail_closed(L, op);
-  return try_hold(L, o, permits) ? 1 : la_sync_fail_again(L, op);
+  if (o->head.closed) return la_fail_closed(L, op);
+  return try_hold(L, o, permits) ? 1 : la_fail_again(L, op);
 }
 
 /* ---- guards and permits --------------------------------------------------------------*/
@@ -139,25 +138,25 @@ static int close_variable(lua_State *L) {
 }
 
 static int unlock(lua_State *L) {
-  la_sync_check(L, 1, &guard_class);
-  return la_sync_close(L);
+  la_object_check(L, 1, &guard_class);
+  return la_object_close(L);
 }
 
 static int release(lua_State *L) {
-  la_sync_check(L, 1, &permit_class);
-  return la_sync_close(L);
+  la_object_check(L, 1, &permit_class);
+  return la_object_close(L);
 }
 
 static int forget(lua_State *L) {
-  guard *g = la_sync_check(L, 1, &permit_class);
+  guard *g = la_object_check(L, 1, &permit_class);
   la_hold_forget(&g->hold);
-  return la_sync_close(L);
+  return la_object_close(L);
 }
 
 /* ---- semaphore -----------------------------------------------------------------------*/
 
 static la_lock_object *check_semaphore(lua_State *L) {
-  return la_sync_check(L, 1, &semaphore_class);
+  return la_object_check(L, 1, &semaphore_class);
 }
 
 static uint32_t count_or_one(lua_State *L) {
@@ -179,7 +178,7 @@ static int acquire_begin(lua_State *L, void *room, la_future **f) {
 static const la_operation acquire_operation = {"semaphore.acquire", acquire_begin, la_lock_finish};
 
 static int acquire(lua_State *L) {
-  if (la_sync_direct(L)) {
+  if (la_operation_direct(L)) {
     la_lock_object *o = check_semaphore(L);
     if (!o->head.closed && lock_now(L, o, count_or_one(L))) return 1;
   }
@@ -209,7 +208,7 @@ static int available(lua_State *L) {
 
 /* ---- mutex ---------------------------------------------------------------------------*/
 
-static la_lock_object *check_mutex(lua_State *L) { return la_sync_check(L, 1, &mutex_class); }
+static la_lock_object *check_mutex(lua_State *L) { return la_object_check(L, 1, &mutex_class); }
 
 static int mutex(lua_State *L) {
   la_lock_new(L, &mutex_class, 1, sizeof(la_lock_object), 1);
@@ -225,7 +224,7 @@ static int lock_begin(lua_State *L, void *room, la_future **f) {
 static const la_operation lock_operation = {"mutex.lock", lock_begin, la_lock_finish};
 
 static int lock(lua_State *L) {
-  if (la_sync_direct(L)) {
+  if (la_operation_direct(L)) {
     la_lock_object *o = check_mutex(L);
     if (!o->head.closed && lock_now(L, o, 1)) return 1;
   }
@@ -264,7 +263,7 @@ static int with(lua_State *L) {
 
 /* ---- rwlock --------------------------------------------------------------------------*/
 
-static la_lock_object *check_rwlock(lua_State *L) { return la_sync_check(L, 1, &rwlock_class); }
+static la_lock_object *check_rwlock(lua_State *L) { return la_object_check(L, 1, &rwlock_class); }
 
 static int rwlock(lua_State *L) {
   la_lock_new(L, &rwlock_class, LA_LOCK_WRITE, sizeof(la_lock_object), 1);
@@ -322,11 +321,11 @@ void la_open_locks(lua_State *L) {
                                                   {l_read, &read_operation},
                                                   {l_write, &write_operation},
                                                   {NULL, NULL}};
-  la_sync_class_open(L, &semaphore_class, NULL, semaphore_methods);
-  la_sync_class_open(L, &mutex_class, NULL, mutex_methods);
-  la_sync_class_open(L, &rwlock_class, NULL, rwlock_methods);
-  la_sync_class_open(L, &permit_class, guard_meta, permit);
-  la_sync_class_open(L, &guard_class, guard_meta, guard_methods);
+  la_object_class_open(L, &semaphore_class, NULL, semaphore_methods);
+  la_object_class_open(L, &mutex_class, NULL, mutex_methods);
+  la_object_class_open(L, &rwlock_class, NULL, rwlock_methods);
+  la_object_class_open(L, &permit_class, guard_meta, permit);
+  la_object_class_open(L, &guard_class, guard_meta, guard_methods);
   la_operations_add(L, operations);
   lua_createtable(L, 0, 1);
   lua_pushliteral(L, "v");

@@ -6,14 +6,14 @@
 
 /* First in each of them; user value 1 is for the guard that is used again. */
 typedef struct la_lock_object {
-  la_sync_object head;
+  la_object head;
   la_lock lock;
 } la_lock_object;
 
 enum { LA_LOCK_UV_SPARE = 1 };
 
 /* Pushes a new one of `size` bytes. */
-la_lock_object *la_lock_new(lua_State *L, const la_sync_class *cls, uint32_t permits, size_t size,
+la_lock_object *la_lock_new(lua_State *L, const la_object_class *cls, uint32_t permits, size_t size,
                             int uservalues);
 
 /* A future of src/sync/semaphore.h that shows what it waits for: "mutex.lock". */

@@ -12,9 +12,9 @@ typedef struct once_object {
 static void once_close(void *object) { la_semaphore_close(&((once_object *)object)->base.lock.s); }
 static void once_end(void *object) { la_semaphore_end(&((once_object *)object)->base.lock.s); }
 
-static const la_sync_class once_class = {"lua_async.Once", once_close, once_end};
+static const la_object_class once_class = {"lua_async.Once", once_close, once_end};
 
-static once_object *check_once(lua_State *L) { return la_sync_check(L, 1, &once_class); }
+static once_object *check_once(lua_State *L) { return la_object_check(L, 1, &once_class); }
 
 static const la_future_vtable once_wait = LA_LOCK_WAIT("once.call");
 
@@ -71,7 +71,8 @@ static int entered(lua_State *L, int status, lua_KContext k) {
 /* Once it is done it need not wait, but for its turn. */
 static int call(lua_State *L) {
   once_object *o = check_once(L);
-  if (o->done && (la_await_possible(L) == NULL || la_sync_proceed())) return push_results(L, o);
+  if (o->done && (la_await_possible(L) == NULL || la_operation_proceed()))
+    return push_results(L, o);
   lua_pushcfunction(L, enter);
   lua_pushvalue(L, 1);
   lua_callk(L, 1, 2, 0, entered);
@@ -92,7 +93,7 @@ void la_open_once(lua_State *L) {
   static const luaL_Reg meta[] = {{"__call", call}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"once", once}, {NULL, NULL}};
   static const la_operation_entry operations[] = {{enter, &enter_operation}, {NULL, NULL}};
-  la_sync_class_open(L, &once_class, meta, methods);
+  la_object_class_open(L, &once_class, meta, methods);
   la_operations_add(L, operations);
   luaL_setfuncs(L, functions, 0);
 }

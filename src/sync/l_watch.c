@@ -8,17 +8,17 @@
 #include "sync/watch.h"
 
 typedef struct watch_object {
-  la_sync_object head;
+  la_object head;
   la_watch w;
 } watch_object;
 
 typedef struct sender {
-  la_sync_object head;
+  la_object head;
   la_watch *w;
 } sender;
 
 typedef struct receiver {
-  la_sync_object head;
+  la_object head;
   la_watch_rx rx;
 } receiver;
 
@@ -28,12 +28,12 @@ static void watch_close(void *object) { la_watch_close(&((watch_object *)object)
 static void sender_close(void *object) { la_watch_close(((sender *)object)->w); }
 static void receiver_close(void *object) { la_watch_unsubscribe(&((receiver *)object)->rx); }
 
-static const la_sync_class watch_class = {"lua_async.Watch", watch_close, NULL};
-static const la_sync_class sender_class = {"lua_async.WatchSender", sender_close, NULL};
-static const la_sync_class receiver_class = {"lua_async.WatchReceiver", receiver_close, NULL};
+static const la_object_class watch_class = {"lua_async.Watch", watch_close, NULL};
+static const la_object_class sender_class = {"lua_async.WatchSender", sender_close, NULL};
+static const la_object_class receiver_class = {"lua_async.WatchReceiver", receiver_close, NULL};
 
-static sender *check_sender(lua_State *L) { return la_sync_check(L, 1, &sender_class); }
-static receiver *check_receiver(lua_State *L) { return la_sync_check(L, 1, &receiver_class); }
+static sender *check_sender(lua_State *L) { return la_object_check(L, 1, &sender_class); }
+static receiver *check_receiver(lua_State *L) { return la_object_check(L, 1, &receiver_class); }
 
 /* Pushes the value of the end at index 1. */
 static int push_value(lua_State *L) {
@@ -43,8 +43,8 @@ static int push_value(lua_State *L) {
 }
 
 /* Pushes an end of the watch at index `watch`. */
-static void *push_end(lua_State *L, int watch, const la_sync_class *cls, size_t size) {
-  void *o = la_sync_new(L, cls, size, 1);
+static void *push_end(lua_State *L, int watch, const la_object_class *cls, size_t size) {
+  void *o = la_object_new(L, cls, size, 1);
   lua_pushvalue(L, watch);
   lua_setiuservalue(L, -2, UV_WATCH);
   return o;
@@ -54,21 +54,21 @@ static void push_receiver(lua_State *L, int watch, uint64_t seen) {
   watch_object *o = lua_touserdata(L, watch);
   receiver *r = push_end(L, watch, &receiver_class, sizeof *r);
   la_watch_subscribe(&o->w, &r->rx, seen);
-  la_sync_made(L, &receiver_class);
+  la_object_made(L, &receiver_class);
 }
 
 /* watch(value) -> tx, rx */
 static int watch(lua_State *L) {
   la_sync_check_value(L, 1);
-  watch_object *o = la_sync_new(L, &watch_class, sizeof *o, 1);
+  watch_object *o = la_object_new(L, &watch_class, sizeof *o, 1);
   la_watch_init(&o->w);
-  la_sync_made(L, &watch_class);
+  la_object_made(L, &watch_class);
   int at = lua_gettop(L);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, at, UV_VALUE);
   sender *tx = push_end(L, at, &sender_class, sizeof *tx);
   tx->w = &o->w;
-  la_sync_made(L, &sender_class);
+  la_object_made(L, &sender_class);
   push_receiver(L, at, o->w.version);
   return 2;
 }
@@ -78,7 +78,7 @@ static int watch(lua_State *L) {
 static int sender_send(lua_State *L) {
   sender *tx = check_sender(L);
   la_sync_check_value(L, 2);
-  if (tx->head.closed) return la_sync_fail_closed(L, "send");
+  if (tx->head.closed) return la_fail_closed(L, "send");
   lua_getiuservalue(L, 1, UV_WATCH);
   lua_pushvalue(L, 2);
   lua_setiuservalue(L, -2, UV_VALUE);
@@ -100,7 +100,7 @@ static int sender_receivers(lua_State *L) {
 /* A receiver that has seen the value of now. */
 static int sender_subscribe(lua_State *L) {
   sender *tx = check_sender(L);
-  if (tx->head.closed) return la_sync_fail_closed(L, "subscribe");
+  if (tx->head.closed) return la_fail_closed(L, "subscribe");
   lua_getiuservalue(L, 1, UV_WATCH);
   push_receiver(L, lua_gettop(L), tx->w->version);
   return 1;
@@ -110,7 +110,7 @@ static int sender_subscribe(lua_State *L) {
 
 static int receiver_get(lua_State *L) {
   receiver *r = check_receiver(L);
-  if (r->head.closed) return la_sync_fail_closed(L, "get");
+  if (r->head.closed) return la_fail_closed(L, "get");
   r->rx.seen = r->rx.watch->version;
   return push_value(L);
 }
@@ -123,7 +123,7 @@ static int receiver_has_changed(lua_State *L) {
 /* One that has seen what this one has. */
 static int receiver_clone(lua_State *L) {
   receiver *r = check_receiver(L);
-  if (r->head.closed) return la_sync_fail_closed(L, "clone");
+  if (r->head.closed) return la_fail_closed(L, "clone");
   lua_getiuservalue(L, 1, UV_WATCH);
   push_receiver(L, lua_gettop(L), r->rx.seen);
   return 1;
@@ -131,7 +131,7 @@ static int receiver_clone(lua_State *L) {
 
 static int changed_begin(lua_State *L, void *room, la_future **f) {
   receiver *r = check_receiver(L);
-  if (r->head.closed) return la_sync_fail_closed(L, "changed");
+  if (r->head.closed) return la_fail_closed(L, "changed");
   la_changed_init(room, &r->rx);
   *f = &((la_changed *)room)->q.base;
   return 0;
@@ -140,7 +140,7 @@ static int changed_begin(lua_State *L, void *room, la_future **f) {
 /* Pushes nothing when there is a new version, which counts as seen; or the results. */
 static int see(lua_State *L) {
   receiver *r = lua_touserdata(L, 1);
-  if (r->head.closed) return la_sync_fail_meanwhile(L, "changed");
+  if (r->head.closed) return la_fail_meanwhile(L, "changed");
   if (!la_watch_changed(&r->rx) && r->rx.watch->closed) {
     lua_pushnil(L);
     return 1;
@@ -170,8 +170,8 @@ static int next(lua_State *L) { return la_operate(L, &next_operation); }
 /* Pushes why there is no value unseen; or nothing, and that counts as seen. */
 static int try_see(lua_State *L, const char *op) {
   const receiver *r = check_receiver(L);
-  if (r->head.closed) return la_sync_fail_closed(L, op);
-  if (!la_watch_changed(&r->rx) && !r->rx.watch->closed) return la_sync_fail_again(L, op);
+  if (r->head.closed) return la_fail_closed(L, op);
+  if (!la_watch_changed(&r->rx) && !r->rx.watch->closed) return la_fail_again(L, op);
   return see(L);
 }
 
@@ -209,9 +209,9 @@ void la_open_watch(lua_State *L) {
                                                   {next, &next_operation},
                                                   {NULL, NULL}};
   _Static_assert(sizeof(la_changed) <= LA_SLOT_SIZE, "waiting needs no memory");
-  la_sync_class_open(L, &watch_class, NULL, none);
-  la_sync_class_open(L, &sender_class, NULL, sender_methods);
-  la_sync_class_open(L, &receiver_class, receiver_meta, receiver_methods);
+  la_object_class_open(L, &watch_class, NULL, none);
+  la_object_class_open(L, &sender_class, NULL, sender_methods);
+  la_object_class_open(L, &receiver_class, receiver_meta, receiver_methods);
   la_operations_add(L, operations);
   luaL_setfuncs(L, functions, 0);
 }

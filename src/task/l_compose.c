@@ -1,8 +1,8 @@
 /* Composition: join and select. */
 #include "bridge/combine.h"
 #include "bridge/future_object.h"
-#include "bridge/task_object.h"
 #include "bridge/lib.h"
+#include "bridge/task_object.h"
 
 /* While they wait, the stack is: the keys of the arms (or nil), the arms, and above them the
 ** combination. */

@@ -6,11 +6,11 @@
 ** resumes downwards again. A yield without an inner future is the program's own.
 */
 #include "bridge/future_object.h"
+#include "bridge/lib.h"
 #include "bridge/scope.h"
 #include "bridge/task_object.h"
 #include "bridge/traceback.h"
 #include "task/l_kick.h"
-#include "bridge/lib.h"
 
 /* A continuation's context is one of these, and the scope in which the coroutine was resumed
 ** in the bits above. */

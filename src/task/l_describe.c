@@ -1,29 +1,46 @@
 #include "task/l_describe.h"
 
+#include <netdb.h>
+#include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
-
-#include "net/unix.h"
 
 typedef union any_address {
   struct sockaddr any;
-  la_address ip;
   struct sockaddr_un sun;
+  struct sockaddr_storage room;
 } any_address;
 
-static void push_address(lua_State *L, const any_address *a, socklen_t len) {
-  char text[LA_ADDRESS_TEXT], path[LA_UNIX_TEXT];
-  if (a->any.sa_family == AF_UNIX) {
-    la_unix_address_text(&(la_unix_address){.sun = a->sun, .len = len}, path);
-    lua_pushstring(L, *path != '\0' ? path : "a Unix socket");
-  } else if (a->any.sa_family == AF_INET || a->any.sa_family == AF_INET6) {
-    int port = la_address_text(&a->ip, text);
-    lua_pushfstring(L, "%s port %d", text, port);
+/* A path, or "@name" of Linux's abstract kind. */
+static void push_path(lua_State *L, const struct sockaddr_un *sun, socklen_t len) {
+  size_t n = len > offsetof(struct sockaddr_un, sun_path)
+                 ? (size_t)len - offsetof(struct sockaddr_un, sun_path)
+                 : 0;
+  if (n == 0) {
+    lua_pushliteral(L, "a Unix socket");
+  } else if (sun->sun_path[0] == '\0') {
+    lua_pushliteral(L, "@");
+    lua_pushlstring(L, sun->sun_path + 1, n - 1);
+    lua_concat(L, 2);
   } else {
-    lua_pushliteral(L, "a socket");
+    lua_pushlstring(L, sun->sun_path, strnlen(sun->sun_path, n));
   }
+}
+
+static void push_address(lua_State *L, const any_address *a, socklen_t len) {
+  char host[256], port[16];
+  if (a->any.sa_family == AF_UNIX)
+    push_path(L, &a->sun, len);
+  else if ((a->any.sa_family == AF_INET || a->any.sa_family == AF_INET6) &&
+           getnameinfo(&a->any, len, host, sizeof host, port, sizeof port,
+                       NI_NUMERICHOST | NI_NUMERICSERV) == 0)
+    lua_pushfstring(L, "%s port %s", host, port);
+  else
+    lua_pushliteral(L, "a socket");
 }
 
 static void push_socket(lua_State *L, int fd) {

@@ -1,6 +1,7 @@
 #include "task/l_dump.h"
 
 #include <lauxlib.h>
+#include <stdatomic.h>
 
 #include "bridge/combine.h"
 #include "bridge/future_object.h"
@@ -144,4 +145,20 @@ void la_push_dump(lua_State *L, la_runtime *rt) {
   int status = lua_pcall(L, 1, 1, 0);
   if (collects) lua_gc(L, LUA_GCRESTART);
   if (status != LUA_OK) lua_error(L);
+}
+
+/* ---- beyond this runtime -------------------------------------------------------------*/
+
+static _Atomic(void (*)(lua_State *L, la_runtime *rt)) beyond;
+
+void la_dump_also(void (*push)(lua_State *L, la_runtime *rt)) {
+  atomic_store_explicit(&beyond, push, memory_order_release);
+}
+
+void la_push_dump_beyond(lua_State *L, la_runtime *rt) {
+  void (*push)(lua_State *, la_runtime *) = atomic_load_explicit(&beyond, memory_order_acquire);
+  if (push != NULL)
+    push(L, rt);
+  else
+    lua_pushliteral(L, "");
 }

@@ -2,11 +2,11 @@
 #include "task/l_future.h"
 
 #include "bridge/future_object.h"
+#include "bridge/lib.h"
 #include "bridge/poll_fn.h"
 #include "bridge/task_object.h"
 #include "bridge/waker_object.h"
 #include "core/task.h"
-#include "bridge/lib.h"
 
 /* ---- futures -----------------------------------------------------------------------*/
 

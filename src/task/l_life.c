@@ -1,15 +1,19 @@
 #include "task/l_life.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "bridge/future_object.h"
+#include "bridge/lib.h"
+#include "bridge/losses.h"
 #include "bridge/report.h"
 #include "core/group.h"
 #include "driver/guest.h"
-#include "process/process.h"
 #include "task/l_kick.h"
-#include "bridge/lib.h"
-#include "bridge/losses.h"
+
+static _Atomic(void (*)(void)) after;
+
+void la_life_after(void (*f)(void)) { atomic_store_explicit(&after, f, memory_order_release); }
 
 bool la_life_find_seed(lua_State *L, int arg, uint64_t *seed) {
   if (!lua_isnoneornil(L, arg)) {
@@ -97,7 +101,8 @@ la_loss *la_life_end(lua_State *L, la_life *s) {
   if (s->begun) la_future_objects_drop_all(rt);
   if (s->begun) la_report_rest(rt);
   la_loss *losses = r != NULL ? end_reactor(r) : NULL;
-  la_process_reap();
+  void (*f)(void) = atomic_load_explicit(&after, memory_order_acquire);
+  if (f != NULL) f();
   s->reactor = NULL;
   rt->ex = NULL;
   if (s->begun) {

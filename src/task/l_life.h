@@ -13,9 +13,10 @@ typedef struct la_life {
   bool begun;
 } la_life;
 
-/* async.run as a thread of our own calls it: it raises what la_thread_join_error makes; `ending` is
-** called when all tasks are over, before the executor goes. */
-int la_run_joined(lua_State *L, void (*ending)(void));
+/* async.run for who has to tell somebody else what came of it: pushes the results, or the error of
+** the root task and its traceback (or nil), and returns how many these are. `ending` is called when
+** all tasks are over, before the executor goes. Raises what async.run raises on misuse. */
+int la_run_outcome(lua_State *L, void (*ending)(void), bool *failed);
 
 /* The option `seed` of the table at `arg`, or of LUA_ASYNC_SEED in the environment; false:
 ** neither. Misuse raises. */
@@ -36,6 +37,9 @@ void la_life_unwind(la_life *s);
 /* The same for one whose host gives it turns, after each of them: drops what only runs with nobody
 ** to wait for it, when that is all there is or keeps all others waiting. */
 void la_life_settle(la_life *s);
+
+/* Called after the end of each runtime, on its thread. It stays; any thread. */
+void la_life_after(void (*f)(void));
 
 /* Drops what is left and ends the reactor; on the loop of a host that goes on closing while the
 ** host runs it. Nothing when it is over. Returns what was lost, to be told. */

@@ -1,14 +1,14 @@
 /* async.loop: a runtime that the program around it drives, from an event loop of its own. */
 #include <string.h>
 
+#include "bridge/lib.h"
+#include "bridge/losses.h"
 #include "bridge/report.h"
 #include "bridge/task_object.h"
 #include "driver/guest.h"
 #include "task/l_dump.h"
 #include "task/l_future.h"
-#include "bridge/lib.h"
 #include "task/l_life.h"
-#include "bridge/losses.h"
 
 #define LOOP_NAME "lua_async.Loop"
 

@@ -3,16 +3,15 @@
 #include <string.h>
 
 #include "bridge/error.h"
+#include "bridge/lib.h"
+#include "bridge/losses.h"
 #include "bridge/report.h"
 #include "bridge/task_object.h"
 #include "driver/interrupt.h"
 #include "task/l_dump.h"
-#include "task/l_kick.h"
 #include "task/l_future.h"
-#include "bridge/lib.h"
+#include "task/l_kick.h"
 #include "task/l_life.h"
-#include "bridge/losses.h"
-#include "thread/l_call.h"
 
 #define RUN_NAME "lua_async.run"
 
@@ -173,15 +172,15 @@ static int run(lua_State *L) {
   return la_task_object_return(L, 2);
 }
 
-int la_run_joined(lua_State *L, void (*ending)(void)) {
+int la_run_outcome(lua_State *L, void (*ending)(void), bool *failed) {
   run_to_end(L, ending);
-  if (!root_failed(L)) {
-    if (lua_isnil(L, 3)) return la_task_object_results(L, 2);
-    lua_settop(L, 3);
-    lua_pushnil(L);
-  }
-  la_thread_join_error(L);
-  return lua_error(L);
+  *failed = root_failed(L);
+  if (*failed) return 2;
+  if (lua_isnil(L, 3)) return la_task_object_results(L, 2);
+  *failed = true;
+  lua_settop(L, 3);
+  lua_pushnil(L);
+  return 2;
 }
 
 void la_open_run(lua_State *L) {

@@ -1,8 +1,8 @@
 /* Structured concurrency: scope, and map on top of it. */
+#include "bridge/lib.h"
 #include "bridge/nursery.h"
 #include "bridge/task_object.h"
 #include "task/l_future.h"
-#include "bridge/lib.h"
 
 /* ---- scope -------------------------------------------------------------------------*/
 

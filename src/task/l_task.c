@@ -4,21 +4,20 @@
 #include "bridge/alias.h"
 #include "bridge/error.h"
 #include "bridge/future_object.h"
+#include "bridge/lib.h"
 #include "bridge/report.h"
 #include "bridge/task_object.h"
 #include "core/future.h"
 #include "task/l_dump.h"
 #include "task/l_future.h"
-#include "sync/l_sync.h"
-#include "bridge/lib.h"
-#include "thread/l_run.h"
 
 /* ---- await -------------------------------------------------------------------------*/
 
 static int await_begin(lua_State *L, void *room, la_future **f) {
   la_task_object *o = luaL_checkudata(L, 1, LA_TASK_NAME);
   if (la_task_object_ended(o)) {
-    if (o->outcome < LA_OUTCOME_CANCELLED || la_sync_proceed()) return la_task_object_results(L, 1);
+    if (o->outcome < LA_OUTCOME_CANCELLED || la_operation_proceed())
+      return la_task_object_results(L, 1);
     la_yield_init(room, la_executor_yield_polls(la_rt->ex)); /* what raises costs budget, too */
     *f = &((la_yield *)room)->base;
     return 0;
@@ -46,7 +45,7 @@ int la_task_await(lua_State *L) {
 
 static int task_try_await(lua_State *L) {
   const la_task_object *o = luaL_checkudata(L, 1, LA_TASK_NAME);
-  if (!la_task_object_ended(o)) return la_sync_fail_again(L, "try_await");
+  if (!la_task_object_ended(o)) return la_fail_again(L, "try_await");
   return la_runtime_of(L) == NULL ? la_task_object_return(L, 1) : la_task_object_results(L, 1);
 }
 
@@ -158,7 +157,7 @@ static int on_error(lua_State *L) {
 static int dump(lua_State *L) {
   la_runtime *rt = la_runtime_check(L, "async.dump");
   la_push_dump(L, rt);
-  la_thread_push_dumps(L, rt, LA_DUMP_PATIENCE);
+  la_push_dump_beyond(L, rt);
   lua_concat(L, 2);
   return 1;
 }

@@ -1,13 +1,13 @@
 /* async.test: a test of other people's suites, in a runtime of its own. */
 #include <string.h>
 
+#include "bridge/lib.h"
 #include "bridge/report.h"
 #include "bridge/task_object.h"
 #include "bridge/traceback.h"
 #include "driver/handle.h"
 #include "task/l_describe.h"
 #include "task/l_dump.h"
-#include "bridge/lib.h"
 
 /* ---- what is left ------------------------------------------------------------------*/
 

@@ -7,10 +7,10 @@
 #include "core/circle.h"
 #include "driver/threads.h"
 #include "task/l_kick.h"
-#include "thread/l_thread.h"
-#include "thread/l_reports.h"
 #include "thread/l_call.h"
+#include "thread/l_reports.h"
 #include "thread/l_state.h"
+#include "thread/l_thread.h"
 
 /* How long an interrupted function may take to end before it is interrupted once more, and then
 ** before it is left to itself. */

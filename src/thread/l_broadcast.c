@@ -5,16 +5,16 @@
 #include <stdlib.h>
 
 #include "sync/l_sync.h"
-#include "thread/l_thread.h"
 #include "thread/bus.h"
+#include "thread/l_thread.h"
 
 typedef struct sender {
-  la_sync_object head;
+  la_object head;
   la_bus *bus;
 } sender;
 
 typedef struct receiver {
-  la_sync_object head;
+  la_object head;
   la_bus_receiver *rx; /* NULL: closed */
   la_letter *kept;     /* received, but there was no memory for the value */
 } receiver;
@@ -31,19 +31,19 @@ static void receiver_end(void *object) {
   if (r->kept != NULL) la_letter_unref(r->kept);
 }
 
-static const la_sync_class sender_class = {"lua_async.ThreadBroadcastSender", sender_close,
-                                           sender_end};
-static const la_sync_class receiver_class = {"lua_async.ThreadBroadcastReceiver", receiver_close,
-                                             receiver_end};
+static const la_object_class sender_class = {"lua_async.ThreadBroadcastSender", sender_close,
+                                             sender_end};
+static const la_object_class receiver_class = {"lua_async.ThreadBroadcastReceiver", receiver_close,
+                                               receiver_end};
 
-static sender *check_sender(lua_State *L) { return la_sync_check(L, 1, &sender_class); }
-static receiver *check_receiver(lua_State *L) { return la_sync_check(L, 1, &receiver_class); }
+static sender *check_sender(lua_State *L) { return la_object_check(L, 1, &sender_class); }
+static receiver *check_receiver(lua_State *L) { return la_object_check(L, 1, &receiver_class); }
 
 static int push_sender(lua_State *L, la_bus *bus) {
-  sender *tx = la_sync_new(L, &sender_class, sizeof *tx, 0);
+  sender *tx = la_object_new(L, &sender_class, sizeof *tx, 0);
   la_bus_open_sender(bus);
   tx->bus = la_bus_ref(bus);
-  la_sync_made(L, &sender_class);
+  la_object_made(L, &sender_class);
   return 1;
 }
 
@@ -51,17 +51,17 @@ static int push_sender(lua_State *L, la_bus *bus) {
 static int made_receiver(lua_State *L, receiver *r, la_bus_receiver *rx) {
   if (rx == NULL) return la_no_memory(L);
   r->rx = rx;
-  la_sync_made(L, &receiver_class);
+  la_object_made(L, &receiver_class);
   return 1;
 }
 
 /* broadcast(n) -> tx */
 static int broadcast(lua_State *L) {
   uint32_t n = la_sync_check_count(L, 1, 1);
-  sender *tx = la_sync_new(L, &sender_class, sizeof *tx, 0);
+  sender *tx = la_object_new(L, &sender_class, sizeof *tx, 0);
   tx->bus = la_bus_new(n);
   if (tx->bus == NULL) return la_no_memory(L);
-  la_sync_made(L, &sender_class);
+  la_object_made(L, &sender_class);
   return 1;
 }
 
@@ -72,7 +72,7 @@ static int sender_send(lua_State *L) {
   la_parcel *p;
   sender *tx = check_sender(L);
   la_sync_check_value(L, 2);
-  if (tx->head.closed) return la_sync_fail_closed(L, "send");
+  if (tx->head.closed) return la_fail_closed(L, "send");
   int n = la_thread_pack_shared(L, 2, "send", &p);
   if (n != 0) return n;
   size_t receivers = la_bus_receivers(tx->bus);
@@ -91,14 +91,14 @@ static int sender_receivers(lua_State *L) {
 
 static int sender_clone(lua_State *L) {
   sender *tx = check_sender(L);
-  if (tx->head.closed) return la_sync_fail_closed(L, "clone");
+  if (tx->head.closed) return la_fail_closed(L, "clone");
   return push_sender(L, tx->bus);
 }
 
 static int sender_subscribe(lua_State *L) {
   sender *tx = check_sender(L);
-  if (tx->head.closed) return la_sync_fail_closed(L, "subscribe");
-  receiver *r = la_sync_new(L, &receiver_class, sizeof *r, 0);
+  if (tx->head.closed) return la_fail_closed(L, "subscribe");
+  receiver *r = la_object_new(L, &receiver_class, sizeof *r, 0);
   return made_receiver(L, r, la_bus_subscribe(tx->bus));
 }
 
@@ -142,8 +142,8 @@ static const la_future_vtable recv_vtable = {recv_poll, recv_drop, "thread.broad
 static int recv_begin(lua_State *L, void *room, la_future **f) {
   (void)room;
   receiver *r = check_receiver(L);
-  if (r->head.closed) return la_sync_fail_closed(L, "recv");
-  int n = la_sync_proceed() || r->kept != NULL ? recv_now(L, r) : 0;
+  if (r->head.closed) return la_fail_closed(L, "recv");
+  int n = la_operation_proceed() || r->kept != NULL ? recv_now(L, r) : 0;
   if (n != 0) return n;
   recv_future *c = malloc(sizeof *c);
   if (c == NULL) return la_no_memory(L);
@@ -161,7 +161,7 @@ static int recv_finish(lua_State *L, la_future *f) {
     la_letter *letter = la_bus_recv_taken(recv);
     return push_received(L, r, letter, recv->missed);
   }
-  if (r->head.closed) return la_sync_fail_meanwhile(L, "recv");
+  if (r->head.closed) return la_fail_meanwhile(L, "recv");
   lua_pushnil(L);
   return 1;
 }
@@ -171,9 +171,9 @@ static int l_recv(lua_State *L) { return la_operate(L, &recv_operation); }
 
 static int try_recv(lua_State *L) {
   receiver *r = check_receiver(L);
-  if (r->head.closed) return la_sync_fail_closed(L, "try_recv");
+  if (r->head.closed) return la_fail_closed(L, "try_recv");
   int n = recv_now(L, r);
-  return n != 0 ? n : la_sync_fail_again(L, "try_recv");
+  return n != 0 ? n : la_fail_again(L, "try_recv");
 }
 
 /* ---- to other threads ------------------------------------------------------------------*/
@@ -198,7 +198,7 @@ static void *give_receiver(void *ud, int *error) {
   return clone;
 }
 static void take_receiver(lua_State *L, void *rx) {
-  receiver *r = la_sync_new(L, &receiver_class, sizeof *r, 0);
+  receiver *r = la_object_new(L, &receiver_class, sizeof *r, 0);
   (void)made_receiver(L, r, la_bus_receiver_clone(rx));
 }
 static void drop_receiver(void *rx) { la_bus_receiver_close(rx); }

@@ -3,8 +3,8 @@
 #include <lauxlib.h>
 #include <string.h>
 
-#include "bridge/traceback.h"
 #include "bridge/lib.h"
+#include "bridge/traceback.h"
 
 /* { error, traceback, [key] = true } */
 static char raised_key;

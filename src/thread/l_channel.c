@@ -7,14 +7,14 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "thread/l_parcel.h"
 #include "sync/batch.h"
 #include "sync/l_sync.h"
+#include "thread/l_parcel.h"
 #include "thread/l_thread.h"
 #include "thread/port.h"
 
 typedef struct end_object { /* a sender or a receiver */
-  la_sync_object head;
+  la_object head;
   la_port *port;
   la_list waiting; /* the futures that were made for it */
   la_letter *kept; /* received, but there was no memory for the value: the next one that is */
@@ -43,21 +43,21 @@ static void receiver_closed(lua_State *L) {
 
 static void end_object_end(void *object) { la_port_unref(((end_object *)object)->port); }
 
-static const la_sync_class sender_class = {"lua_async.ThreadSender", sender_close, end_object_end,
-                                           NULL};
-static const la_sync_class receiver_class = {"lua_async.ThreadReceiver", receiver_close,
-                                             end_object_end, receiver_closed};
-static const la_sync_class oneshot_sender_class = {"lua_async.ThreadOneshotSender", sender_close,
-                                                   end_object_end, NULL};
+static const la_object_class sender_class = {"lua_async.ThreadSender", sender_close, end_object_end,
+                                             NULL};
+static const la_object_class receiver_class = {"lua_async.ThreadReceiver", receiver_close,
+                                               end_object_end, receiver_closed};
+static const la_object_class oneshot_sender_class = {"lua_async.ThreadOneshotSender", sender_close,
+                                                     end_object_end, NULL};
 
 /* Pushes an end, which counts as one more. */
-static int push_end(lua_State *L, const la_sync_class *cls, la_port *port,
+static int push_end(lua_State *L, const la_object_class *cls, la_port *port,
                     void (*open)(la_port *)) {
-  end_object *e = la_sync_new(L, cls, sizeof *e, cls == &receiver_class ? 1 : 0);
+  end_object *e = la_object_new(L, cls, sizeof *e, cls == &receiver_class ? 1 : 0);
   open(port);
   e->port = la_port_ref(port);
   la_list_init(&e->waiting);
-  la_sync_made(L, cls);
+  la_object_made(L, cls);
   return 1;
 }
 
@@ -116,11 +116,11 @@ static int send_now(lua_State *L, la_port *port, la_parcel *p) {
 
 static int send_begin(lua_State *L, void *room, la_future **f) {
   (void)room;
-  end_object *tx = la_sync_check(L, 1, &sender_class);
+  end_object *tx = la_object_check(L, 1, &sender_class);
   la_sync_check_value(L, 2);
-  if (tx->head.closed) return la_sync_fail_closed(L, "send");
+  if (tx->head.closed) return la_fail_closed(L, "send");
   la_parcel *p = la_parcel_pack(L, 2, 1, "the value");
-  int n = la_sync_proceed() ? send_now(L, tx->port, p) : 0;
+  int n = la_operation_proceed() ? send_now(L, tx->port, p) : 0;
   if (n != 0) return n;
   p = la_parcel_pack_held(L, 2, 1, "the value", p);
   send_future *s = malloc(sizeof *s);
@@ -140,7 +140,7 @@ static int send_finish(lua_State *L, la_future *f) {
   send_future *s = send_of(f);
   const end_object *tx = lua_touserdata(L, 1);
   if (s->room.seat.state == LA_SEAT_REFUSED)
-    return tx->head.closed ? la_sync_fail_meanwhile(L, "send") : la_sync_fail_pipe(L, "send");
+    return tx->head.closed ? la_fail_meanwhile(L, "send") : la_sync_fail_pipe(L, "send");
   la_parcel *p = s->parcel;
   s->parcel = NULL;
   la_port_room_taken(&s->room);
@@ -152,23 +152,23 @@ static const la_operation send_operation = {"thread.channel.send", send_begin, s
 static int l_send(lua_State *L) { return la_operate(L, &send_operation); }
 
 static int try_send(lua_State *L) {
-  end_object *tx = la_sync_check(L, 1, &sender_class);
+  end_object *tx = la_object_check(L, 1, &sender_class);
   la_sync_check_value(L, 2);
-  if (tx->head.closed) return la_sync_fail_closed(L, "try_send");
+  if (tx->head.closed) return la_fail_closed(L, "try_send");
   la_parcel *p = la_parcel_pack(L, 2, 1, "the value");
   int n = send_now(L, tx->port, p);
   if (n != 0) return n;
   la_parcel_drop(p);
-  return la_sync_fail_again(L, "try_send");
+  return la_fail_again(L, "try_send");
 }
 
 /* Never waits: there is room for its one value. */
 static int oneshot_send(lua_State *L) {
-  end_object *tx = la_sync_check(L, 1, &oneshot_sender_class);
+  end_object *tx = la_object_check(L, 1, &oneshot_sender_class);
   la_sync_check_value(L, 2);
   if (tx->sent)
     return luaL_error(L, "this oneshot was sent already: for more than one value make a channel");
-  if (tx->head.closed) return la_sync_fail_closed(L, "send");
+  if (tx->head.closed) return la_fail_closed(L, "send");
   la_parcel *p = la_parcel_pack(L, 2, 1, "the value");
   int n = send_now(L, tx->port, p);
   if (n == 0) { /* another thread's clone of it was quicker */
@@ -177,7 +177,7 @@ static int oneshot_send(lua_State *L) {
   }
   if (n > 1) return n;
   tx->sent = true;
-  return la_sync_close(L);
+  return la_object_close(L);
 }
 
 /* ---- recv ----------------------------------------------------------------------------*/
@@ -194,9 +194,9 @@ static int recv_now(lua_State *L, end_object *rx) {
 }
 
 static int recv_begin(lua_State *L, void *room, la_future **f) {
-  end_object *rx = la_sync_check(L, 1, &receiver_class);
-  if (rx->head.closed) return la_sync_fail_closed(L, "recv");
-  int n = la_sync_proceed() || rx->kept != NULL ? recv_now(L, rx) : 0;
+  end_object *rx = la_object_check(L, 1, &receiver_class);
+  if (rx->head.closed) return la_fail_closed(L, "recv");
+  int n = la_operation_proceed() || rx->kept != NULL ? recv_now(L, rx) : 0;
   if (n != 0) return n;
   la_port_recv *r = room;
   la_port_recv_init(r, rx->port);
@@ -212,7 +212,7 @@ static int recv_finish(lua_State *L, la_future *f) {
   if (rx->kept != NULL) return la_thread_push_kept(L, rx->kept, &rx->kept);
   if (r->seat.state != LA_SEAT_REFUSED)
     return la_thread_push_kept(L, la_port_recv_taken(r), &rx->kept);
-  if (rx->head.closed) return la_sync_fail_meanwhile(L, "recv");
+  if (rx->head.closed) return la_fail_meanwhile(L, "recv");
   lua_pushnil(L);
   return 1;
 }
@@ -220,19 +220,19 @@ static int recv_finish(lua_State *L, la_future *f) {
 static const la_operation recv_operation = {"thread.channel.recv", recv_begin, recv_finish};
 
 static int l_recv(lua_State *L) {
-  if (la_sync_direct(L)) {
-    end_object *rx = la_sync_check(L, 1, &receiver_class);
-    int n = !rx->head.closed && la_sync_proceed() ? recv_now(L, rx) : 0;
+  if (la_operation_direct(L)) {
+    end_object *rx = la_object_check(L, 1, &receiver_class);
+    int n = !rx->head.closed && la_operation_proceed() ? recv_now(L, rx) : 0;
     if (n != 0) return n;
   }
   return la_operate(L, &recv_operation);
 }
 
 static int try_recv(lua_State *L) {
-  end_object *rx = la_sync_check(L, 1, &receiver_class);
-  if (rx->head.closed) return la_sync_fail_closed(L, "try_recv");
+  end_object *rx = la_object_check(L, 1, &receiver_class);
+  if (rx->head.closed) return la_fail_closed(L, "try_recv");
   int n = recv_now(L, rx);
-  return n != 0 ? n : la_sync_fail_again(L, "try_recv");
+  return n != 0 ? n : la_fail_again(L, "try_recv");
 }
 
 /* ---- recv_many -----------------------------------------------------------------------*/
@@ -256,10 +256,10 @@ static const la_batch_kind recv_kind = {make_recv, recv_granted};
 /* No more than the channel holds: those who send wait for room. */
 static int recv_many_begin(lua_State *L, void *room, la_future **f) {
   (void)room;
-  end_object *rx = la_sync_check(L, 1, &receiver_class);
+  end_object *rx = la_object_check(L, 1, &receiver_class);
   uint64_t wait;
   uint32_t max = la_sync_check_many(L, &wait), capacity = la_port_capacity(rx->port);
-  if (rx->head.closed) return la_sync_fail_closed(L, "recv_many");
+  if (rx->head.closed) return la_fail_closed(L, "recv_many");
   la_batch *b = la_batch_new(&recv_kind, rx, max < capacity ? max : capacity, wait, la_rt->ex);
   if (b == NULL) return la_no_memory(L);
   *f = &b->base;
@@ -285,7 +285,7 @@ static int recv_many_finish(lua_State *L, la_future *f) {
     }
     return 1;
   }
-  if (rx->head.closed) return la_sync_fail_meanwhile(L, "recv_many");
+  if (rx->head.closed) return la_fail_meanwhile(L, "recv_many");
   if (b->made == 0) return la_no_memory(L);
   lua_pushnil(L);
   return 1;
@@ -297,7 +297,7 @@ static const la_operation recv_many_operation = {"thread.channel.recv_many", rec
 static int recv_many(lua_State *L) { return la_operate(L, &recv_many_operation); }
 
 static int receiver_len(lua_State *L) {
-  end_object *rx = la_sync_check(L, 1, &receiver_class);
+  end_object *rx = la_object_check(L, 1, &receiver_class);
   lua_pushinteger(L, (lua_Integer)la_port_count(rx->port));
   return 1;
 }
@@ -305,14 +305,14 @@ static int receiver_len(lua_State *L) {
 /* ---- more of them ----------------------------------------------------------------------*/
 
 static int clone_sender(lua_State *L) {
-  end_object *tx = la_sync_check(L, 1, &sender_class);
-  if (tx->head.closed) return la_sync_fail_closed(L, "clone");
+  end_object *tx = la_object_check(L, 1, &sender_class);
+  if (tx->head.closed) return la_fail_closed(L, "clone");
   return push_end(L, &sender_class, tx->port, la_port_open_sender);
 }
 
 static int clone_receiver(lua_State *L) {
-  end_object *rx = la_sync_check(L, 1, &receiver_class);
-  if (rx->head.closed) return la_sync_fail_closed(L, "clone");
+  end_object *rx = la_object_check(L, 1, &receiver_class);
+  if (rx->head.closed) return la_fail_closed(L, "clone");
   return push_end(L, &receiver_class, rx->port, la_port_open_receiver);
 }
 
@@ -361,18 +361,18 @@ static const la_sendable sendable_oneshot = {give_sender, gone_oneshot, take_one
 
 /* ---- making ----------------------------------------------------------------------------*/
 
-static int push_channel(lua_State *L, uint32_t capacity, const la_sync_class *sender) {
-  end_object *tx = la_sync_new(L, sender, sizeof *tx, 0);
-  end_object *rx = la_sync_new(L, &receiver_class, sizeof *rx, 1);
+static int push_channel(lua_State *L, uint32_t capacity, const la_object_class *sender) {
+  end_object *tx = la_object_new(L, sender, sizeof *tx, 0);
+  end_object *rx = la_object_new(L, &receiver_class, sizeof *rx, 1);
   la_port *port = la_port_new(capacity);
   if (port == NULL) return la_no_memory(L);
   tx->port = port;
   rx->port = la_port_ref(port);
   la_list_init(&tx->waiting);
   la_list_init(&rx->waiting);
-  la_sync_made(L, &receiver_class);
+  la_object_made(L, &receiver_class);
   lua_insert(L, -2);
-  la_sync_made(L, sender);
+  la_object_made(L, sender);
   lua_insert(L, -2);
   return 2;
 }

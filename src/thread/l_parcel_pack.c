@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "thread/l_lend.h"
-#include "thread/met.h"
 #include "thread/l_parcel.h"
+#include "thread/met.h"
 
 enum { FRAMES_INLINE = 16, PLACE_MAX = 160, REASON_MAX = 120 };
 

@@ -3,13 +3,13 @@
 #include <lauxlib.h>
 #include <string.h>
 
-#include "thread/l_parcel.h"
+#include "bridge/lib.h"
 #include "bridge/report.h"
 #include "bridge/task_object.h"
 #include "bridge/traceback.h"
 #include "task/l_kick.h"
-#include "bridge/lib.h"
 #include "thread/l_call.h"
+#include "thread/l_parcel.h"
 #include "thread/seat.h"
 
 static LA_THREAD_LOCAL la_reports *current;

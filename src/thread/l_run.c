@@ -5,13 +5,13 @@
 #include <time.h>
 
 #include "bridge/error.h"
+#include "bridge/lib.h"
 #include "bridge/report.h"
 #include "bridge/task_object.h"
 #include "bridge/traceback.h"
 #include "core/circle.h"
 #include "driver/threads.h"
 #include "task/l_dump.h"
-#include "bridge/lib.h"
 #include "thread/l_call.h"
 #include "thread/seat.h"
 

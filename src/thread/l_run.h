@@ -16,10 +16,10 @@
 
 #include <pthread.h>
 
-#include "thread/l_parcel.h"
 #include "bridge/runtime.h"
 #include "core/alarm.h"
 #include "task/l_kick.h"
+#include "thread/l_parcel.h"
 #include "thread/l_reports.h"
 #include "thread/l_state.h"
 

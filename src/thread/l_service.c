@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "bridge/error.h"
+#include "bridge/lib.h"
 #include "bridge/task_object.h"
 #include "core/circle.h"
 #include "task/l_dump.h"
-#include "bridge/lib.h"
 #include "task/l_life.h"
 #include "thread/l_call.h"
 #include "thread/l_run.h"
@@ -124,7 +124,13 @@ static void ending(void) {
   spoken_for = false;
 }
 
-static int run_root(lua_State *L) { return la_run_joined(L, ending); }
+static int run_root(lua_State *L) {
+  bool failed;
+  int n = la_run_outcome(L, ending, &failed);
+  if (!failed) return n;
+  la_thread_join_error(L);
+  return lua_error(L);
+}
 
 static int root_returned(lua_State *L, int status, lua_KContext base) {
   (void)status;

@@ -67,34 +67,34 @@ static scalar exchange(cell *c, scalar s) {
 /* ---- methods ---------------------------------------------------------------------------*/
 
 typedef struct shared_object {
-  la_sync_object head;
+  la_object head;
   cell *cell;
 } shared_object;
 
 static void close_shared(void *object) { (void)object; }
 static void end_shared(void *object) { unref(((shared_object *)object)->cell); }
 
-static const la_sync_class shared_class = {"lua_async.Shared", close_shared, end_shared, NULL};
+static const la_object_class shared_class = {"lua_async.Shared", close_shared, end_shared, NULL};
 
 /* NULL, with `nil, err` pushed: it is closed. */
 static cell *check(lua_State *L, const char *op) {
-  const shared_object *o = la_sync_check(L, 1, &shared_class);
+  const shared_object *o = la_object_check(L, 1, &shared_class);
   if (!o->head.closed) return o->cell;
-  la_sync_fail_closed(L, op);
+  la_fail_closed(L, op);
   return NULL;
 }
 
 /* shared(value) */
 static int shared(lua_State *L) {
   scalar s = check_scalar(L, 1);
-  shared_object *o = la_sync_new(L, &shared_class, sizeof *o, 0);
+  shared_object *o = la_object_new(L, &shared_class, sizeof *o, 0);
   cell *c = malloc(sizeof *c);
   if (c == NULL) return la_no_memory(L);
   c->value = s;
   atomic_init(&c->refs, 1);
   pthread_mutex_init(&c->mutex, NULL);
   o->cell = c;
-  la_sync_made(L, &shared_class);
+  la_object_made(L, &shared_class);
   return 1;
 }
 
@@ -177,7 +177,7 @@ static int compare_exchange(lua_State *L) {
 }
 
 static int to_string(lua_State *L) {
-  const shared_object *o = la_sync_check(L, 1, &shared_class);
+  const shared_object *o = la_object_check(L, 1, &shared_class);
   if (o->head.closed) {
     lua_pushliteral(L, "Shared (closed)");
     return 1;
@@ -207,9 +207,9 @@ static void *give(void *ud, int *error) {
   return o->head.closed ? NULL : ref(o->cell);
 }
 static void take(lua_State *L, void *object) {
-  shared_object *o = la_sync_new(L, &shared_class, sizeof *o, 0);
+  shared_object *o = la_object_new(L, &shared_class, sizeof *o, 0);
   o->cell = ref(object);
-  la_sync_made(L, &shared_class);
+  la_object_made(L, &shared_class);
 }
 static void drop(void *object) { unref(object); }
 

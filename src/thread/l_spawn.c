@@ -1,6 +1,7 @@
 /* async.thread.spawn: a runtime of its own on a thread of its own. */
-#include "thread/l_thread.h"
+#include "task/l_dump.h"
 #include "thread/l_run.h"
+#include "thread/l_thread.h"
 
 static int begin(lua_State *L, void *room, la_future **f) {
   (void)room;
@@ -25,7 +26,12 @@ static const la_operation operation = {"thread.spawn", begin, finish};
 static int body(lua_State *L) { return la_operate(L, &operation); }
 static int spawn(lua_State *L) { return la_thread_spawn(L, body, "async.thread.spawn"); }
 
+static void push_dumps(lua_State *L, la_runtime *rt) {
+  la_thread_push_dumps(L, rt, LA_DUMP_PATIENCE);
+}
+
 void la_open_thread_spawn(lua_State *L) {
+  la_dump_also(push_dumps);
   lua_pushcfunction(L, spawn);
   lua_setfield(L, -2, "spawn");
 }

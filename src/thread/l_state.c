@@ -4,13 +4,13 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "bridge/lib.h"
+#include "process/l_shell.h"
+#include "task/l_kick.h"
+#include "thread/l_call.h"
 #include "thread/l_lend.h"
 #include "thread/l_parcel.h"
-#include "task/l_kick.h"
-#include "bridge/lib.h"
 #include "thread/l_reports.h"
-#include "process/l_shell.h"
-#include "thread/l_call.h"
 
 enum { KEPT = 16 };
 

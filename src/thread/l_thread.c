@@ -9,9 +9,9 @@
 
 /* ---- for the parts ---------------------------------------------------------------------*/
 
-void la_thread_class_open(lua_State *L, const la_sync_class *cls, const luaL_Reg *meta,
+void la_thread_class_open(lua_State *L, const la_object_class *cls, const luaL_Reg *meta,
                           const luaL_Reg *methods, const la_sendable *sendable) {
-  la_sync_class_open(L, cls, meta, methods);
+  la_object_class_open(L, cls, meta, methods);
   lua_rawgetp(L, LUA_REGISTRYINDEX, cls);
   la_sendable_set(L, sendable);
   lua_pop(L, 1);

@@ -3,13 +3,13 @@
 #define LA_THREAD_L_THREAD_H
 
 #include "bridge/error.h"
-#include "thread/l_parcel.h"
-#include "sync/l_sync.h"
 #include "bridge/lib.h"
+#include "sync/l_sync.h"
+#include "thread/l_parcel.h"
 #include "thread/l_state.h"
 
 /* Opens a class (see l_sync.h) whose objects can be sent to other threads. */
-void la_thread_class_open(lua_State *L, const la_sync_class *cls, const luaL_Reg *meta,
+void la_thread_class_open(lua_State *L, const la_object_class *cls, const luaL_Reg *meta,
                           const luaL_Reg *methods, const la_sendable *sendable);
 
 /* Packs the value at `arg`, for any number of receivers. 0, or how many results: `nil, err`. */

@@ -6,16 +6,16 @@
 #include <stdlib.h>
 
 #include "sync/l_sync.h"
-#include "thread/l_thread.h"
 #include "thread/cell.h"
+#include "thread/l_thread.h"
 
 typedef struct sender {
-  la_sync_object head;
+  la_object head;
   la_cell *cell;
 } sender;
 
 typedef struct receiver {
-  la_sync_object head;
+  la_object head;
   la_cell *cell;
   uint64_t seen;
   la_list waiting; /* the futures that were made for it */
@@ -30,28 +30,29 @@ static void receiver_close(void *object) {
 }
 static void receiver_end(void *object) { la_cell_unref(((receiver *)object)->cell); }
 
-static const la_sync_class sender_class = {"lua_async.ThreadWatchSender", sender_close, sender_end};
-static const la_sync_class receiver_class = {"lua_async.ThreadWatchReceiver", receiver_close,
-                                             receiver_end};
+static const la_object_class sender_class = {"lua_async.ThreadWatchSender", sender_close,
+                                             sender_end};
+static const la_object_class receiver_class = {"lua_async.ThreadWatchReceiver", receiver_close,
+                                               receiver_end};
 
-static sender *check_sender(lua_State *L) { return la_sync_check(L, 1, &sender_class); }
-static receiver *check_receiver(lua_State *L) { return la_sync_check(L, 1, &receiver_class); }
+static sender *check_sender(lua_State *L) { return la_object_check(L, 1, &sender_class); }
+static receiver *check_receiver(lua_State *L) { return la_object_check(L, 1, &receiver_class); }
 
 static int push_sender(lua_State *L, la_cell *cell) {
-  sender *tx = la_sync_new(L, &sender_class, sizeof *tx, 0);
+  sender *tx = la_object_new(L, &sender_class, sizeof *tx, 0);
   la_cell_open_sender(cell);
   tx->cell = la_cell_ref(cell);
-  la_sync_made(L, &sender_class);
+  la_object_made(L, &sender_class);
   return 1;
 }
 
 static int push_receiver(lua_State *L, la_cell *cell, uint64_t seen) {
-  receiver *rx = la_sync_new(L, &receiver_class, sizeof *rx, 0);
+  receiver *rx = la_object_new(L, &receiver_class, sizeof *rx, 0);
   la_cell_open_receiver(cell);
   rx->cell = la_cell_ref(cell);
   rx->seen = seen;
   la_list_init(&rx->waiting);
-  la_sync_made(L, &receiver_class);
+  la_object_made(L, &receiver_class);
   return 1;
 }
 
@@ -73,8 +74,8 @@ static uint64_t version_of(la_cell *cell) {
 static int watch(lua_State *L) {
   la_parcel *p;
   la_sync_check_value(L, 1);
-  sender *tx = la_sync_new(L, &sender_class, sizeof *tx, 0);
-  receiver *rx = la_sync_new(L, &receiver_class, sizeof *rx, 0);
+  sender *tx = la_object_new(L, &sender_class, sizeof *tx, 0);
+  receiver *rx = la_object_new(L, &receiver_class, sizeof *rx, 0);
   int n = la_thread_pack_shared(L, 1, "thread.watch", &p);
   if (n != 0) return n;
   la_cell *cell = la_cell_new(&p->letter);
@@ -86,9 +87,9 @@ static int watch(lua_State *L) {
   rx->cell = la_cell_ref(cell);
   rx->seen = 1;
   la_list_init(&rx->waiting);
-  la_sync_made(L, &receiver_class);
+  la_object_made(L, &receiver_class);
   lua_insert(L, -2);
-  la_sync_made(L, &sender_class);
+  la_object_made(L, &sender_class);
   lua_insert(L, -2);
   return 2;
 }
@@ -99,7 +100,7 @@ static int sender_send(lua_State *L) {
   la_parcel *p;
   sender *tx = check_sender(L);
   la_sync_check_value(L, 2);
-  if (tx->head.closed) return la_sync_fail_closed(L, "send");
+  if (tx->head.closed) return la_fail_closed(L, "send");
   int n = la_thread_pack_shared(L, 2, "send", &p);
   if (n != 0) return n;
   la_cell_send(tx->cell, &p->letter);
@@ -110,7 +111,7 @@ static int sender_send(lua_State *L) {
 static int sender_get(lua_State *L) {
   uint64_t version;
   const sender *tx = check_sender(L);
-  if (tx->head.closed) return la_sync_fail_closed(L, "get");
+  if (tx->head.closed) return la_fail_closed(L, "get");
   return push_value(L, tx->cell, &version);
 }
 
@@ -121,14 +122,14 @@ static int sender_receivers(lua_State *L) {
 
 static int sender_clone(lua_State *L) {
   sender *tx = check_sender(L);
-  if (tx->head.closed) return la_sync_fail_closed(L, "clone");
+  if (tx->head.closed) return la_fail_closed(L, "clone");
   return push_sender(L, tx->cell);
 }
 
 /* A receiver that has seen the value of now. */
 static int sender_subscribe(lua_State *L) {
   sender *tx = check_sender(L);
-  if (tx->head.closed) return la_sync_fail_closed(L, "subscribe");
+  if (tx->head.closed) return la_fail_closed(L, "subscribe");
   return push_receiver(L, tx->cell, version_of(tx->cell));
 }
 
@@ -136,7 +137,7 @@ static int sender_subscribe(lua_State *L) {
 
 static int receiver_get(lua_State *L) {
   receiver *r = check_receiver(L);
-  if (r->head.closed) return la_sync_fail_closed(L, "get");
+  if (r->head.closed) return la_fail_closed(L, "get");
   return push_value(L, r->cell, &r->seen);
 }
 
@@ -148,7 +149,7 @@ static int receiver_has_changed(lua_State *L) {
 
 static int receiver_clone(lua_State *L) {
   receiver *r = check_receiver(L);
-  if (r->head.closed) return la_sync_fail_closed(L, "clone");
+  if (r->head.closed) return la_fail_closed(L, "clone");
   return push_receiver(L, r->cell, r->seen);
 }
 
@@ -174,7 +175,7 @@ static const la_future_vtable changed_vtable = {changed_poll, changed_drop, "thr
 static int changed_begin(lua_State *L, void *room, la_future **f) {
   (void)room;
   receiver *r = check_receiver(L);
-  if (r->head.closed) return la_sync_fail_closed(L, "changed");
+  if (r->head.closed) return la_fail_closed(L, "changed");
   changed_future *c = malloc(sizeof *c);
   if (c == NULL) return la_no_memory(L);
   c->base.vt = &changed_vtable;
@@ -187,7 +188,7 @@ static int changed_begin(lua_State *L, void *room, la_future **f) {
 /* Pushes why there is no new value; 0 when there is. */
 static int refused(lua_State *L, la_future *f) {
   const receiver *r = lua_touserdata(L, 1);
-  if (r->head.closed) return la_sync_fail_meanwhile(L, "changed");
+  if (r->head.closed) return la_fail_meanwhile(L, "changed");
   if (changed_of(f)->changed.seat.state != LA_SEAT_REFUSED) return 0;
   lua_pushnil(L);
   return 1;
@@ -217,10 +218,10 @@ static int next(lua_State *L) { return la_operate(L, &next_operation); }
 /* Pushes why there is no value unseen; or nothing. */
 static int try_see(lua_State *L, const char *op) {
   const receiver *r = check_receiver(L);
-  if (r->head.closed) return la_sync_fail_closed(L, op);
+  if (r->head.closed) return la_fail_closed(L, op);
   switch (la_cell_has_changed(r->cell, r->seen)) {
   case LA_PORT_DONE: return 0;
-  case LA_PORT_BUSY: return la_sync_fail_again(L, op);
+  case LA_PORT_BUSY: return la_fail_again(L, op);
   default: lua_pushnil(L); return 1;
   }
 }

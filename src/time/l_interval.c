@@ -1,8 +1,8 @@
 /* Intervals: ticks at regular times, as those of tokio::time::interval. */
 #include <string.h>
 
+#include "bridge/lib.h"
 #include "core/sleep.h"
-#include "sync/l_sync.h"
 
 #define INTERVAL_NAME "lua_async.Interval"
 
@@ -68,7 +68,7 @@ static int try_tick(lua_State *L) {
     lua_pushnil(L);
     return 1;
   }
-  if (now < iv->next) return la_sync_fail_again(L, "try_tick");
+  if (now < iv->next) return la_fail_again(L, "try_tick");
   return take_tick(L, iv, iv->next, now);
 }
 

@@ -1,11 +1,11 @@
 /* Time: sleeping, deadlines, and the shield that keeps them off. */
 #include <math.h>
 
+#include "bridge/lib.h"
 #include "bridge/scope.h"
 #include "core/future.h"
 #include "core/sleep.h"
 #include "task/l_future.h"
-#include "bridge/lib.h"
 
 static lua_Number seconds(uint64_t ns) { return (lua_Number)ns / 1e9; }
 
