@@ -1,8 +1,8 @@
 /* The module: a table of its parts, and nothing else. */
 #include "bridge/alias.h"
-#include "bridge/capi.h"
 #include "bridge/error.h"
 #include "bridge/lib.h"
+#include "capi/l_capi.h"
 
 #if defined(__GNUC__)
 __attribute__((visibility("default")))
@@ -22,11 +22,11 @@ static void add_aliases(lua_State *L) {
 
 int luaopen_lua_async(lua_State *L) {
   static void (*const parts[])(
-      lua_State *) = {la_open_run,       la_open_task,  la_open_future,   la_open_time,
-                      la_open_compose,   la_open_scope, la_open_interval, la_open_test,
-                      la_open_coroutine, la_open_pipe,  la_open_standard, la_open_copy,
-                      la_open_net,       la_open_fs,    la_open_sync,     la_open_process,
-                      la_open_signal,    la_open_loop,  la_open_poll_fd,  la_open_thread,
+      lua_State *) = {la_open_run,       la_open_task,    la_open_future,   la_open_time,
+                      la_open_compose,   la_open_scope,   la_open_interval, la_open_test,
+                      la_open_coroutine, la_open_streams, la_open_standard, la_open_copy,
+                      la_open_net,       la_open_fs,      la_open_sync,     la_open_process,
+                      la_open_signal,    la_open_loop,    la_open_poll_fd,  la_open_thread,
                       la_open_control};
   luaL_checkversion(L);
   la_error_open(L);

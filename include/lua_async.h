@@ -14,7 +14,10 @@
 #ifndef LUA_ASYNC_H
 #define LUA_ASYNC_H
 
+#include <errno.h>
 #include <stddef.h>
+#include <sys/types.h>
+#include <sys/uio.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -22,7 +25,7 @@ extern "C" {
 
 /* The ABI below. A larger minor adds functions at the end of `la_api`. */
 #define LA_ABI_MAJOR 1
-#define LA_ABI_MINOR 1
+#define LA_ABI_MINOR 2
 
 typedef struct lua_State lua_State;
 
@@ -119,6 +122,88 @@ struct la_future {
 static inline la_poll la_future_poll(la_future *f, la_context *cx) { return f->vt->poll(f, cx); }
 static inline void la_future_drop(la_future *f) { f->vt->drop(f); }
 
+/* ---- Stream (since 1.2) ----------------------------------------------------*/
+
+/* A stream of bytes: a connection, a file, or what a module makes on top of one, such as
+** compression. The model is AsyncRead and AsyncWrite of Rust's futures, with two additions: a
+** read or write that is pending can be given up (`forget_…`), so that a cancelled task loses no
+** bytes; and a stream may have a descriptor.
+**
+** At most one read and one of write, flush and shutdown are pending at any time; the caller sees
+** to it. Everything is called on the thread of the stream's Lua state, and must not call Lua.
+** LA_PENDING means what it does for futures: a clone of `cx->waker` was kept. What is about to be
+** ready takes budget first (la_budget_take). Failures are negative numbers of <errno.h>, such as
+** -ECONNRESET, in *n or *status. */
+typedef struct la_stream_vtable {
+  size_t size;      /* sizeof(la_stream_vtable), of the header that the module was built with */
+  const char *name; /* "Gzip": what tostring and errors say; static */
+
+  /* Reads at most len (> 0) bytes into buf: *n > 0 of them; 0 at the end of the stream; or a
+  ** failure. LA_PENDING: no byte was taken. */
+  la_poll (*poll_read)(void *self, la_context *cx, char *buf, size_t len, ssize_t *n);
+  /* The read that is pending, if there is one, is given up. */
+  void (*forget_read)(void *self);
+
+  /* Accepts bytes off the start of the len (> 0) bytes of data: *n > 0 of them, or a failure.
+  ** LA_PENDING: the next call has data that begins with the same bytes, unless `forget_write`
+  ** comes between. So a stream that transforms its bytes can take some, and say how many once
+  ** they are written. */
+  la_poll (*poll_write)(void *self, la_context *cx, const char *data, size_t len, ssize_t *n);
+  /* The write, flush or shutdown that is pending, if there is one, is given up. Returns how many
+  ** bytes off the start of the write's data were accepted none the less. */
+  size_t (*forget_write)(void *self);
+
+  /* Ready once all that was accepted has been handed on. Null: there is never anything to wait
+  ** for. */
+  la_poll (*poll_flush)(void *self, la_context *cx, int *status);
+  /* Ends the sending half after what was accepted: the other end reads the end of the stream.
+  ** Null: there is no such thing (-ENOTSUP). */
+  la_poll (*poll_shutdown)(void *self, la_context *cx, int *status);
+
+  /* Closes at once. What is pending is woken and fails with -ECANCELED, what comes later with
+  ** -EBADF. Twice is harmless. */
+  void (*close)(void *self);
+  /* Closes it and frees it; called exactly once. Nothing is pending. */
+  void (*drop)(void *self);
+
+  /* The descriptor whose bytes are exactly those of the stream, for child processes; -1: it is
+  ** closed. Null: there is none, since bytes are changed or come from elsewhere. */
+  int (*fd)(const void *self);
+
+  /* As poll_write, of several blocks, none of them empty. Null: they are written one by one. */
+  la_poll (*poll_writev)(void *self, la_context *cx, const struct iovec *iov, size_t count,
+                         ssize_t *n);
+} la_stream_vtable;
+
+/* It has one owner, who gives it up by `drop`. */
+typedef struct la_stream {
+  void *self;
+  const la_stream_vtable *vt;
+} la_stream;
+
+static inline la_poll la_stream_poll_read(la_stream s, la_context *cx, char *buf, size_t len,
+                                          ssize_t *n) {
+  return s.vt->poll_read(s.self, cx, buf, len, n);
+}
+static inline void la_stream_forget_read(la_stream s) { s.vt->forget_read(s.self); }
+static inline la_poll la_stream_poll_write(la_stream s, la_context *cx, const char *data,
+                                           size_t len, ssize_t *n) {
+  return s.vt->poll_write(s.self, cx, data, len, n);
+}
+static inline size_t la_stream_forget_write(la_stream s) { return s.vt->forget_write(s.self); }
+static inline la_poll la_stream_poll_flush(la_stream s, la_context *cx, int *status) {
+  if (s.vt->poll_flush != NULL) return s.vt->poll_flush(s.self, cx, status);
+  *status = 0;
+  return LA_READY;
+}
+static inline la_poll la_stream_poll_shutdown(la_stream s, la_context *cx, int *status) {
+  if (s.vt->poll_shutdown != NULL) return s.vt->poll_shutdown(s.self, cx, status);
+  *status = -ENOTSUP;
+  return LA_READY;
+}
+static inline void la_stream_close(la_stream s) { s.vt->close(s.self); }
+static inline void la_stream_drop(la_stream s) { s.vt->drop(s.self); }
+
 /* ---- Lua -----------------------------------------------------------------*/
 
 /* Pushes the output of a future that is ready onto L and returns how many
@@ -154,6 +239,15 @@ typedef struct la_api {
   ** Raises outside of a run, and for want of memory; the futures have been dropped then. */
   la_future *(*join)(lua_State *L, la_future *const *futures, size_t n);
   la_future *(*select)(lua_State *L, la_future *const *futures, size_t n, size_t *winner);
+  /* Since 1.2. Pushes a Stream, an object with the methods that every stream of Lua has (read,
+  ** lines, write, flush, shutdown, close, timeout, …), and which everything that takes a stream
+  ** takes. Takes `s` over in every case. It belongs to the run in which it is made, at whose end
+  ** it is closed. Raises outside of a run, and for want of memory. */
+  void (*push_stream)(lua_State *L, la_stream s);
+  /* Takes the stream out of the object at index `arg`: a connection, a File, a Pipe, a Stream. The
+  ** caller owns it, with what had been read ahead in it; the object is of no use any more. Raises
+  ** when there is none, and when it is closed, in use by a task, or a standard stream. */
+  la_stream (*take_stream)(lua_State *L, int arg);
 } la_api;
 
 /* The runtime's functions for the Lua state of L, loading lua_async when it is

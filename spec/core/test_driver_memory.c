@@ -19,11 +19,12 @@ int main(void) { return 0; }
 #include <errno.h>
 #include <stdatomic.h>
 
+#include "fs/file_stream.h"
+#include "fs/fs.h"
 #include "net/connect.h"
 #include "net/dns.h"
-#include "fs/file.h"
-#include "fs/fs.h"
 #include "net/listener.h"
+#include "stream/stream.h"
 
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t n, size_t size);
@@ -82,7 +83,7 @@ static void do_file(la_reactor *r) {
     la_file *f = la_file_open_take(op);
     static char big[100000];
     la_writer w;
-    la_writer_init(&w, &la_file_sink, f, big, sizeof big);
+    la_writer_init(&w, la_file_class.vt, f, big, sizeof big);
     assert_true(await(r, &w.base));
     assert_true(allowed(w.status));
     la_future_drop(&w.base);
@@ -102,9 +103,9 @@ static void do_file(la_reactor *r) {
   la_future_drop(&op->work.op.base);
 }
 
-static void talk(la_reactor *r, la_stream *a, la_stream *b) {
+static void talk(la_reactor *r, la_uv_stream *a, la_uv_stream *b) {
   la_writer w;
-  la_writer_init(&w, &la_stream_sink, a, "hello\n", 6);
+  la_writer_init(&w, la_uv_stream_class.vt, a, "hello\n", 6);
   assert_true(await(r, &w.base));
   assert_true(allowed(w.status));
   la_future_drop(&w.base);

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "fs/file.h"
+#include "fs/file_stream.h"
 #include "fs/fs.h"
 
 static char dir[64];
@@ -187,7 +187,7 @@ static la_file *opened(const char *path, const char *mode) {
 
 static int write_text(la_file *f, const char *data, size_t len) {
   la_writer w;
-  la_writer_init(&w, &la_file_sink, f, data, len);
+  la_writer_init(&w, la_file_class.vt, f, data, len);
   run(R, &w.base);
   la_future_drop(&w.base);
   return w.status;
@@ -324,7 +324,7 @@ static void cancelled_reads_and_writes_are_exact(void **state) {
   for (int i = 0; sent < N; i++) {
     la_writer w;
     size_t len = N - sent < 100000 ? N - sent : 100000;
-    la_writer_init(&w, &la_file_sink, f, data + sent, len);
+    la_writer_init(&w, la_file_class.vt, f, data + sent, len);
     la_task *t = go_once(R, &w.base);
     if (i % 3 == 0)
       stop(R, t);
@@ -411,7 +411,7 @@ static void close_waits_for_what_is_under_way(void **state) {
   la_file *f = opened(at("closing"), "w+");
   char *data = calloc(1, 200000);
   la_writer w;
-  la_writer_init(&w, &la_file_sink, f, data, 200000);
+  la_writer_init(&w, la_file_class.vt, f, data, 200000);
   la_task *t = go_once(R, &w.base);
   la_file_op op;
   la_file_op_init(&op, f, LA_FILE_CLOSE);

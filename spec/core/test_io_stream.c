@@ -6,15 +6,15 @@
 
 static void idle_connection_is_small(void **state) {
   (void)state;
-  print_message("la_stream %zu, uv_tcp_t %zu, la_reader %zu\n", sizeof(la_stream), sizeof(uv_tcp_t),
-                sizeof(la_reader));
-  assert_true(sizeof(la_stream) <= 216);
+  print_message("la_uv_stream %zu, uv_tcp_t %zu, la_reader %zu\n", sizeof(la_uv_stream),
+                sizeof(uv_tcp_t), sizeof(la_reader));
+  assert_true(sizeof(la_uv_stream) <= 216);
 }
 
 static void lines_come_whole_and_bytewise(void **state) {
   (void)state;
   int peer;
-  la_stream *s = pair(&peer);
+  la_uv_stream *s = pair(&peer);
   assert_int_equal(write(peer, "one\ntwo\nthr", 11), 11);
   read_line(s, "one\n");
   read_line(s, "two\n");
@@ -31,13 +31,13 @@ static void lines_come_whole_and_bytewise(void **state) {
   run(R, &line_reader(s)->base);
   assert_int_equal(s->reader.status, UV_EOF);
   assert_null(s->reader.buf.data);
-  la_stream_unref(s);
+  la_uv_stream_unref(s);
 }
 
 static void a_cancelled_read_loses_nothing(void **state) {
   (void)state;
   int peer;
-  la_stream *s = pair(&peer);
+  la_uv_stream *s = pair(&peer);
   for (int i = 0; i < 3; i++) {
     la_task *t = go_once(R, &line_reader(s)->base);
     assert_int_equal(write(peer, "ab", 2), 2);
@@ -48,28 +48,28 @@ static void a_cancelled_read_loses_nothing(void **state) {
   assert_int_equal(write(peer, "\n", 1), 1);
   read_line(s, "ababab\n");
   close(peer);
-  la_stream_unref(s);
+  la_uv_stream_unref(s);
 }
 
 static void unread_bytes_do_not_spin(void **state) {
   (void)state;
   int peer;
-  la_stream *s = pair(&peer);
+  la_uv_stream *s = pair(&peer);
   stop(R, go_once(R, &line_reader(s)->base));
   la_future_drop(&s->reader.base);
   assert_int_equal(write(peer, "x", 1), 1);
   nap(R, 20);
-  assert_false(uv_is_active((uv_handle_t *)la_stream_uv(s)));
+  assert_false(uv_is_active((uv_handle_t *)la_uv_stream_uv(s)));
   assert_int_equal(write(peer, "y\n", 2), 2);
   read_line(s, "xy\n");
   close(peer);
-  la_stream_unref(s);
+  la_uv_stream_unref(s);
 }
 
 static void exact_until_some_all_number(void **state) {
   (void)state;
   int peer;
-  la_stream *s = pair(&peer);
+  la_uv_stream *s = pair(&peer);
   la_reader *rd = &s->reader;
   const char *sent = "12345 END--rest 0x1Fp+2, 7abc";
   assert_int_equal(write(peer, sent, strlen(sent)), (ssize_t)strlen(sent));
@@ -105,7 +105,7 @@ static void exact_until_some_all_number(void **state) {
   la_reader_all(rd, SIZE_MAX);
   run(R, &rd->base);
   expect_span(rd, "");
-  la_stream_unref(s);
+  la_uv_stream_unref(s);
 }
 
 static void numbers_as_liolib(void **state) {
@@ -123,7 +123,7 @@ static void numbers_as_liolib(void **state) {
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     int peer;
-    la_stream *s = pair(&peer);
+    la_uv_stream *s = pair(&peer);
     la_reader_number(&s->reader);
     la_task *t = go_once(R, &s->reader.base);
     for (const char *p = cases[i][0]; *p != '\0'; p++) {
@@ -136,17 +136,17 @@ static void numbers_as_liolib(void **state) {
     la_reader_all(&s->reader, SIZE_MAX);
     run(R, &s->reader.base);
     expect_span(&s->reader, cases[i][2]);
-    la_stream_unref(s);
+    la_uv_stream_unref(s);
   }
 }
 
 static void close_ends_a_pending_read(void **state) {
   (void)state;
   int peer;
-  la_stream *s = pair(&peer);
+  la_uv_stream *s = pair(&peer);
   la_task *t = go_once(R, &line_reader(s)->base);
-  la_stream_close(s);
-  la_stream_close(s);
+  la_uv_stream_close(s);
+  la_uv_stream_close(s);
   finish(R, t);
   assert_int_equal(s->reader.status, UV_ECANCELED);
   run(R, &line_reader(s)->base);
@@ -154,7 +154,7 @@ static void close_ends_a_pending_read(void **state) {
   char c;
   assert_int_equal(read(peer, &c, 1), 0);
   close(peer);
-  la_stream_unref(s);
+  la_uv_stream_unref(s);
 }
 
 /* ---- writing ----------------------------------------------------------------------*/
@@ -183,12 +183,12 @@ static void drain(int peer, const char *data, size_t *at, size_t upto) {
 static void a_blocked_write_cancelled_and_continued_is_exact(void **state) {
   (void)state;
   int peer;
-  la_stream *s = pair(&peer);
+  la_uv_stream *s = pair(&peer);
   char *data = pattern();
   size_t sent = 0, seen = 0;
   for (int round = 0; sent < BIG; round++) {
     la_writer w;
-    la_writer_init(&w, &la_stream_sink, s, data + sent, BIG - sent);
+    la_writer_init(&w, la_uv_stream_class.vt, s, data + sent, BIG - sent);
     la_task *t = go_once(R, &w.base);
     nap(R, 1);
     if (round % 3 == 1) drain(peer, data, &seen, sent + w.done);
@@ -204,39 +204,39 @@ static void a_blocked_write_cancelled_and_continued_is_exact(void **state) {
   assert_int_equal(recv(peer, &c, 1, MSG_DONTWAIT), -1);
   free(data);
   close(peer);
-  la_stream_unref(s);
+  la_uv_stream_unref(s);
 }
 
 static void close_ends_a_blocked_write(void **state) {
   (void)state;
   int peer;
-  la_stream *s = pair(&peer);
+  la_uv_stream *s = pair(&peer);
   char *data = pattern();
   la_writer w;
-  la_writer_init(&w, &la_stream_sink, s, data, BIG);
+  la_writer_init(&w, la_uv_stream_class.vt, s, data, BIG);
   la_task *t = go_once(R, &w.base);
   nap(R, 2);
   assert_true(w.done < BIG);
-  la_stream_close(s);
+  la_uv_stream_close(s);
   finish(R, t);
   assert_int_equal(w.status, UV_ECANCELED);
   la_future_drop(&w.base);
-  la_writer_init(&w, &la_stream_sink, s, data, BIG);
+  la_writer_init(&w, la_uv_stream_class.vt, s, data, BIG);
   run(R, &w.base);
   assert_int_equal(w.status, UV_EBADF);
   la_future_drop(&w.base);
   free(data);
   close(peer);
-  la_stream_unref(s);
+  la_uv_stream_unref(s);
 }
 
 static void a_peer_that_goes_is_an_error(void **state) {
   (void)state;
   int peer;
-  la_stream *s = pair(&peer);
+  la_uv_stream *s = pair(&peer);
   char *data = pattern();
   la_writer w;
-  la_writer_init(&w, &la_stream_sink, s, data, BIG);
+  la_writer_init(&w, la_uv_stream_class.vt, s, data, BIG);
   la_task *t = go_once(R, &w.base);
   nap(R, 2);
   close(peer);
@@ -244,20 +244,35 @@ static void a_peer_that_goes_is_an_error(void **state) {
   assert_true(w.status == UV_EPIPE || w.status == UV_ECONNRESET);
   la_future_drop(&w.base);
   free(data);
-  la_stream_unref(s);
+  la_uv_stream_unref(s);
 }
+
+/* poll_shutdown as a future. */
+typedef struct ending {
+  la_future base;
+  la_stream stream;
+  int status;
+} ending;
+
+static la_poll ending_poll(la_future *f, la_context *cx) {
+  ending *e = (ending *)(void *)f;
+  return la_stream_poll_shutdown(e->stream, cx, &e->status);
+}
+
+static void ending_drop(la_future *f) { la_stream_forget_write(((ending *)(void *)f)->stream); }
+
+static const la_future_vtable ending_vtable = {ending_poll, ending_drop, "shutdown", NULL};
 
 static void shutdown_waits_for_the_carried_byte(void **state) {
   (void)state;
   int peer;
-  la_stream *s = pair(&peer);
+  la_uv_stream *s = pair(&peer);
   char *data = pattern();
   la_writer w;
-  la_writer_init(&w, &la_stream_sink, s, data, BIG);
+  la_writer_init(&w, la_uv_stream_class.vt, s, data, BIG);
   stop(R, go_once(R, &w.base));
   la_future_drop(&w.base);
-  la_stream_op sd;
-  la_shutdown_init(&sd, s);
+  ending sd = {{&ending_vtable}, {s, la_uv_stream_class.vt}, -1};
   la_task *t = go_once(R, &sd.base);
   size_t seen = 0;
   drain(peer, data, &seen, w.done);
@@ -270,13 +285,13 @@ static void shutdown_waits_for_the_carried_byte(void **state) {
   read_line(s, "half\n");
   free(data);
   close(peer);
-  la_stream_unref(s);
+  la_uv_stream_unref(s);
 }
 
 static void an_always_full_socket_takes_budget(void **state) {
   (void)state;
   int peer;
-  la_stream *s = pair(&peer);
+  la_uv_stream *s = pair(&peer);
   char block[4096] = {0};
   while (send(peer, block, sizeof block, MSG_DONTWAIT) > 0) {
   }
@@ -294,7 +309,7 @@ static void an_always_full_socket_takes_budget(void **state) {
   la_reader_some(&s->reader, 10);
   assert_int_equal(la_future_poll(&s->reader.base, &cx), LA_PENDING);
   close(peer);
-  la_stream_unref(s);
+  la_uv_stream_unref(s);
 }
 
 int main(void) {

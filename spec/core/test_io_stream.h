@@ -5,20 +5,21 @@
 #include "test_io.h"
 
 #include "net/tcp.h"
+#include "stream/stream.h"
 
 /* ---- pairs ------------------------------------------------------------------------*/
 
 /* A stream of ours, and its peer as a plain blocking socket. */
-static inline la_stream *pair(int *peer) {
+static inline la_uv_stream *pair(int *peer) {
   int fd[2];
   assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
-  la_stream *s = la_tcp_kind.make(R);
+  la_uv_stream *s = la_tcp_kind.make(R);
   assert_int_equal(la_tcp_kind.open(s, fd[0]), 0);
   *peer = fd[1];
   return s;
 }
 
-static inline la_reader *line_reader(la_stream *s) {
+static inline la_reader *line_reader(la_uv_stream *s) {
   la_reader_line(&s->reader, SIZE_MAX);
   return &s->reader;
 }
@@ -32,7 +33,7 @@ static inline void expect_span(la_reader *rd, const char *text) {
   la_reader_take(rd);
 }
 
-static inline void read_line(la_stream *s, const char *text) {
+static inline void read_line(la_uv_stream *s, const char *text) {
   run(R, &line_reader(s)->base);
   expect_span(&s->reader, text);
   la_future_drop(&s->reader.base);

@@ -25,19 +25,19 @@ static int dial(const la_address *a) {
   return fd;
 }
 
-static la_stream *taken(la_stream **from) {
-  la_stream *s = *from;
+static la_uv_stream *taken(la_uv_stream **from) {
+  la_uv_stream *s = *from;
   *from = NULL;
   assert_non_null(s);
   return s;
 }
 
-static la_stream *accept_one(la_listener *l) {
+static la_uv_stream *accept_one(la_listener *l) {
   la_accept a;
   la_accept_init(&a, l);
   run(R, &a.base);
   assert_int_equal(a.status, 0);
-  la_stream *s = taken(&a.stream);
+  la_uv_stream *s = taken(&a.stream);
   la_future_drop(&a.base);
   return s;
 }
@@ -68,7 +68,7 @@ static void accepts_are_served_in_order(void **state) {
     assert_int_equal(la_address_port(&peer), la_address_port(&self));
     assert_int_equal(la_tcp_nodelay(x->stream, true), 0);
     assert_int_equal(la_tcp_keepalive(x->stream, 10), 0);
-    la_stream_unref(taken(&x->stream)); /* left in the accept it would be the next one's */
+    la_uv_stream_unref(taken(&x->stream)); /* left in the accept it would be the next one's */
     la_future_drop(&x->base);
     close(fd[i]);
   }
@@ -123,16 +123,16 @@ static void no_descriptors_backs_off_and_recovers(void **state) {
   finish(R, t);
   assert_int_equal(a.status, 0);
   la_future_drop(&a.base);
-  for (int i = 1; i < 3; i++) la_stream_unref(accept_one(l));
+  for (int i = 1; i < 3; i++) la_uv_stream_unref(accept_one(l));
   for (int i = 0; i < 3; i++) close(client[i]);
   la_listener_unref(l);
 }
 
-static la_stream *connect_to(const la_address *list, size_t n, int *status) {
+static la_uv_stream *connect_to(const la_address *list, size_t n, int *status) {
   la_connect *c = la_connect_new(R, list, n, NULL);
   run(R, &c->base);
   *status = c->status;
-  la_stream *s = c->stream;
+  la_uv_stream *s = c->stream;
   c->stream = NULL;
   la_future_drop(&c->base);
   return s;
@@ -145,16 +145,16 @@ static void connects_v4_and_v6(void **state) {
     la_address at;
     la_listener *l = listen_on(hosts[i], &at);
     int status;
-    la_stream *c = connect_to(&at, 1, &status);
+    la_uv_stream *c = connect_to(&at, 1, &status);
     assert_int_equal(status, 0);
-    la_stream *s = accept_one(l);
+    la_uv_stream *s = accept_one(l);
     la_writer w;
-    la_writer_init(&w, &la_stream_sink, c, "hello\n", 6);
+    la_writer_init(&w, la_uv_stream_class.vt, c, "hello\n", 6);
     run(R, &w.base);
     la_future_drop(&w.base);
     read_line(s, "hello\n");
-    la_stream_unref(c);
-    la_stream_unref(s);
+    la_uv_stream_unref(c);
+    la_uv_stream_unref(s);
     la_listener_unref(l);
   }
 }
@@ -168,9 +168,9 @@ static void refused_is_an_error_and_the_next_address_serves(void **state) {
   int status;
   assert_null(connect_to(list, 1, &status));
   assert_int_equal(status, UV_ECONNREFUSED);
-  la_stream *c = connect_to(list, 3, &status);
+  la_uv_stream *c = connect_to(list, 3, &status);
   assert_int_equal(status, 0);
-  la_stream_unref(c);
+  la_uv_stream_unref(c);
   la_listener_unref(l);
 }
 
@@ -247,7 +247,7 @@ static int teardown_of_it(void **state) {
 static void what_outlives_the_loop_is_harmless(void **state) {
   (void)state;
   int peer;
-  la_stream *s = pair(&peer);
+  la_uv_stream *s = pair(&peer);
   assert_int_equal(write(peer, "x\ny", 3), 3);
   read_line(s, "x\n");
   la_address at;
@@ -255,8 +255,8 @@ static void what_outlives_the_loop_is_harmless(void **state) {
   la_reactor_free(R);
   R = NULL;
   assert_false(la_handle_is_open(&s->handle));
-  la_stream_close(s);
-  la_stream_unref(s);
+  la_uv_stream_close(s);
+  la_uv_stream_unref(s);
   la_listener_unref(l);
   close(peer);
 }

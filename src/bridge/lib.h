@@ -18,7 +18,7 @@ void la_open_compose(lua_State *L);
 void la_open_scope(lua_State *L);
 void la_open_interval(lua_State *L); /* after la_open_time */
 void la_open_test(lua_State *L);
-void la_open_pipe(lua_State *L); /* only the class */
+void la_open_streams(lua_State *L); /* only the class */
 void la_open_standard(lua_State *L);
 void la_open_copy(lua_State *L); /* after la_open_compose */
 void la_open_net(lua_State *L);

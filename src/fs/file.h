@@ -83,13 +83,14 @@ int la_file_give_back(la_file *f, int fd);
 /* Its reader; see reader.h. UV_EBADF when it was not opened for reading. */
 la_reader *la_file_reader(la_file *f);
 
-/* `self` is the la_file. Accepts into a buffer, and waits while that is full and the one
-** before is still being written; bytes accepted are written by flush, close, or when the
-** buffer is full. */
-extern const la_sink la_file_sink;
+/* poll_write and forget_write of a stream (lua_async.h); `self` is the la_file. Accepts into a
+** buffer, and waits while that is full and the one before is still being written; bytes accepted
+** are written by flush, close, or when the buffer is full. */
+la_poll la_file_poll_write(void *self, la_context *cx, const char *data, size_t len, ssize_t *n);
+size_t la_file_forget_write(void *self);
 
 /* Where up to *size bytes may be put at once, as if they had been written, if there is room
-** without waiting; NULL: use the sink. la_file_wrote says how many were put there. */
+** without waiting; NULL: use la_file_poll_write. la_file_wrote says how many were put there. */
 char *la_file_room(void *self, size_t *size);
 void la_file_wrote(void *self, size_t n);
 

@@ -88,7 +88,8 @@ struct la_file {
   int write_error; /* why there is something in `kept` */
   int sync_error;  /* why what had been written was lost on its way to the disk */
   la_file_turn reading, writing;
-  la_list turns; /* of reading, writing and la_file_ops, in the order in which they came */
+  la_file_op *flush; /* that somebody polls through the stream: file_stream.c */
+  la_list turns;     /* of reading, writing and la_file_ops, in the order in which they came */
   la_file_job job;
 };
 

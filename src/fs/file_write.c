@@ -121,7 +121,7 @@ static int make_room(la_file *f) {
   return f->out != NULL ? 0 : UV_ENOMEM;
 }
 
-static la_poll file_write(void *self, la_context *cx, const char *data, size_t len, ssize_t *n) {
+la_poll la_file_poll_write(void *self, la_context *cx, const char *data, size_t len, ssize_t *n) {
   la_file *f = self;
   if (!la_file_is_open(f) || !(f->flags & LA_FILE_WRITES)) {
     *n = la_file_closed_error(f, LA_FILE_WRITE_CUT);
@@ -159,11 +159,9 @@ void la_file_wrote(void *self, size_t n) {
   if ((full || (f->flags & LA_FILE_DIRECT)) && !f->busy) la_file_start_write(f);
 }
 
-static size_t file_forget(void *self) {
+size_t la_file_forget_write(void *self) {
   la_file *f = self;
   la_file_leave(f, &f->writing);
   f->flags &= ~LA_FILE_WRITE_CUT;
   return 0;
 }
-
-const la_sink la_file_sink = {file_write, file_forget};

@@ -1,22 +1,13 @@
 /* File objects: like those of io, with reads and writes at a place besides. */
 #include <stdlib.h>
 
-#include "core/future.h"
-#include "fs/file.h"
+#include "fs/file_stream.h"
 #include "fs/l_fs.h"
 #include "stream/l_io.h"
 
 #define FILE_NAME "lua_async.File"
 
-static la_reader *file_reader(void *self) { return la_file_reader(self); }
-static bool file_is_open(const void *self) { return la_file_is_open(self); }
-
-const la_io_class la_file_class = {.name = FILE_NAME,
-                                   .reader = file_reader,
-                                   .sink = &la_file_sink,
-                                   .is_open = file_is_open,
-                                   .room = la_file_room,
-                                   .wrote = la_file_wrote};
+static const la_io_class class_of_files = {.stream = &la_file_class, .name = FILE_NAME};
 
 static la_io_object *check(lua_State *L) { return la_io_live(L, luaL_checkudata(L, 1, FILE_NAME)); }
 
@@ -216,23 +207,13 @@ static int scope_left(lua_State *L, int status, lua_KContext k) {
   return 0;
 }
 
-/* A close that is dropped goes on by itself. */
-static void close_behind(la_file *file) {
-  unsigned budget = 1;
-  la_context cx = {&la_waker_noop, &budget};
-  la_file_op op;
-  la_file_op_init(&op, file, LA_FILE_CLOSE);
-  la_future_poll(&op.base, &cx);
-  la_future_drop(&op.base);
-}
-
 static int file_scope_end(lua_State *L) {
   la_io_object *o = luaL_checkudata(L, 1, FILE_NAME);
   if (o->self == NULL) return 0; /* collected, with the Lua state */
   lua_settop(L, 2);
   const la_coro *c = la_await_possible(L);
   if (c == NULL || la_coro_cancelled(c)) {
-    if (la_file_is_open(o->self)) close_behind(o->self);
+    if (la_file_is_open(o->self)) la_file_close_behind(o->self);
     return 0;
   }
   lua_pushcfunction(L, file_close);
@@ -291,7 +272,7 @@ static int open_begin(lua_State *L, void *room, la_future **f) {
 static int open_finish(lua_State *L, la_future *f) {
   la_file_open *w = (la_file_open *)(void *)f;
   if (w->work.op.result < 0) return la_fail_path(L, w->work.op.result, "open", lua_tostring(L, 1));
-  la_io_object *o = la_io_new(L, &la_file_class);
+  la_io_object *o = la_io_new(L, &class_of_files);
   o->self = la_file_open_take(w);
   return 1;
 }
@@ -312,7 +293,7 @@ static int mkstemp_finish(lua_State *L, la_future *f) {
   la_file_open *w = (la_file_open *)(void *)f;
   if (w->work.op.result < 0)
     return la_fail_path(L, w->work.op.result, "mkstemp", lua_tostring(L, 1));
-  la_io_object *o = la_io_new(L, &la_file_class);
+  la_io_object *o = la_io_new(L, &class_of_files);
   lua_pushstring(L, w->path);
   o->self = la_file_open_take(w);
   return 2;

@@ -12,7 +12,7 @@
 typedef struct attempt {
   uv_connect_t req;
   struct race *race; /* NULL: given up */
-  la_stream *stream;
+  la_uv_stream *stream;
   const la_address *address;
   la_node node; /* in the race's list while it is under way */
 } attempt;
@@ -58,7 +58,7 @@ static size_t of_family(la_address *list, size_t n, sa_family_t family) {
 static void give_up(attempt *a) {
   a->race = NULL;
   la_node_unlink(&a->node);
-  la_stream_unref(a->stream); /* closes: on_connected comes, and frees the attempt */
+  la_uv_stream_unref(a->stream); /* closes: on_connected comes, and frees the attempt */
 }
 
 static void give_up_all(race *r) {
@@ -92,7 +92,7 @@ static void on_connected(uv_connect_t *req, int status) {
     } else {
       note_failure(r, a->address, status);
       r->next_at = 0;
-      la_stream_unref(a->stream);
+      la_uv_stream_unref(a->stream);
     }
     la_waiter_wake(&r->waiter, r->reactor);
   }
@@ -121,12 +121,13 @@ static int start(race *r, const la_address *address) {
   a->stream = la_tcp_kind.make(r->reactor);
   int err = a->stream == NULL ? UV_ENOMEM : open_socket(r, a);
   if (err == 0)
-    err = uv_tcp_connect(&a->req, (uv_tcp_t *)la_stream_uv(a->stream), &address->any, on_connected);
+    err = uv_tcp_connect(&a->req, (uv_tcp_t *)la_uv_stream_uv(a->stream), &address->any,
+                         on_connected);
   if (err == 0) {
     la_list_push(&r->running, &a->node);
     return 0;
   }
-  if (a->stream != NULL) la_stream_unref(a->stream);
+  if (a->stream != NULL) la_uv_stream_unref(a->stream);
   free(a);
   return err;
 }
@@ -171,7 +172,7 @@ static void race_drop(la_future *f) {
   stop_timer(r);
   la_waiter_clear(&r->waiter, r->reactor);
   give_up_all(r);
-  if (r->pub.stream != NULL) la_stream_unref(r->pub.stream);
+  if (r->pub.stream != NULL) la_uv_stream_unref(r->pub.stream);
   la_reactor_unref(r->reactor);
   free(r);
 }

@@ -15,9 +15,9 @@
 
 typedef struct la_connect {
   la_future base;
-  int status;        /* once ready: 0, or the errno of the first attempt to be made */
-  la_stream *stream; /* status 0: one reference; taken by setting it to NULL */
-  la_address winner; /* status 0: what it is connected to; else what `status` is about */
+  int status;           /* once ready: 0, or the errno of the first attempt to be made */
+  la_uv_stream *stream; /* status 0: one reference; taken by setting it to NULL */
+  la_address winner;    /* status 0: what it is connected to; else what `status` is about */
 } la_connect;
 
 /* Copies the addresses; n >= 1. `bind_to`: the local address, or NULL; addresses of the

@@ -85,7 +85,7 @@ static void dial_drop(la_future *f) {
   if (d->four != NULL) la_future_drop(&d->four->op.base);
   stop_hesitating(d);
   if (d->connect != NULL) la_future_drop(&d->connect->base);
-  if (d->pub.stream != NULL) la_stream_unref(d->pub.stream);
+  if (d->pub.stream != NULL) la_uv_stream_unref(d->pub.stream);
   la_reactor_unref(d->reactor);
   free(d);
 }

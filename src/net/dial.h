@@ -18,8 +18,8 @@
 
 typedef struct la_dial {
   la_future base;
-  int status;        /* once ready: 0, or a negative errno, UV_EAI_* among them */
-  la_stream *stream; /* status 0: one reference; taken by setting it to NULL */
+  int status;           /* once ready: 0, or a negative errno, UV_EAI_* among them */
+  la_uv_stream *stream; /* status 0: one reference; taken by setting it to NULL */
   int port;
   const char *host;
   la_socket_options options; /* its owner's */

@@ -93,7 +93,7 @@ static int listener_accept(lua_State *L) { return la_operate(L, &accept_operatio
 
 static int listener_try_accept(lua_State *L) {
   const la_listener_object *o = check_listener(L);
-  la_stream *s = NULL;
+  la_uv_stream *s = NULL;
   la_runtime_check(L, "accepting");
   int error = la_listener_try_accept(o->listener, &s);
   if (error != 0) return la_fail(L, error, "try_accept");

@@ -8,13 +8,13 @@
 
 /* ---- connections -------------------------------------------------------------------*/
 
-static const la_io_class conn_class = LA_STREAM_CLASS(LA_CONNECTION_NAME);
+static const la_io_class conn_class = {&la_uv_stream_class, LA_CONNECTION_NAME, NULL, NULL};
 
-static la_stream *check_conn(lua_State *L) { return la_stream_of(L, LA_CONNECTION_NAME); }
+static la_uv_stream *check_conn(lua_State *L) { return la_uv_stream_of(L, LA_CONNECTION_NAME); }
 
-void la_connection_push(lua_State *L, la_stream **s, const la_socket_options *options) {
-  la_stream *stream = *s;
-  la_stream_push(L, &conn_class, s);
+void la_connection_push(lua_State *L, la_uv_stream **s, const la_socket_options *options) {
+  la_uv_stream *stream = *s;
+  la_uv_stream_push(L, &conn_class, s);
   if (options->nodelay) la_tcp_nodelay(stream, true);
   if (options->keepalive != 0) la_tcp_keepalive(stream, options->keepalive);
 }
@@ -41,14 +41,14 @@ static int conn_address(lua_State *L) {
 }
 
 static int conn_nodelay(lua_State *L) {
-  la_stream *s = check_conn(L);
+  la_uv_stream *s = check_conn(L);
   bool on = lua_isnoneornil(L, 2) || lua_toboolean(L, 2);
   return la_push_done(L, la_tcp_nodelay(s, on), "nodelay");
 }
 
 /* keepalive(seconds), keepalive(false) */
 static int conn_keepalive(lua_State *L) {
-  la_stream *s = check_conn(L);
+  la_uv_stream *s = check_conn(L);
   lua_Integer seconds = 0;
   if (!lua_isboolean(L, 2) || lua_toboolean(L, 2)) {
     seconds = luaL_checkinteger(L, 2);

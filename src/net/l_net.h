@@ -17,8 +17,8 @@ int la_fail_lookup(lua_State *L, int error, const char *op, const char *host, in
 int la_check_port(lua_State *L, int arg, int min);
 
 /* Pushes the connection for a stream, whose reference *s it takes over. */
-void la_connection_push(lua_State *L, la_stream **s, const la_socket_options *options);
-void la_unix_connection_push(lua_State *L, la_stream **s);
+void la_connection_push(lua_State *L, la_uv_stream **s, const la_socket_options *options);
+void la_unix_connection_push(lua_State *L, la_uv_stream **s);
 
 /* Push host and port, or the path ("" for none); or the failure. */
 int la_push_address(lua_State *L, int error, const la_address *a, const char *op);

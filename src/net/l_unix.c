@@ -10,11 +10,15 @@
 #include "stream/l_stream.h"
 #include "stream/pipe.h"
 
-static const la_io_class unix_class = LA_STREAM_CLASS(LA_UNIX_CONNECTION_NAME);
+static const la_io_class unix_class = {&la_uv_stream_class, LA_UNIX_CONNECTION_NAME, NULL, NULL};
 
-void la_unix_connection_push(lua_State *L, la_stream **s) { la_stream_push(L, &unix_class, s); }
+void la_unix_connection_push(lua_State *L, la_uv_stream **s) {
+  la_uv_stream_push(L, &unix_class, s);
+}
 
-static la_stream *check_conn(lua_State *L) { return la_stream_of(L, LA_UNIX_CONNECTION_NAME); }
+static la_uv_stream *check_conn(lua_State *L) {
+  return la_uv_stream_of(L, LA_UNIX_CONNECTION_NAME);
+}
 
 int la_push_path(lua_State *L, int error, const la_unix_address *a, const char *op) {
   if (error != 0) return la_fail(L, error, op);
@@ -53,7 +57,7 @@ static int conn_credentials(lua_State *L) {
 }
 
 static int conn_tostring(lua_State *L) {
-  const la_stream *s = check_conn(L);
+  const la_uv_stream *s = check_conn(L);
   if (s->fd >= 0)
     lua_pushfstring(L, "UnixConnection (descriptor %d)", s->fd);
   else
@@ -105,7 +109,7 @@ static int send_fd_begin(lua_State *L, void *room, la_future **f) {
   la_io_object *o = la_io_check(L);
   int fd = check_fd(L, 2);
   la_io_check_writer(L, o);
-  if (!la_stream_object_is_open(o->self)) return la_fail(L, UV_EBADF, "send_fd");
+  if (la_io_is_closed(o)) return la_fail(L, UV_EBADF, "send_fd");
   fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
   if (fd < 0) return la_fail(L, uv_translate_sys_error(errno), "send_fd");
   send_future *s = room;
@@ -129,7 +133,7 @@ static int conn_send_fd(lua_State *L) { return la_operate(L, &send_fd_operation)
 
 /* Pushes the descriptor that arrived first; or nil and why it was lost, or what `none` says. */
 static int take_fd(lua_State *L, const char *op, int none) {
-  la_stream *s = check_conn(L);
+  la_uv_stream *s = check_conn(L);
   int fd = la_unix_take(s);
   if (fd >= 0) {
     lua_pushinteger(L, fd);
@@ -242,12 +246,12 @@ static int adopt_listener(lua_State *L, la_reactor *r, int fd, bool local) {
   return la_listener_adopt(r, fd, local ? &la_unix_kind : &la_tcp_kind, &o->listener);
 }
 
-static int adopt_stream(lua_State *L, la_reactor *r, int fd, const la_stream_kind *kind) {
-  la_stream *s = kind->make(r);
+static int adopt_stream(lua_State *L, la_reactor *r, int fd, const la_uv_stream_kind *kind) {
+  la_uv_stream *s = kind->make(r);
   if (s == NULL) return UV_ENOMEM;
   int error = kind->open(s, fd);
   if (error != 0) {
-    la_stream_unref(s);
+    la_uv_stream_unref(s);
     return error;
   }
   if (kind == &la_tcp_kind)

@@ -20,7 +20,7 @@ struct la_listener {
   la_handle handle;
   uv_poll_t uv;
   int fd;
-  const la_stream_kind *kind;
+  const la_uv_stream_kind *kind;
   void (*closed)(void *); /* see la_listener_on_close */
   void *closed_arg;
   bool ready;     /* a notice came, and accept has not been empty since */
@@ -28,10 +28,10 @@ struct la_listener {
   int held;       /* accepted, and waiting for memory to make a stream of; or -1 */
   int *left;      /* accepted as it stopped, the first at the end; see la_listener_stop */
   size_t left_count;
-  bool stopped;     /* and not closed since by who has it */
-  la_stream **back; /* of accepts that were given up, in order: they come first */
+  bool stopped;        /* and not closed since by who has it */
+  la_uv_stream **back; /* of accepts that were given up, in order: they come first */
   size_t back_count;
-  la_stream *spare; /* made beforehand, so that no connection is lost to want of memory */
+  la_uv_stream *spare; /* made beforehand, so that no connection is lost to want of memory */
   la_list waiting;
   la_timer backoff; /* wakes the first that waits; its waker is that of its newest poll */
   uint64_t backoff_ns;
@@ -53,13 +53,13 @@ static void close_rest(la_listener *l) {
   if (l->held >= 0) close(l->held);
   l->held = -1;
   while (l->left_count > 0) close(l->left[--l->left_count]);
-  while (l->back_count > 0) la_stream_unref(l->back[--l->back_count]);
+  while (l->back_count > 0) la_uv_stream_unref(l->back[--l->back_count]);
 }
 
 static void listener_closing(la_handle *h) {
   la_listener *l = from_handle(h);
   if (!la_timer_idle(&l->backoff)) la_timer_cancel(&h->reactor->ex->timers, &l->backoff);
-  if (l->spare != NULL) la_stream_unref(l->spare);
+  if (l->spare != NULL) la_uv_stream_unref(l->spare);
   l->spare = NULL;
   if (!l->stopped) close_rest(l);
   uv_poll_stop(&l->uv); /* before the descriptor goes, which frees the port at once */
@@ -72,7 +72,7 @@ static void listener_closing(la_handle *h) {
 static void listener_free(la_handle *h) {
   la_listener *l = from_handle(h);
   close_rest(l);
-  if (l->spare != NULL) la_stream_unref(l->spare);
+  if (l->spare != NULL) la_uv_stream_unref(l->spare);
   free(l->left);
   free(l->back);
   free(l);
@@ -128,7 +128,7 @@ static int make_socket(const la_address *a, const la_listen_options *o) {
   return err;
 }
 
-int la_listener_adopt(la_reactor *r, int fd, const la_stream_kind *kind, la_listener **out) {
+int la_listener_adopt(la_reactor *r, int fd, const la_uv_stream_kind *kind, la_listener **out) {
   if (r->closed) return UV_ECANCELED;
   la_listener *l = calloc(1, sizeof *l);
   if (l == NULL) return UV_ENOMEM;
@@ -235,7 +235,7 @@ static int next_fd(la_listener *l) {
 static bool has_next(const la_listener *l) { return l->ready || l->held >= 0 || l->back_count > 0; }
 
 /* A stream, or NULL and a negative errno, UV_EAGAIN among them. */
-static int next_stream(la_listener *l, la_stream **out) {
+static int next_stream(la_listener *l, la_uv_stream **out) {
   if (l->back_count > 0) {
     *out = l->back[0];
     memmove(l->back, l->back + 1, --l->back_count * sizeof *l->back);
@@ -255,10 +255,10 @@ static int next_stream(la_listener *l, la_stream **out) {
   return 0;
 }
 
-static bool keep_back(la_listener *l, la_stream *s) {
+static bool keep_back(la_listener *l, la_uv_stream *s) {
   if (!la_listener_is_open(l) && !l->stopped) return false;
   if (l->back_count % 16 == 0) {
-    la_stream **more = realloc(l->back, (l->back_count + 16) * sizeof(la_stream *));
+    la_uv_stream **more = realloc(l->back, (l->back_count + 16) * sizeof(la_uv_stream *));
     if (more == NULL) return false;
     l->back = more;
   }
@@ -267,8 +267,8 @@ static bool keep_back(la_listener *l, la_stream *s) {
 }
 
 /* For a stream whose accept was given up: without memory for that it is closed. */
-static void give_back(la_listener *l, la_stream *s) {
-  if (!keep_back(l, s)) la_stream_unref(s);
+static void give_back(la_listener *l, la_uv_stream *s) {
+  if (!keep_back(l, s)) la_uv_stream_unref(s);
 }
 
 /* ---- stopping ---------------------------------------------------------------------*/
@@ -357,7 +357,7 @@ static bool my_turn(const la_accept *a) {
   return a->queued ? waiting->head.next == &a->node : la_list_empty(waiting);
 }
 
-int la_listener_try_accept(la_listener *l, la_stream **out) {
+int la_listener_try_accept(la_listener *l, la_uv_stream **out) {
   bool open = la_listener_is_open(l);
   if (!la_list_empty(&l->waiting)) return UV_EAGAIN;
   if (!open && l->held < 0 && l->left_count > 0) l->held = l->left[--l->left_count];

@@ -27,7 +27,7 @@ int la_listener_new(la_reactor *r, const la_address *a, const la_listen_options 
 
 /* The same from a bound and listening, non-blocking socket, which it owns: on a negative errno
 ** it is still the caller's. What it accepts becomes streams of `kind`. */
-int la_listener_adopt(la_reactor *r, int fd, const la_stream_kind *kind, la_listener **out);
+int la_listener_adopt(la_reactor *r, int fd, const la_uv_stream_kind *kind, la_listener **out);
 
 /* `fn(arg)` runs when it closes, right after its socket; here and now if it is closed. One at
 ** most. */
@@ -53,16 +53,16 @@ unsigned long la_listener_backoffs(const la_listener *l); /* for tests */
 /* A connection that need not be waited for, one reference; or UV_EAGAIN: there is none, or others
  *wait
  ** already; or another negative errno, UV_EBADF once it is closed. */
-int la_listener_try_accept(la_listener *l, la_stream **out);
+int la_listener_try_accept(la_listener *l, la_uv_stream **out);
 
 typedef struct la_accept {
   la_future base;
   la_listener *listener; /* a reference, until the drop */
   la_node node;          /* in the listener's queue while it waits */
   la_waiter waiter;
-  bool queued;       /* it has waited: a close is UV_ECANCELED for it */
-  int status;        /* once ready: 0 or a negative errno */
-  la_stream *stream; /* status 0: one reference; taken by setting it to NULL */
+  bool queued;          /* it has waited: a close is UV_ECANCELED for it */
+  int status;           /* once ready: 0 or a negative errno */
+  la_uv_stream *stream; /* status 0: one reference; taken by setting it to NULL */
 } la_accept;
 
 /* The accept may be anywhere that does not move; a drop frees nothing of its own, gives up

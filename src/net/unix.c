@@ -49,15 +49,17 @@ static int name(int fd, name_of get, la_unix_address *out) {
   return get(fd, (struct sockaddr *)&out->sun, &out->len) == 0 ? 0 : uv_translate_sys_error(errno);
 }
 
-int la_unix_peer(const la_stream *s, la_unix_address *out) { return name(s->fd, getpeername, out); }
-int la_unix_local(const la_stream *s, la_unix_address *out) {
+int la_unix_peer(const la_uv_stream *s, la_unix_address *out) {
+  return name(s->fd, getpeername, out);
+}
+int la_unix_local(const la_uv_stream *s, la_unix_address *out) {
   return name(s->fd, getsockname, out);
 }
 int la_unix_listener_local(const la_listener *l, la_unix_address *out) {
   return name(la_listener_fd(l), getsockname, out);
 }
 
-int la_unix_peer_credentials(const la_stream *s, la_unix_credentials *out) {
+int la_unix_peer_credentials(const la_uv_stream *s, la_unix_credentials *out) {
   if (s->fd < 0) return UV_EBADF;
 #ifdef SO_PEERCRED
   struct ucred c;
@@ -76,23 +78,25 @@ int la_unix_peer_credentials(const la_stream *s, la_unix_credentials *out) {
 
 /* ---- streams ----------------------------------------------------------------------*/
 
-/* What stands behind the la_stream. */
+/* What stands behind the la_uv_stream. */
 typedef struct tail {
   uv_pipe_t uv;
-  const la_stream_passing *passing;
+  const la_uv_stream_passing *passing;
   int *fds; /* arrived and not taken, oldest first */
   unsigned count, room;
   int lost; /* see la_unix_lost */
 } tail;
 
-static tail *tail_of(const la_stream *s) { return (tail *)(void *)la_stream_uv((la_stream *)s); }
+static tail *tail_of(const la_uv_stream *s) {
+  return (tail *)(void *)la_uv_stream_uv((la_uv_stream *)s);
+}
 
-static ssize_t receive(la_stream *s, char *buf, size_t len);
-static void forget(la_stream *s);
-static const la_stream_passing passing = {receive, forget};
+static ssize_t receive(la_uv_stream *s, char *buf, size_t len);
+static void forget(la_uv_stream *s);
+static const la_uv_stream_passing passing = {receive, forget};
 
-static la_stream *make(la_reactor *r) {
-  la_stream *s = la_stream_new(r, sizeof(tail));
+static la_uv_stream *make(la_reactor *r) {
+  la_uv_stream *s = la_uv_stream_new(r, sizeof(tail));
   if (s != NULL) tail_of(s)->passing = &passing;
   return s;
 }
@@ -100,11 +104,11 @@ static la_stream *make(la_reactor *r) {
 static void init(uv_loop_t *loop, uv_stream_t *uv) { uv_pipe_init(loop, (uv_pipe_t *)uv, 0); }
 static int open_uv(uv_stream_t *uv, int fd) { return uv_pipe_open((uv_pipe_t *)uv, fd); }
 
-static int open_stream(la_stream *s, int fd) {
-  return la_stream_open(s, fd, LA_STREAM_PASSING, init, open_uv);
+static int open_stream(la_uv_stream *s, int fd) {
+  return la_uv_stream_open(s, fd, LA_STREAM_PASSING, init, open_uv);
 }
 
-const la_stream_kind la_unix_kind = {make, open_stream};
+const la_uv_stream_kind la_unix_kind = {make, open_stream};
 
 /* ---- descriptors that arrive ------------------------------------------------------*/
 
@@ -133,7 +137,7 @@ static void keep(tail *t, const struct cmsghdr *c) {
   t->count += (unsigned)n;
 }
 
-static ssize_t receive(la_stream *s, char *buf, size_t len) {
+static ssize_t receive(la_uv_stream *s, char *buf, size_t len) {
   tail *t = tail_of(s);
   union {
     struct cmsghdr align;
@@ -157,7 +161,7 @@ static ssize_t receive(la_stream *s, char *buf, size_t len) {
   return n;
 }
 
-static void forget(la_stream *s) {
+static void forget(la_uv_stream *s) {
   tail *t = tail_of(s);
   for (unsigned i = 0; i < t->count; i++) close(t->fds[i]);
   free(t->fds);
@@ -165,9 +169,9 @@ static void forget(la_stream *s) {
   t->count = t->room = 0;
 }
 
-unsigned la_unix_arrived(const la_stream *s) { return tail_of(s)->count; }
+unsigned la_unix_arrived(const la_uv_stream *s) { return tail_of(s)->count; }
 
-int la_unix_take(la_stream *s) {
+int la_unix_take(la_uv_stream *s) {
   tail *t = tail_of(s);
   if (t->count == 0) return -1;
   int fd = t->fds[0];
@@ -175,14 +179,14 @@ int la_unix_take(la_stream *s) {
   return fd;
 }
 
-int la_unix_lost(la_stream *s) {
+int la_unix_lost(la_uv_stream *s) {
   tail *t = tail_of(s);
   int lost = t->lost;
   t->lost = 0;
   return lost;
 }
 
-void la_unix_put_back(la_stream *s, int fd) {
+void la_unix_put_back(la_uv_stream *s, int fd) {
   tail *t = tail_of(s); /* there is room: it was taken from here */
   memmove(t->fds + 1, t->fds, t->count++ * sizeof *t->fds);
   t->fds[0] = fd;
@@ -227,8 +231,8 @@ static la_poll sent(la_unix_send *f, int status) {
 /* A carried byte would go without the descriptor, so the room is waited for by other means. */
 static la_poll send_poll(la_future *future, la_context *cx) {
   la_unix_send *f = la_container(future, la_unix_send, base);
-  la_stream *s = f->stream;
-  if (la_stream_poll_settled(s, cx, &f->status) == LA_PENDING) return LA_PENDING;
+  la_uv_stream *s = f->stream;
+  if (la_uv_stream_poll_settled(s, cx, &f->status) == LA_PENDING) return LA_PENDING;
   if (f->status != 0) return sent(f, f->status);
   for (;;) {
     if (f->room != NULL && la_future_poll(f->room, cx) == LA_PENDING) {
@@ -237,7 +241,7 @@ static la_poll send_poll(la_future *future, la_context *cx) {
     }
     give_up_room(f);
     ssize_t n = send_one(s->fd, f->fd);
-    if (n != UV_EAGAIN) return sent(f, n < 0 ? la_stream_note_error(s, (int)n) : 0);
+    if (n != UV_EAGAIN) return sent(f, n < 0 ? la_uv_stream_note_error(s, (int)n) : 0);
     la_fd_poll *room = la_fd_poll_new(s->handle.reactor, s->fd, UV_WRITABLE);
     if (room == NULL) return sent(f, UV_ENOMEM);
     f->room = &room->base;
@@ -247,12 +251,12 @@ static la_poll send_poll(la_future *future, la_context *cx) {
 static void send_drop(la_future *future) {
   la_unix_send *f = la_container(future, la_unix_send, base);
   give_up_room(f);
-  la_stream_forget_write(f->stream);
+  la_uv_stream_forget_write(f->stream);
   close(f->fd);
 }
 
 static const la_future_vtable send_vtable = {send_poll, send_drop, "send_fd", NULL};
 
-void la_unix_send_init(la_unix_send *f, la_stream *s, int fd) {
+void la_unix_send_init(la_unix_send *f, la_uv_stream *s, int fd) {
   *f = (la_unix_send){.base = {&send_vtable}, .stream = s, .fd = fd};
 }

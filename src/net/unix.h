@@ -32,11 +32,11 @@ enum { LA_UNIX_TEXT = sizeof(((struct sockaddr_un *)0)->sun_path) + 1 };
 void la_unix_address_text(const la_unix_address *a, char text[LA_UNIX_TEXT]);
 
 /* Descriptors: connected sockets, CLOEXEC. */
-extern const la_stream_kind la_unix_kind;
+extern const la_uv_stream_kind la_unix_kind;
 
 /* Negative errnos: UV_EBADF when it is closed. */
-int la_unix_peer(const la_stream *s, la_unix_address *out);
-int la_unix_local(const la_stream *s, la_unix_address *out);
+int la_unix_peer(const la_uv_stream *s, la_unix_address *out);
+int la_unix_local(const la_uv_stream *s, la_unix_address *out);
 int la_unix_listener_local(const la_listener *l, la_unix_address *out);
 
 /* Who made the peer's end (or listens): as when it connected. pid -1 where the system does not
@@ -44,30 +44,30 @@ int la_unix_listener_local(const la_listener *l, la_unix_address *out);
 typedef struct la_unix_credentials {
   long pid, uid, gid;
 } la_unix_credentials;
-int la_unix_peer_credentials(const la_stream *s, la_unix_credentials *out);
+int la_unix_peer_credentials(const la_uv_stream *s, la_unix_credentials *out);
 
 /* ---- descriptors ------------------------------------------------------------------*/
 
 /* The descriptor that arrived first, now the caller's; -1: there is none. */
-int la_unix_take(la_stream *s);
-unsigned la_unix_arrived(const la_stream *s);
+int la_unix_take(la_uv_stream *s);
+unsigned la_unix_arrived(const la_uv_stream *s);
 /* Why a descriptor that the peer sent could not be kept, a negative errno (-EMFILE), and 0
 ** from then on; its bytes have arrived. */
-int la_unix_lost(la_stream *s);
+int la_unix_lost(la_uv_stream *s);
 /* Puts it back to the front: a la_unix_take that could not be used. */
-void la_unix_put_back(la_stream *s, int fd);
+void la_unix_put_back(la_uv_stream *s, int fd);
 
 /* Sends one zero byte with the descriptor `fd`, as a future: a write of the stream (one at a
 ** time). It owns `fd`, which is closed by the drop, here; the peer has its own. */
 typedef struct la_unix_send {
   la_future base;
-  la_stream *stream; /* the caller keeps it alive */
-  la_future *room;   /* waits until the socket takes more */
+  la_uv_stream *stream; /* the caller keeps it alive */
+  la_future *room;      /* waits until the socket takes more */
   int fd;
   int status; /* once ready: 0 or a negative errno */
 } la_unix_send;
 
-void la_unix_send_init(la_unix_send *f, la_stream *s, int fd);
+void la_unix_send_init(la_unix_send *f, la_uv_stream *s, int fd);
 
 /* ---- the file of a listener -------------------------------------------------------*/
 
@@ -88,7 +88,7 @@ void la_unix_file_drop(la_unix_file *file);
 typedef struct la_unix_connect {
   la_future base;
   la_reactor *reactor;
-  la_stream *stream; /* status 0: one reference; taken by setting it to NULL */
+  la_uv_stream *stream; /* status 0: one reference; taken by setting it to NULL */
   la_timer retry;
   uint64_t retry_ns;
   la_unix_address address;

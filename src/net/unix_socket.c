@@ -41,7 +41,7 @@ static int connected(la_unix_connect *c) {
   if (err == 0)
     c->fd = -1;
   else if (c->stream != NULL)
-    la_stream_unref(c->stream);
+    la_uv_stream_unref(c->stream);
   if (err != 0) c->stream = NULL;
   return err;
 }
@@ -71,7 +71,7 @@ static la_poll connect_poll(la_future *f, la_context *cx) {
 static void connect_drop(la_future *f) {
   la_unix_connect *c = la_container(f, la_unix_connect, base);
   stop_timer(c);
-  if (c->stream != NULL) la_stream_unref(c->stream);
+  if (c->stream != NULL) la_uv_stream_unref(c->stream);
   if (c->fd >= 0) close(c->fd);
   la_reactor_unref(c->reactor);
   free(c);

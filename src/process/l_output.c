@@ -18,7 +18,7 @@ static const char *read_input(lua_State *L, size_t *len) {
 
 static void drop_pipes(la_spawn *s) {
   for (int i = 0; i < 3; i++)
-    if (s->ours[i] != NULL) la_stream_unref(s->ours[i]);
+    if (s->ours[i] != NULL) la_uv_stream_unref(s->ours[i]);
 }
 
 static int start(la_reactor *r, la_spawn *s, la_output *o, const char *input, size_t len) {

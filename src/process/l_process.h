@@ -10,12 +10,12 @@
 
 typedef struct la_spawn {
   la_process_spec spec;
-  int fds[LA_PROCESS_FDS];          /* of `spec`; the pipes' are set by la_spawn_pipes */
-  la_stream *given[LA_PROCESS_FDS]; /* streams that are handed over; NULL: none */
-  bool pipe[3];                     /* a new pipe is wanted there */
-  bool merged;                      /* stderr goes where stdout does */
-  la_stream *ours[3];               /* our ends of the pipes; the owner may take them */
-  int theirs[3];                    /* the child's, until it is started; -1 */
+  int fds[LA_PROCESS_FDS];             /* of `spec`; the pipes' are set by la_spawn_pipes */
+  la_uv_stream *given[LA_PROCESS_FDS]; /* streams that are handed over; NULL: none */
+  bool pipe[3];                        /* a new pipe is wanted there */
+  bool merged;                         /* stderr goes where stdout does */
+  la_uv_stream *ours[3];               /* our ends of the pipes; the owner may take them */
+  int theirs[3];                       /* the child's, until it is started; -1 */
 } la_spawn;
 
 /* What is not said in the table at index `arg`: each of stdin, stdout, stderr is then this. */

@@ -189,42 +189,47 @@ static int method_fd(lua_State *L, int arg, const char *name) {
   return fd >= 0 && fd <= INT32_MAX ? (int)fd : bad_fd(L, arg, name, "not a descriptor");
 }
 
-/* The object on top of the stack as one of our streams; NULL: it is none. */
-static la_stream *stream_at_top(lua_State *L, int arg, const char *name) {
+/* The object on top of the stack, if it is a stream with a descriptor; NULL: it is none, or looks
+** after that itself, as files do. */
+static la_io_object *stream_at_top(lua_State *L, int arg, const char *name) {
   la_io_object *o = la_io_test(L, -1);
-  if (o == NULL) return NULL;
-  if (o->cls->is_open != la_stream_object_is_open) return NULL;
-  if (o->self == NULL || !o->cls->is_open(o->self)) {
-    bad_fd(L, arg, name, LA_STREAM_CLOSED);
-    return NULL;
-  }
-  la_stream *s = o->self;
-  if (o->reading != NULL || o->writing != NULL || !la_stream_is_settled(s))
-    bad_fd(L, arg, name, LA_IN_USE);
-  if (la_reader_unread(&s->reader) > 0) bad_fd(L, arg, name, LA_READ_AHEAD);
-  return s;
+  if (o == NULL || o->cls->stream->one_position) return NULL;
+  const la_stream_class *cls = o->cls->stream;
+  if (o->self == NULL || !cls->is_open(o->self)) bad_fd(L, arg, name, LA_STREAM_CLOSED);
+  if (cls->vt->fd == NULL || cls->vt->fd(o->self) < 0) bad_fd(L, arg, name, LA_NO_DESCRIPTOR);
+  bool settled = cls->uv == NULL || la_uv_stream_is_settled(cls->uv(o->self));
+  if (o->reading != NULL || o->writing != NULL || !settled) bad_fd(L, arg, name, LA_IN_USE);
+  if (la_reader_unread(cls->reader(o->self)) > 0) bad_fd(L, arg, name, LA_READ_AHEAD);
+  return o;
+}
+
+/* Descriptor `i` of the child is that of the stream. One of libuv's is handed over, unless it is
+** a standard stream, which is ours for good. */
+static void give_stream(la_spawn *s, int i, const la_io_object *o) {
+  const la_stream_class *cls = o->cls->stream;
+  s->fds[i] = cls->vt->fd(o->self);
+  if (cls->uv != NULL && s->fds[i] > STDERR_FILENO) s->given[i] = cls->uv(o->self);
 }
 
 static int standard_fd(lua_State *L, la_io_object *o, int arg, const char *name,
-                       la_stream **given) {
+                       la_uv_stream **given) {
   const char *why;
-  int fd = la_standard_lend(o, la_check_reactor(L, "a process"), given, &why);
+  int fd = o->cls->lend(o, la_check_reactor(L, "a process"), given, &why);
   return fd >= 0 ? fd : bad_fd(L, arg, name, why);
 }
 
 /* Descriptor `i` of the child is what is on top of the stack, which is popped. */
 static void read_fd(lua_State *L, int arg, int i, const char *name, la_spawn *s) {
   luaL_Stream *file;
-  la_io_object *o = la_io_test(L, -1);
+  la_io_object *o = la_io_test(L, -1), *stream;
   if (lua_isinteger(L, -1)) {
     lua_Integer fd = lua_tointeger(L, -1);
     if (fd < 0 || fd > INT32_MAX) bad_fd(L, arg, name, "not a descriptor");
     s->fds[i] = (int)fd;
   } else if (o != NULL && o->cls->attach != NULL) {
     s->fds[i] = standard_fd(L, o, arg, name, &s->given[i]);
-  } else if ((s->given[i] = stream_at_top(L, arg, name)) != NULL) {
-    s->fds[i] = s->given[i]->fd;
-    if (s->fds[i] <= STDERR_FILENO) s->given[i] = NULL; /* ours for good */
+  } else if ((stream = stream_at_top(L, arg, name)) != NULL) {
+    give_stream(s, i, stream);
   } else if ((file = luaL_testudata(L, -1, LUA_FILEHANDLE)) != NULL) {
     s->fds[i] = lua_file_fd(L, file, arg, name);
   } else {
@@ -327,7 +332,7 @@ static void close_theirs(la_spawn *s) {
 
 static void close_ours(la_spawn *s) {
   for (int i = 0; i < 3; i++)
-    if (s->ours[i] != NULL) la_stream_close(s->ours[i]);
+    if (s->ours[i] != NULL) la_uv_stream_close(s->ours[i]);
 }
 
 static int make_pipe(la_reactor *r, la_spawn *s, int i) {
@@ -336,13 +341,13 @@ static int make_pipe(la_reactor *r, la_spawn *s, int i) {
   if (err != 0) return err;
   s->theirs[i] = fd[1 - own];
   s->fds[i] = fd[1 - own];
-  la_stream *stream = la_pipe_kind.make(r);
+  la_uv_stream *stream = la_pipe_kind.make(r);
   err = stream == NULL ? UV_ENOMEM : la_pipe_kind.open(stream, fd[own]);
   if (err == 0) {
     s->ours[i] = stream;
     return 0;
   }
-  if (stream != NULL) la_stream_unref(stream);
+  if (stream != NULL) la_uv_stream_unref(stream);
   close(fd[own]);
   return err;
 }
@@ -355,7 +360,7 @@ int la_spawn_pipes(la_reactor *r, la_spawn *s) {
   if (err == 0) return 0;
   close_theirs(s);
   for (int i = 0; i < 3; i++) {
-    if (s->ours[i] != NULL) la_stream_unref(s->ours[i]);
+    if (s->ours[i] != NULL) la_uv_stream_unref(s->ours[i]);
     s->ours[i] = NULL;
   }
   return err;
@@ -386,7 +391,7 @@ int la_spawn_start(la_reactor *r, la_spawn *s, la_process **out) {
     return err;
   }
   for (unsigned i = 0; i < s->spec.nfds; i++)
-    if (s->given[i] != NULL) la_stream_close(s->given[i]);
+    if (s->given[i] != NULL) la_uv_stream_close(s->given[i]);
   return 0;
 }
 

@@ -2,10 +2,10 @@
 
 #include <stdlib.h>
 
-static void give_up(la_stream **s) {
+static void give_up(la_uv_stream **s) {
   if (*s == NULL) return;
-  la_stream_close(*s);
-  la_stream_unref(*s);
+  la_uv_stream_close(*s);
+  la_uv_stream_unref(*s);
   *s = NULL;
 }
 
@@ -15,7 +15,7 @@ static void give_up(la_stream **s) {
 static void feed(la_output *o, la_context *cx) {
   while (o->in != NULL && o->left > 0) {
     ssize_t n;
-    if (la_stream_poll_write(o->in, cx, o->input, o->left, &n) == LA_PENDING) return;
+    if (la_uv_stream_poll_write(o->in, cx, o->input, o->left, &n) == LA_PENDING) return;
     if (n < 0) o->status = n == UV_EPIPE ? o->status : (int)n;
     o->left = n < 0 ? 0 : o->left - (size_t)n;
     if (n > 0) o->input += n;
@@ -39,7 +39,7 @@ static void collect(la_output *o, la_collected *c, la_context *cx) {
   while (c->stream != NULL && o->status == 0) {
     ssize_t n = grow(c);
     if (n == 0 &&
-        la_stream_poll_read(c->stream, cx, c->data + c->len, c->size - c->len, &n) == LA_PENDING)
+        la_uv_stream_poll_read(c->stream, cx, c->data + c->len, c->size - c->len, &n) == LA_PENDING)
       return;
     if (n > 0) c->len += (size_t)n;
     if (c->len > o->max) n = UV_EFBIG;
@@ -98,7 +98,7 @@ la_output *la_output_new(size_t max) {
   return o;
 }
 
-void la_output_begin(la_output *o, la_process *p, la_stream *const streams[3], const char *input,
+void la_output_begin(la_output *o, la_process *p, la_uv_stream *const streams[3], const char *input,
                      size_t len) {
   o->process = p;
   o->in = streams[0];

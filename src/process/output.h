@@ -9,18 +9,18 @@
 #define LA_PROCESS_OUTPUT_H
 
 #include "process/process.h"
-#include "stream/stream.h"
+#include "stream/uv_stream.h"
 
 typedef struct la_collected {
-  la_stream *stream; /* NULL: none, or at its end */
-  char *data;        /* malloced */
+  la_uv_stream *stream; /* NULL: none, or at its end */
+  char *data;           /* malloced */
   size_t len, size;
 } la_collected;
 
 typedef struct la_output {
   la_future base;
   la_process *process; /* a reference */
-  la_stream *in;       /* NULL: none, or all was written */
+  la_uv_stream *in;    /* NULL: none, or all was written */
   const char *input;   /* the caller's, until the drop */
   size_t left;
   size_t max; /* of each of the two: more is UV_EFBIG */
@@ -33,7 +33,7 @@ typedef struct la_output {
 /* Takes over the references to the process and the streams (each may be NULL). The drop frees it,
 ** and kills the child unless that has ended. NULL: no memory; nothing was taken. */
 la_output *la_output_new(size_t max);
-void la_output_begin(la_output *o, la_process *p, la_stream *const streams[3], const char *input,
+void la_output_begin(la_output *o, la_process *p, la_uv_stream *const streams[3], const char *input,
                      size_t len);
 
 #endif

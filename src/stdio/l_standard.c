@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "fs/file_stream.h"
 #include "stdio/standard.h"
 #include "stdio/terminal.h"
 #include "stream/l_io.h"
@@ -21,9 +22,8 @@ typedef struct standard_object {
 } standard_object;
 
 static void attach(lua_State *L, la_io_object *o);
+static int lend(la_io_object *io, const la_reactor *r, la_uv_stream **given, const char **why);
 
-static la_reader *file_reader(void *self) { return la_file_reader(self); }
-static bool file_is_open(const void *self) { return la_file_is_open(self); }
 static la_reader *no_reader(void *self) {
   (void)self;
   return NULL;
@@ -32,12 +32,11 @@ static bool never_open(const void *self) {
   (void)self;
   return false;
 }
+static const la_stream_class closed = {.reader = no_reader, .is_open = never_open};
 
-static const la_io_class stream_class = {STANDARD_NAME, la_stream_object_reader, &la_stream_sink,
-                                         la_stream_object_is_open, attach};
-static const la_io_class file_class = {STANDARD_NAME, file_reader, &la_file_sink, file_is_open,
-                                       attach};
-static const la_io_class closed_class = {STANDARD_NAME, no_reader, NULL, never_open, attach};
+static const la_io_class stream_class = {&la_uv_stream_class, STANDARD_NAME, attach, lend};
+static const la_io_class file_class = {&la_file_standard_class, STANDARD_NAME, attach, lend};
+static const la_io_class closed_class = {&closed, STANDARD_NAME, attach, lend};
 
 /* ---- one run after another ---------------------------------------------------------*/
 
@@ -80,16 +79,16 @@ static standard_object *check(lua_State *L) { return luaL_checkudata(L, 1, STAND
 
 /* ---- for a child -------------------------------------------------------------------*/
 
-int la_standard_lend(la_io_object *io, const la_reactor *r, la_stream **given, const char **why) {
+static int lend(la_io_object *io, const la_reactor *r, la_uv_stream **given, const char **why) {
   standard_object *o = (standard_object *)(void *)io;
-  la_stream *s = o->standard.stream;
+  la_uv_stream *s = o->standard.stream;
   la_file *f = o->standard.file;
   bool now = o->reactor == r; /* else what is under way there is over */
   bool busy = now && (io->reading != NULL || io->writing != NULL);
   int error = s != NULL && la_reader_unread(&s->reader) > 0 ? UV_ESPIPE : 0;
-  if (now && s != NULL && !la_stream_is_settled(s)) busy = true;
+  if (now && s != NULL && !la_uv_stream_is_settled(s)) busy = true;
   if (f != NULL && !busy && !o->closed) error = la_file_give_back(f, o->fd);
-  *given = now && o->standard.shared && la_stream_object_is_open(s) ? s : NULL;
+  *given = now && o->standard.shared && la_handle_is_open(&s->handle) ? s : NULL;
   *why = o->closed ? LA_STREAM_CLOSED : busy || error == UV_EBUSY ? LA_IN_USE : LA_READ_AHEAD;
   return o->closed || busy || error != 0 ? -1 : o->fd;
 }
@@ -174,7 +173,7 @@ static int begin_op(lua_State *L, la_file *file, la_file_kind kind, la_future **
 static int flush_begin(lua_State *L, void *room, la_future **f) {
   standard_object *o = check(L);
   la_io_object *io = la_io_live(L, &o->io);
-  if (!io->cls->is_open(io->self)) return la_fail(L, la_io_closed_error(io), "flush");
+  if (!io->cls->stream->is_open(io->self)) return la_fail(L, la_io_closed_error(io), "flush");
   if (o->standard.file == NULL) return la_stream_flush_begin(L, io, room, f);
   begin_op(L, o->standard.file, LA_FILE_FLUSH, f);
   return la_io_begun(L, io, "flush", NULL, f);

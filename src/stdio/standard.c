@@ -28,14 +28,14 @@ static int duplicate(int fd) {
   return copy >= 0 ? copy : la_posix_errno();
 }
 
-static int open_stream(la_standard *s, la_reactor *r, int fd, const la_stream_kind *kind) {
-  la_stream *stream = kind->make(r);
+static int open_stream(la_standard *s, la_reactor *r, int fd, const la_uv_stream_kind *kind) {
+  la_uv_stream *stream = kind->make(r);
   int err = stream == NULL ? UV_ENOMEM : kind->open(stream, fd);
   if (err == 0) {
     s->stream = stream;
     return 0;
   }
-  if (stream != NULL) la_stream_unref(stream);
+  if (stream != NULL) la_uv_stream_unref(stream);
   close(fd);
   return err;
 }
@@ -68,7 +68,7 @@ static int open_socket(la_standard *s, la_reactor *r, int fd) {
   if (err != 0) return err;
   err = la_socket_replace(own, fd);
   if (err == 0) return 0;
-  la_stream_close(s->stream);
+  la_uv_stream_close(s->stream);
   la_standard_unref(s);
   return err;
 }
@@ -103,12 +103,12 @@ void la_standard_inherit(la_standard *s, const la_standard *old) {
 }
 
 void la_standard_close(la_standard *s) {
-  if (s->stream != NULL) la_stream_close(s->stream);
+  if (s->stream != NULL) la_uv_stream_close(s->stream);
   if (s->file != NULL) la_file_begin_close(s->file);
 }
 
 void la_standard_unref(la_standard *s) {
-  if (s->stream != NULL) la_stream_unref(s->stream);
+  if (s->stream != NULL) la_uv_stream_unref(s->stream);
   if (s->file != NULL) la_file_unref(s->file);
   *s = (la_standard){0};
 }

@@ -12,12 +12,12 @@
 #define LA_STDIO_STANDARD_H
 
 #include "fs/file.h"
-#include "stream/stream.h"
+#include "stream/uv_stream.h"
 
 typedef struct la_standard {
-  la_stream *stream; /* one reference to either; both NULL: the descriptor is closed */
-  la_file *file;     /* at the descriptor's own position; what is written is on its way at once */
-  bool shared;       /* `stream` has the descriptor's own open file: a socket */
+  la_uv_stream *stream; /* one reference to either; both NULL: the descriptor is closed */
+  la_file *file; /* at the descriptor's own position; what is written is on its way at once */
+  bool shared;   /* `stream` has the descriptor's own open file: a socket */
 } la_standard;
 
 /* fd is 0, 1 or 2, and stays as it is: what is opened is a duplicate, closed by its end. A

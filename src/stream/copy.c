@@ -26,7 +26,7 @@ static bool want_pipe(la_copy *c) {
   if (c->source == NULL || c->no_pipe || la_rbuf_len(&c->from->buf) > 0) return false;
   if (c->last < SPLICE_FROM || at_most(c) < SPLICE_FROM) return false;
   if (c->piped) return true;
-  c->no_pipe = !la_stream_splices(c->source) || la_splice_open(&c->pipe, c->from->reactor) != 0;
+  c->no_pipe = !la_uv_stream_splices(c->source) || la_splice_open(&c->pipe, c->from->reactor) != 0;
   c->piped = !c->no_pipe;
   return c->piped;
 }
@@ -38,35 +38,20 @@ static bool refused(const la_copy *c, ssize_t n) {
 
 /* ---- by the system ----------------------------------------------------------------*/
 
-enum { RANGE = 8 << 20 }; /* at once, on a thread of the pool */
-
-static void begin_range(la_copy *c) {
-  uint64_t left = c->limit - c->done;
-  if (c->settled)
-    la_file_op_init(&c->op, c->target_file, LA_FILE_COPY);
-  else
-    la_file_op_init(&c->op, c->source_file, LA_FILE_FLUSH); /* waits for its turn there */
-  c->op.source = c->source_file;
-  c->op.len = left < RANGE ? (size_t)left : RANGE;
-  c->ranging = true;
+static void end_range(la_copy *c) {
+  if (c->range != NULL) c->range_kind->drop(c->range);
+  c->range = NULL;
 }
 
 /* LA_READY with *n: bytes; 0: go on by hand; or an errno. */
 static la_poll copy_range(la_copy *c, la_context *cx, ssize_t *n) {
-  for (;;) {
-    if (!c->ranging) begin_range(c);
-    if (la_future_poll(&c->op.base, cx) == LA_PENDING) return LA_PENDING;
-    int status = c->op.status;
-    *n = status < 0 ? status : (ssize_t)c->op.done;
-    la_future_drop(&c->op.base);
-    c->ranging = false;
-    bool copied = c->settled;
-    c->settled = status == 0;
-    if (copied && status != UV_EAGAIN) break;
-    if (!copied && status != 0) break;
-  }
-  c->no_range = *n <= 0;
-  if (*n == UV_ENOTSUP) *n = 0;
+  if (c->range == NULL) c->range = c->range_kind->open(c->range_from, c->to);
+  *n = 0;
+  if (c->range != NULL && c->range_kind->poll(c->range, cx, c->limit - c->done, n) == LA_PENDING)
+    return LA_PENDING;
+  if (*n > 0) return LA_READY;
+  end_range(c);
+  c->range_kind = NULL;
   return LA_READY;
 }
 
@@ -99,7 +84,7 @@ static la_poll write_piece(la_copy *c, la_context *cx, ssize_t *n) {
   if (c->spliced) return la_splice_poll_out(&c->pipe, c->target, cx, n);
   size_t len;
   const char *data = la_reader_span(c->from, &len);
-  return c->sink->write(c->to, cx, data, len, n);
+  return c->vt->poll_write(c->to, cx, data, len, n);
 }
 
 /* n bytes of the piece have gone; true: all of it. */
@@ -123,7 +108,7 @@ static la_poll copy_poll(la_future *f, la_context *cx) {
     ssize_t n;
     if (!c->writing) {
       if (c->done == c->limit) return end(c, 0, false);
-      if (c->source_file != NULL && !c->no_range) {
+      if (c->range_kind != NULL) {
         if (copy_range(c, cx, &n) == LA_PENDING) return LA_PENDING;
         if (n < 0) return end(c, (int)n, false);
         c->done += (uint64_t)n;
@@ -145,15 +130,15 @@ static la_poll copy_poll(la_future *f, la_context *cx) {
 }
 
 static void forget(la_copy *c) {
-  if (c->ranging) {
-    la_future_drop(&c->op.base); /* the files' job ends by itself, and counts */
+  if (c->range != NULL) {
+    end_range(c);
   } else if (c->writing) {
-    size_t n = c->sink->forget(c->to);
+    size_t n = c->vt->forget_write(c->to);
     if (n > 0) written(c, n);
   } else if (c->reading) {
     la_future_drop(&c->from->base);
   } else if (c->piped) {
-    la_stream_forget_read(c->source);
+    la_uv_stream_forget_read(c->source);
   }
 }
 
@@ -166,26 +151,26 @@ static void copy_drop(la_future *f) {
 }
 
 void la_copy_abandon(la_copy *c) {
-  if (c->ranging) la_future_drop(&c->op.base); /* its job has the files until it ends */
-  c->ranging = false;
+  end_range(c);
   if (c->piped) la_splice_abandon(&c->pipe);
   c->piped = false;
 }
 
 static const la_future_vtable copy_vtable = {copy_poll, copy_drop, "copy", NULL};
 
-void la_copy_init(la_copy *c, la_reader *from, const la_sink *sink, void *to, uint64_t limit) {
-  *c = (la_copy){.base = {&copy_vtable}, .from = from, .sink = sink, .to = to, .limit = limit};
-}
-
-void la_copy_init_streams(la_copy *c, la_stream *from, la_stream *to, uint64_t limit) {
-  la_copy_init(c, &from->reader, &la_stream_sink, to, limit);
-  c->source = from;
-  c->target = to;
-}
-
-void la_copy_init_files(la_copy *c, la_file *from, la_file *to, uint64_t limit) {
-  la_copy_init(c, la_file_reader(from), &la_file_sink, to, limit);
-  c->source_file = from;
-  c->target_file = to;
+void la_copy_init(la_copy *c, const la_stream_class *source, void *from,
+                  const la_stream_class *target, void *to, uint64_t limit) {
+  *c = (la_copy){.base = {&copy_vtable},
+                 .from = source->reader(from),
+                 .vt = target->vt,
+                 .to = to,
+                 .limit = limit};
+  if (source->uv != NULL && target->uv != NULL) {
+    c->source = source->uv(from);
+    c->target = target->uv(to);
+  }
+  if (source->range != NULL && source->range == target->range) {
+    c->range_kind = source->range;
+    c->range_from = from;
+  }
 }

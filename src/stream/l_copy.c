@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "bridge/error.h"
-#include "fs/file.h"
 #include "stream/copy.h"
 #include "stream/l_stream.h"
 
@@ -47,10 +46,6 @@ static uint64_t check_limit(lua_State *L, int arg) {
   return (uint64_t)n;
 }
 
-static bool is_stream(const la_io_object *o) { return o->cls->is_open == la_stream_object_is_open; }
-
-static bool is_file(const la_io_object *o) { return o->cls == &la_file_class; }
-
 static int fail(lua_State *L, int status, const char *op, uint64_t done) {
   int n = la_fail(L, status, op);
   lua_pushinteger(L, (lua_Integer)done);
@@ -62,26 +57,22 @@ static int copy_begin(lua_State *L, void *room, la_future **f) {
   (void)room;
   la_io_object *from = check_end(L, 1), *to = check_end(L, 2);
   uint64_t limit = check_limit(L, 3);
-  if (from->self == to->self && to->cls->sink == &la_file_sink)
+  if (from->self == to->self && to->cls->stream->one_position)
     luaL_argerror(
         L, 2,
         "a file has one position and cannot be copied to itself: open it twice, and pass the number of bytes");
   la_io_check_reader(L, from);
   la_io_check_writer(L, to);
-  if (!from->cls->is_open(from->self))
+  if (!from->cls->stream->is_open(from->self))
     return fail(L, la_io_closed_error(from), "copy (reading)", 0);
-  if (!to->cls->is_open(to->self)) return fail(L, la_io_closed_error(to), "copy (writing)", 0);
+  if (!to->cls->stream->is_open(to->self))
+    return fail(L, la_io_closed_error(to), "copy (writing)", 0);
   copy_future *c = malloc(sizeof *c);
   if (c == NULL) return la_no_memory(L);
   c->base.vt = &copy_vtable;
   c->from = from;
   c->to = to;
-  if (is_stream(from) && is_stream(to))
-    la_copy_init_streams(&c->copy, from->self, to->self, limit);
-  else if (is_file(from) && is_file(to))
-    la_copy_init_files(&c->copy, from->self, to->self, limit);
-  else
-    la_copy_init(&c->copy, from->cls->reader(from->self), to->cls->sink, to->self, limit);
+  la_copy_init(&c->copy, from->cls->stream, from->self, to->cls->stream, to->self, limit);
   from->reading = &c->from;
   to->writing = &c->to;
   *f = &c->base;

@@ -27,7 +27,10 @@ la_io_object *la_io_check(lua_State *L) { return la_io_live(L, la_io_check_any(L
 
 la_io_object *la_io_live(lua_State *L, la_io_object *o) {
   if (o->cls->attach != NULL) o->cls->attach(L, o);
-  luaL_argcheck(L, o->self != NULL, 1, "this stream has been collected");
+  if (o->self == NULL)
+    luaL_argerror(L, 1,
+                  o->taken ? "this stream was taken over by another one: use that"
+                           : "this stream has been collected");
   return o;
 }
 
@@ -41,12 +44,29 @@ la_io_object *la_io_new(lua_State *L, const la_io_class *cls) {
 void *la_io_collect(la_io_object *o) {
   void *self = o->self;
   if (o->reading != NULL) {
-    la_future_drop(&o->cls->reader(self)->base);
+    la_future_drop(&o->cls->stream->reader(self)->base);
     *o->reading = NULL;
   }
   if (o->writing != NULL) *o->writing = NULL;
   o->self = NULL;
   return self;
+}
+
+la_stream la_io_take(lua_State *L, la_io_object *o, int arg) {
+  const char *why = o->cls->attach != NULL ? "a standard stream cannot be taken over"
+                    : o->taken             ? "this stream was taken over already"
+                    : o->self == NULL      ? "this stream has been collected"
+                    : la_io_is_closed(o)   ? "this stream is closed"
+                    : o->reading != NULL || o->writing != NULL
+                        ? "another task reads from this stream or writes to it"
+                        : NULL;
+  if (why != NULL) luaL_argerror(L, arg, why);
+  la_reader *rd = o->cls->stream->reader(o->self);
+  if (rd != NULL) la_reader_release(rd);
+  la_stream s = {o->self, o->cls->stream->vt};
+  o->self = NULL;
+  o->taken = true;
+  return s;
 }
 
 int la_io_cut(const la_io_object *o, int status) {
@@ -80,7 +100,7 @@ la_reader *la_io_check_reader(lua_State *L, la_io_object *o) {
   if (o->reading != NULL)
     luaL_error(
         L, "another task is already reading from this stream: only one task may read at a time");
-  la_reader *rd = o->cls->reader(o->self);
+  la_reader *rd = o->cls->stream->reader(o->self);
   if (rd != NULL) la_reader_release(rd);
   return rd;
 }
@@ -237,7 +257,7 @@ static const la_operation read_operation = {"read", read_begin, read_finish};
 ** taken, so that a cancelled one loses none. */
 static int part_begin(lua_State *L, void *room, la_future **f) {
   la_io_object *o = la_io_check(L);
-  la_reader *rd = o->cls->reader(o->self);
+  la_reader *rd = o->cls->stream->reader(o->self);
   begin_format(o, rd, check_format(L, 2), room, f);
   la_reader_gather(rd);
   return o->timed ? la_io_begun_until(L, o->part_deadline, "read", NULL, f) : 0;
@@ -274,7 +294,7 @@ static int read_more(lua_State *L, int status, lua_KContext k) {
   if (!end || lua_isnil(L, -1)) lua_pop(L, 1); /* no error object */
   if (!end && i < count) return read_next(L, i + 1, count);
   la_io_object *o = la_io_check(L);
-  la_reader_take_kept(o->cls->reader(o->self));
+  la_reader_take_kept(o->cls->stream->reader(o->self));
   return lua_gettop(L) - count - 1;
 }
 
@@ -365,7 +385,7 @@ static la_reader *reader_now(lua_State *L) {
   const la_io_object *o = lua_touserdata(L, lua_upvalueindex(2));
   bool ready =
       o->cls->attach == NULL && o->self != NULL && o->reading == NULL && !la_io_is_closed(o);
-  la_reader *rd = ready ? o->cls->reader(o->self) : NULL;
+  la_reader *rd = ready ? o->cls->stream->reader(o->self) : NULL;
   if (rd != NULL) la_reader_release(rd);
   return rd;
 }

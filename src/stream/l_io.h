@@ -8,39 +8,37 @@
 #define LA_STREAM_L_IO_H
 
 #include "bridge/lib.h"
-#include "stream/reader.h"
-#include "stream/writer.h"
+#include "stream/stream.h"
 
 typedef struct la_io_object la_io_object;
 
 typedef struct la_io_class {
-  const char *name; /* of the metatable */
-  la_reader *(*reader)(void *self);
-  const la_sink *sink;
-  bool (*is_open)(const void *self);
+  const la_stream_class *stream; /* what it is without Lua */
+  const char *name;              /* of the metatable */
   /* NULL, or sees to it that `self` and `cls` are of the runtime of L; raises without one.
   ** When that fails the object counts as closed, with `unopened`. */
   void (*attach)(lua_State *L, la_io_object *o);
-  /* For what writes into a buffer, else NULL: room for bytes that are written by being put there
-  ** (NULL: the sink is to be asked), and how many were put there. */
-  char *(*room)(void *self, size_t *size);
-  void (*wrote)(void *self, size_t n);
+  /* Of a class with `attach`: its descriptor for a child that is started in the run of `r`, at
+   *which
+   ** the child reads on where the stream does; -1 and *why the child cannot have it. *given: the
+   ** stream that is to be handed over with it, or NULL. */
+  int (*lend)(la_io_object *o, const la_reactor *r, la_uv_stream **given, const char **why);
 } la_io_class;
 
 struct la_io_object {
   const void *mark; /* la_io_mark: no other userdata has it in this place */
   const la_io_class *cls;
-  void *self; /* the la_stream or la_file: a reference, given up by __gc */
+  void *self; /* the stream, as its class has it; NULL: collected, or taken */
   /* Where the read and the write that are under way keep the object's address; NULL for
   ** none. See la_io_collect. */
   la_io_object **reading, **writing;
   bool timed;
+  bool taken;                      /* it is another stream's: la_io_take */
   uint64_t timeout, part_deadline; /* nanoseconds, if `timed`; of a read of several formats */
   int unopened;                    /* why `attach` could not open it, a negative errno, or 0 */
 };
 
 extern const char la_io_mark;
-extern const la_io_class la_file_class; /* of File objects: `self` is a la_file */
 
 /* The object at index i, if it is a stream (whose finaliser may have run: `self` is NULL then);
 ** else NULL. */
@@ -58,7 +56,9 @@ la_io_object *la_io_live(lua_State *L, la_io_object *o);
 /* Pushes a new object of the class; `self` is set to NULL and to be filled in. */
 la_io_object *la_io_new(lua_State *L, const la_io_class *cls);
 
-static inline bool la_io_is_closed(const la_io_object *o) { return !o->cls->is_open(o->self); }
+static inline bool la_io_is_closed(const la_io_object *o) {
+  return !o->cls->stream->is_open(o->self);
+}
 
 /* What an operation fails with that begins while the object is closed. */
 static inline int la_io_closed_error(const la_io_object *o) {
@@ -81,6 +81,11 @@ void la_io_check_writer(lua_State *L, const la_io_object *o);
 ** (no memory) may be left, though the frame that kept the object alive is gone: it is ended
 ** here, and finds its address of the object to be NULL. */
 void *la_io_collect(la_io_object *o);
+
+/* What owns the stream from here on, instead of the object, which is of no use any more. Raises
+ *when
+ ** it is closed, in use, or not to be had: `o` is the one at index `arg`. */
+la_stream la_io_take(lua_State *L, la_io_object *o, int arg);
 
 /* The methods `timeout`, `try_read` and `try_write`. */
 int la_io_timeout(lua_State *L);

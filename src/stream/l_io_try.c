@@ -1,8 +1,6 @@
 /* try_read and try_write of every stream: what need not wait. */
 #include "core/future.h"
-#include "stream/l_stream.h"
-
-static bool is_stream(const la_io_object *o) { return o->cls->is_open == la_stream_object_is_open; }
+#include "stream/l_io.h"
 
 static int push_read(lua_State *L, la_io_object *o, la_reader *rd) {
   size_t len;
@@ -28,7 +26,7 @@ int la_io_try_read(lua_State *L) {
   la_reader *rd = la_io_check_reader(L, o);
   unsigned budget = 2;
   la_context cx = {&la_waker_noop, &budget};
-  if (is_stream(o)) la_stream_look(o->self);
+  if (o->cls->stream->look != NULL) o->cls->stream->look(o->self);
   la_reader_some(rd, (size_t)max);
   if (la_future_poll(&rd->base, &cx) == LA_READY) return push_read(L, o, rd);
   la_future_drop(&rd->base);
@@ -40,10 +38,11 @@ static ssize_t put(la_io_object *o, const char *data, size_t len) {
   unsigned budget = 2;
   la_context cx = {&la_waker_noop, &budget};
   ssize_t n;
-  if (is_stream(o)) return la_stream_try_write(o->self, data, len);
-  if (o->cls->sink->write(o->self, &cx, data, len, &n) == LA_READY) return n;
-  o->cls->sink->forget(o->self);
-  return UV_EAGAIN;
+  const la_stream_class *cls = o->cls->stream;
+  if (cls->try_write != NULL) return cls->try_write(o->self, data, len);
+  if (cls->vt->poll_write(o->self, &cx, data, len, &n) == LA_READY) return n;
+  size_t gone = cls->vt->forget_write(o->self);
+  return gone > 0 ? (ssize_t)gone : UV_EAGAIN;
 }
 
 /* try_write(...) */

@@ -88,7 +88,7 @@ static la_future *new_vector(lua_State *L, la_io_object *o) {
     const char *s = lua_tolstring(L, i, &len);
     if (len > 0) w->iov[count++] = (struct iovec){(void *)(uintptr_t)s, len};
   }
-  la_vector_writer_init(&w->writer, o->cls->sink, o->self, w->iov, count);
+  la_vector_writer_init(&w->writer, o->cls->stream->vt, o->self, w->iov, count);
   w->writer.base.vt = &vector_vtable;
   w->o = o;
   o->writing = &w->o;
@@ -120,7 +120,7 @@ static const char *bytes_of(lua_State *L, int i, char *digits, size_t *len) {
 static bool write_now(lua_State *L, const la_io_object *o) {
   size_t room, used = 0;
   char digits[3 * sizeof(lua_Integer) + 1];
-  char *to = o->cls->room != NULL ? o->cls->room(o->self, &room) : NULL;
+  char *to = o->cls->stream->room != NULL ? o->cls->stream->room(o->self, &room) : NULL;
   if (to == NULL || o->writing != NULL) return false;
   for (int i = 2, top = lua_gettop(L); i <= top; i++) {
     size_t len;
@@ -129,7 +129,7 @@ static bool write_now(lua_State *L, const la_io_object *o) {
     memcpy(to + used, s, len);
     used += len;
   }
-  o->cls->wrote(o->self, used);
+  o->cls->stream->wrote(o->self, used);
   lua_settop(L, 1);
   return true;
 }
@@ -154,7 +154,7 @@ static int write_begin(lua_State *L, void *room, la_future **f) {
   }
   _Static_assert(sizeof(write_future) <= LA_SLOT_SIZE, "a write needs no memory");
   write_future *w = room;
-  la_writer_init(&w->writer, o->cls->sink, o->self, data, len);
+  la_writer_init(&w->writer, o->cls->stream->vt, o->self, data, len);
   w->writer.base.vt = &write_vtable;
   w->o = o;
   o->writing = &w->o;

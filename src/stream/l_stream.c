@@ -1,18 +1,17 @@
-/* What all streams of bytes have that stand for a descriptor: Connection, Pipe, … */
+/* What all streams have that are no files: Connection, Pipe, Stream, … */
 #include "stream/l_stream.h"
 
-la_reader *la_stream_object_reader(void *self) { return &((la_stream *)self)->reader; }
-bool la_stream_object_is_open(const void *self) {
-  return la_handle_is_open(&((const la_stream *)self)->handle);
-}
+#include "stream/foreign.h"
 
 la_io_object *la_stream_check(lua_State *L, const char *name) {
   return la_io_live(L, luaL_checkudata(L, 1, name));
 }
 
-la_stream *la_stream_of(lua_State *L, const char *name) { return la_stream_check(L, name)->self; }
+la_uv_stream *la_uv_stream_of(lua_State *L, const char *name) {
+  return la_stream_check(L, name)->self;
+}
 
-void la_stream_push(lua_State *L, const la_io_class *cls, la_stream **s) {
+void la_uv_stream_push(lua_State *L, const la_io_class *cls, la_uv_stream **s) {
   la_io_object *o = la_io_new(L, cls);
   o->self = *s;
   *s = NULL;
@@ -26,33 +25,29 @@ int la_push_done(lua_State *L, int error, const char *op) {
 
 /* ---- methods -----------------------------------------------------------------------*/
 
-/* As a method of one class it is not given an object of another: what la_io_check lets through
-** may be a file, which has methods of its own. */
-static la_io_object *check(lua_State *L) {
-  la_io_object *o = la_io_check(L);
-  luaL_argcheck(L, o->cls->is_open == la_stream_object_is_open, 1, "not such a stream");
-  return o;
-}
+static bool is_open(const la_io_object *o) { return o->cls->stream->is_open(o->self); }
 
 static int stream_close(lua_State *L) {
-  la_io_object *o = la_io_check_any(L);
-  if (o->self != NULL) la_stream_close(check(L)->self); /* else the Lua state is closing */
+  const la_io_object *o = la_io_check_any(L);
+  if (o->self != NULL) o->cls->stream->vt->close(o->self); /* else the Lua state is closing */
   lua_pushboolean(L, 1);
   return 1;
 }
 
 static int stream_gc(lua_State *L) {
-  la_stream *s = la_io_collect(la_io_check_any(L));
-  if (s == NULL) return 0;
-  la_stream_close(s);
-  la_stream_unref(s);
+  const la_io_object *o = la_io_check_any(L);
+  void *s = la_io_collect(la_io_check_any(L));
+  if (s != NULL) o->cls->stream->vt->drop(s);
   return 0;
 }
 
 static int stream_fd(lua_State *L) {
-  const la_stream *s = check(L)->self;
-  if (s->fd < 0) return la_fail(L, UV_EBADF, "fd");
-  lua_pushinteger(L, s->fd);
+  const la_io_object *o = la_io_check(L);
+  const la_stream_vtable *vt = o->cls->stream->vt;
+  if (!is_open(o)) return la_fail(L, UV_EBADF, "fd");
+  int fd = vt->fd != NULL ? vt->fd(o->self) : -1;
+  if (fd < 0) return la_fail_message(L, UV_ENOTSUP, "fd", LA_NO_DESCRIPTOR);
+  lua_pushinteger(L, fd);
   return 1;
 }
 
@@ -61,18 +56,21 @@ static int stream_fd(lua_State *L) {
 /* Counts as a write. */
 typedef struct op_future {
   la_future base;
-  la_stream_op inner;
-  la_io_object *o;
+  la_poll (*poll)(la_stream s, la_context *cx, int *status);
+  la_stream stream;
+  la_io_object *o; /* NULL: collected */
+  int status;
 } op_future;
 
 static la_poll op_poll(la_future *f, la_context *cx) {
-  return la_future_poll(&((op_future *)(void *)f)->inner.base, cx);
+  op_future *op = (op_future *)(void *)f;
+  return op->poll(op->stream, cx, &op->status);
 }
 
 static void op_drop(la_future *f) {
   op_future *op = (op_future *)(void *)f;
   if (op->o == NULL) return;
-  la_future_drop(&op->inner.base);
+  la_stream_forget_write(op->stream);
   op->o->writing = NULL;
 }
 
@@ -80,11 +78,10 @@ static const la_future_vtable flush_vtable = {op_poll, op_drop, "flush", NULL};
 static const la_future_vtable shutdown_vtable = {op_poll, op_drop, "shutdown", NULL};
 
 static int begin(lua_State *L, la_io_object *o, const la_future_vtable *vt,
-                 void (*init)(la_stream_op *op, la_stream *s), void *room, la_future **f) {
+                 la_poll (*poll)(la_stream s, la_context *cx, int *status), void *room,
+                 la_future **f) {
   op_future *op = room;
-  op->base.vt = vt;
-  op->o = o;
-  init(&op->inner, o->self);
+  *op = (op_future){{vt}, poll, {o->self, o->cls->stream->vt}, o, 0};
   o->writing = &op->o;
   *f = &op->base;
   return la_io_begun(L, o, vt->name, NULL, f);
@@ -92,16 +89,18 @@ static int begin(lua_State *L, la_io_object *o, const la_future_vtable *vt,
 
 static int status_of(la_future *f) {
   const op_future *op = (const op_future *)(const void *)f;
-  return la_io_cut(op->o, op->inner.status);
+  return la_io_cut(op->o, op->status);
 }
 
 int la_stream_flush_begin(lua_State *L, la_io_object *o, void *room, la_future **f) {
-  if (la_stream_is_settled(o->self)) {
+  const la_stream_class *cls = o->cls->stream;
+  if (cls->vt->poll_flush == NULL ||
+      (cls->uv != NULL && la_uv_stream_is_settled(cls->uv(o->self)))) {
     lua_settop(L, 1);
     return 1;
   }
   la_io_check_writer(L, o);
-  return begin(L, o, &flush_vtable, la_flush_init, room, f);
+  return begin(L, o, &flush_vtable, la_stream_poll_flush, room, f);
 }
 
 static int finish_flush(lua_State *L, la_future *f) {
@@ -114,8 +113,8 @@ static int finish_flush(lua_State *L, la_future *f) {
 int la_stream_flush_finish(lua_State *L, la_future *f) { return la_io_finish(L, f, finish_flush); }
 
 static int flush_begin(lua_State *L, void *room, la_future **f) {
-  la_io_object *o = check(L);
-  if (!la_stream_object_is_open(o->self)) return la_fail(L, UV_EBADF, "flush");
+  la_io_object *o = la_io_check(L);
+  if (!is_open(o)) return la_fail(L, UV_EBADF, "flush");
   return la_stream_flush_begin(L, o, room, f);
 }
 
@@ -124,11 +123,11 @@ static int stream_flush(lua_State *L) { return la_operate(L, &flush_operation); 
 
 static int shutdown_begin(lua_State *L, void *room, la_future **f) {
   static const char *const halves[] = {"send", NULL};
-  la_io_object *o = check(L);
+  la_io_object *o = la_io_check(L);
   luaL_checkoption(L, 2, "send", halves);
   la_io_check_writer(L, o);
-  if (!la_stream_object_is_open(o->self)) return la_fail(L, UV_EBADF, "shutdown");
-  return begin(L, o, &shutdown_vtable, la_shutdown_init, room, f);
+  if (!is_open(o)) return la_fail(L, UV_EBADF, "shutdown");
+  return begin(L, o, &shutdown_vtable, la_stream_poll_shutdown, room, f);
 }
 
 static int finish_shutdown(lua_State *L, la_future *f) {
@@ -167,14 +166,14 @@ void la_stream_class_open(lua_State *L, const la_io_class *cls, lua_CFunction to
 
 /* ---- pipes -------------------------------------------------------------------------*/
 
-static const la_io_class pipe_class = LA_STREAM_CLASS(LA_PIPE_NAME);
+static const la_io_class pipe_class = {&la_uv_stream_class, LA_PIPE_NAME, NULL, NULL};
 
 la_io_object *la_pipe_new(lua_State *L) { return la_io_new(L, &pipe_class); }
 
-void la_pipe_push(lua_State *L, la_stream **s) { la_stream_push(L, &pipe_class, s); }
+void la_pipe_push(lua_State *L, la_uv_stream **s) { la_uv_stream_push(L, &pipe_class, s); }
 
 static int pipe_tostring(lua_State *L) {
-  const la_stream *s = la_stream_of(L, LA_PIPE_NAME);
+  const la_uv_stream *s = la_uv_stream_of(L, LA_PIPE_NAME);
   if (s->fd >= 0)
     lua_pushfstring(L, "Pipe (descriptor %d)", s->fd);
   else
@@ -182,7 +181,44 @@ static int pipe_tostring(lua_State *L) {
   return 1;
 }
 
-void la_open_pipe(lua_State *L) {
+/* ---- streams of other modules ---------------------------------------------------------*/
+
+static const la_io_class foreign_class_of_objects = {&la_foreign_class, LA_STREAM_NAME, NULL, NULL};
+
+static void drop_gone(lua_State *L, la_stream s) {
+  la_stream_drop(s);
+  lua_error(L);
+}
+
+/* (stream as light userdata, where the object is to be had) -> Stream */
+static int push(lua_State *L) {
+  la_stream *s = lua_touserdata(L, 1);
+  la_reactor *r = la_check_reactor(L, "a stream");
+  la_io_object *o = la_io_new(L, &foreign_class_of_objects);
+  la_foreign *f = la_foreign_new(r, *s);
+  if (f == NULL) return la_no_memory(L);
+  o->self = f;
+  return 1;
+}
+
+void la_stream_push(lua_State *L, la_stream s) {
+  if (!lua_checkstack(L, LUA_MINSTACK)) {
+    la_stream_drop(s);
+    luaL_error(L, "stack overflow");
+  }
+  lua_pushcfunction(L, push);
+  lua_pushlightuserdata(L, &s);
+  if (lua_pcall(L, 1, 1, 0) != LUA_OK) drop_gone(L, s);
+}
+
+static int foreign_tostring(lua_State *L) {
+  const la_io_object *o = la_stream_check(L, LA_STREAM_NAME);
+  lua_pushfstring(L, is_open(o) ? "%s" : "%s (closed)", la_foreign_name(o->self));
+  return 1;
+}
+
+void la_open_streams(lua_State *L) {
   static const luaL_Reg methods[] = {{NULL, NULL}};
   la_stream_class_open(L, &pipe_class, pipe_tostring, methods);
+  la_stream_class_open(L, &foreign_class_of_objects, foreign_tostring, methods);
 }

@@ -7,16 +7,16 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-static la_stream *make(la_reactor *r) { return la_stream_new(r, sizeof(uv_pipe_t)); }
+static la_uv_stream *make(la_reactor *r) { return la_uv_stream_new(r, sizeof(uv_pipe_t)); }
 
 static void init(uv_loop_t *loop, uv_stream_t *uv) { uv_pipe_init(loop, (uv_pipe_t *)uv, 0); }
 static int open_uv(uv_stream_t *uv, int fd) { return uv_pipe_open((uv_pipe_t *)uv, fd); }
 
-static int open_stream(la_stream *s, int fd) {
-  return la_stream_open(s, fd, LA_STREAM_PLAIN, init, open_uv);
+static int open_stream(la_uv_stream *s, int fd) {
+  return la_uv_stream_open(s, fd, LA_STREAM_PLAIN, init, open_uv);
 }
 
-const la_stream_kind la_pipe_kind = {make, open_stream};
+const la_uv_stream_kind la_pipe_kind = {make, open_stream};
 
 int la_pipe_make(int fd[2]) {
 #ifdef __linux__

@@ -28,20 +28,21 @@ int la_splice_open(la_splice *p, la_reactor *r) {
 }
 
 /* SPLICE_F_NONBLOCK is about the pipe: a socket waits if its open file is a blocking one. */
-static bool would_wait(const la_stream *s) {
-  if (!la_stream_waits(s)) return false;
+static bool would_wait(const la_uv_stream *s) {
+  if (!la_uv_stream_waits(s)) return false;
   errno = EINVAL;
   return true;
 }
 
-static ssize_t take(la_stream *s, void *arg, size_t len) {
+static ssize_t take(la_uv_stream *s, void *arg, size_t len) {
   const la_splice *p = arg;
   if (would_wait(s)) return -1;
   return splice(s->fd, NULL, p->in, NULL, len, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 }
 
-la_poll la_splice_poll_in(la_splice *p, la_stream *from, la_context *cx, size_t len, ssize_t *n) {
-  la_poll r = la_stream_poll_take(from, cx, len < AT_ONCE ? len : AT_ONCE, take, p, n);
+la_poll la_splice_poll_in(la_splice *p, la_uv_stream *from, la_context *cx, size_t len,
+                          ssize_t *n) {
+  la_poll r = la_uv_stream_poll_take(from, cx, len < AT_ONCE ? len : AT_ONCE, take, p, n);
   if (r == LA_READY && *n > 0) p->held += (size_t)*n;
   return r;
 }
@@ -51,7 +52,7 @@ typedef struct spliced {
   la_splice *p;
 } spliced;
 
-static ssize_t send_spliced(la_outgoing *out, la_stream *s, size_t skip) {
+static ssize_t send_spliced(la_outgoing *out, la_uv_stream *s, size_t skip) {
   la_splice *p = ((spliced *)(void *)out)->p;
   (void)skip; /* the byte that was carried has left the pipe */
   if (would_wait(s)) return -1;
@@ -67,9 +68,9 @@ static char first_of_pipe(la_outgoing *out) {
   return p->byte;
 }
 
-la_poll la_splice_poll_out(la_splice *p, la_stream *to, la_context *cx, ssize_t *n) {
-  spliced out = {{send_spliced, first_of_pipe, p->held + la_stream_carries(to)}, p};
-  if (la_stream_poll_send(to, cx, &out.base, n) == LA_PENDING) return LA_PENDING;
+la_poll la_splice_poll_out(la_splice *p, la_uv_stream *to, la_context *cx, ssize_t *n) {
+  spliced out = {{send_spliced, first_of_pipe, p->held + la_uv_stream_carries(to)}, p};
+  if (la_uv_stream_poll_send(to, cx, &out.base, n) == LA_PENDING) return LA_PENDING;
   p->refused = p->carried && *n < 0;
   p->carried = false;
   return LA_READY;
@@ -102,7 +103,8 @@ int la_splice_open(la_splice *p, la_reactor *r) {
   return UV_ENOSYS;
 }
 
-la_poll la_splice_poll_in(la_splice *p, la_stream *from, la_context *cx, size_t len, ssize_t *n) {
+la_poll la_splice_poll_in(la_splice *p, la_uv_stream *from, la_context *cx, size_t len,
+                          ssize_t *n) {
   (void)p;
   (void)from;
   (void)cx;
@@ -111,7 +113,7 @@ la_poll la_splice_poll_in(la_splice *p, la_stream *from, la_context *cx, size_t 
   return LA_READY;
 }
 
-la_poll la_splice_poll_out(la_splice *p, la_stream *to, la_context *cx, ssize_t *n) {
+la_poll la_splice_poll_out(la_splice *p, la_uv_stream *to, la_context *cx, ssize_t *n) {
   (void)p;
   (void)to;
   (void)cx;

@@ -1,173 +1,56 @@
 /*
-** stream.h - connected byte streams (TCP, Unix sockets, pipes, terminals): readiness from
-** libuv, bytes by us.
+** stream.h - what the runtime knows of a stream of any kind: its functions (lua_async.h), the
+** reader in it, and what can be had of it beside bytes.
 **
-** libuv's read callbacks are used as readiness notices only: its alloc callback gets no
-** buffer, so it reports UV_ENOBUFS and reads nothing. The bytes are read and written by
-** our own calls, when they are asked for, straight from and to the caller's memory. So
-** nothing is buffered without being asked for, an unread socket pushes back on its peer,
-** and a request on a busy connection costs no epoll_ctl.
-**
-** One reader and one writer may be pending at once, not more: the caller sees to it.
-**
-** An error that ends a connection (ECONNRESET, ETIMEDOUT, …) is remembered, whichever direction met
-** it: reads get what had arrived and then that error, each time, and so does a write that was under
-** way; later writes get the system's EPIPE. That is no such error: the peer may have ended its
-*half,
-** and its bytes can still be read.
-**
-** A la_stream is the beginning of a struct; its uv_tcp_t or uv_pipe_t stands right behind.
+** Connections, pipes, files and the streams of other modules are each a class of these. `self` is
+** the la_uv_stream, the la_file, the la_foreign. Owner thread.
 */
 #ifndef LA_STREAM_STREAM_H
 #define LA_STREAM_STREAM_H
 
-#include "driver/handle.h"
-#include "driver/waiter.h"
 #include "stream/reader.h"
-#include "stream/writer.h"
+#include "stream/uv_stream.h"
 
-typedef struct la_carry la_carry;
+/* A way for bytes to go from one stream to another of the same kind without coming to us. */
+typedef struct la_range la_range;
+typedef struct la_range_kind {
+  /* NULL: no memory. Both streams outlive it. */
+  la_range *(*open)(void *from, void *to);
+  /* Moves up to `limit` bytes: *n of them; 0: it cannot go on, so do it by hand; or a negative
+  ** errno. */
+  la_poll (*poll)(la_range *range, la_context *cx, uint64_t limit, ssize_t *n);
+  /* In any state. What is under way ends by itself. */
+  void (*drop)(la_range *range);
+} la_range_kind;
 
-typedef struct la_stream {
-  la_handle handle; /* its flags: see stream.c */
-  la_waiter reading, writing;
-  /* What a write waits for, NULL: nothing. */
-  union {
-    la_carry *carry; /* a byte that libuv is writing; see la_stream_poll_write */
-    la_future *room; /* where the open file is a blocking one (socket.h) */
-  };
-  int fd;                /* -1 unless open */
-  short lost;            /* the errno that ended the connection, or 0 */
-  bool untold;           /* the write that met it could not tell: the next one does */
-  unsigned char notices; /* of something to read, since the last read, while nobody waited */
-  la_reader reader;
-} la_stream;
+typedef struct la_stream_class {
+  const la_stream_vtable *vt; /* its poll_read gives out what the reader has first */
+  la_reader *(*reader)(void *self);
+  bool (*is_open)(const void *self);
 
-static inline uv_stream_t *la_stream_uv(la_stream *s) { return (uv_stream_t *)(void *)(s + 1); }
+  bool one_position; /* reads and writes move the same one: it cannot be copied to itself */
 
-/* What kind of descriptor it is, which says how its bytes are moved. */
-typedef enum la_stream_fd {
-  LA_STREAM_PLAIN,  /* a pipe or a terminal: read and write */
-  LA_STREAM_SOCKET, /* its writes never raise SIGPIPE, whatever its handler */
-  LA_STREAM_PASSING /* a socket whose reads may bring more than bytes: see la_stream_passing */
-} la_stream_fd;
+  /* All below may be NULL. */
 
-/* Of such a stream, a pointer to these stands right behind its uv_pipe_t. */
-typedef struct la_stream_passing {
-  ssize_t (*receive)(la_stream *s, char *buf, size_t len); /* read(2): -1 and errno */
-  void (*forget)(la_stream *s); /* the stream closes: lets go of what nobody has taken */
-} la_stream_passing;
+  /* The libuv stream that it is, whose bytes the kernel can move: splice, a child's descriptor. */
+  la_uv_stream *(*uv)(void *self);
+  const la_range_kind *range;
 
-/* How to make streams of one kind out of descriptors. */
-typedef struct la_stream_kind {
-  /* A stream that is open for no descriptor yet; NULL: no memory. */
-  la_stream *(*make)(la_reactor *r);
-  /* Gives it its descriptor, which is made non-blocking and which it owns. On a negative errno
-  ** (UV_ENOMEM) that is still the caller's. */
-  int (*open)(la_stream *s, int fd);
-} la_stream_kind;
+  /* For a read that is not to wait: it looks whether something is there, though nothing said so. */
+  void (*look)(void *self);
+  /* Writes what is taken at once: how many bytes, UV_EAGAIN for none, or another negative errno. */
+  ssize_t (*try_write)(void *self, const char *data, size_t len);
 
-/* For `make`: a closed stream, `size` bytes behind it (zeroed), one reference, freed with
-** free(). NULL: no memory. */
-la_stream *la_stream_new(la_reactor *r, size_t size);
+  /* Room for bytes that are written by being put there (NULL: it is to be asked to write), and how
+  ** many were put there. */
+  char *(*room)(void *self, size_t *size);
+  void (*wrote)(void *self, size_t n);
+} la_stream_class;
 
-/* For `open`: initialises the uv handle, which cannot fail, opens it for fd, and marks the
-** stream open. UV_ECANCELED when the loop has gone. */
-int la_stream_open(la_stream *s, int fd, la_stream_fd kind,
-                   void (*init)(uv_loop_t *loop, uv_stream_t *uv),
-                   int (*open)(uv_stream_t *uv, int fd));
+/* For poll_read of one that is read through its reader alone. */
+la_poll la_reader_poll_read(la_reader *rd, la_context *cx, char *buf, size_t len, ssize_t *n);
 
-/* At most len (> 0) bytes: *n > 0 of them, 0 at the end of the stream, or a negative errno:
-** UV_ECANCELED when the stream was closed under a pending read, UV_EBADF when it was
-** closed before. LA_PENDING: no byte was touched. */
-la_poll la_stream_poll_read(la_stream *s, la_context *cx, char *buf, size_t len, ssize_t *n);
-
-/* The same, by another system call: `take(s, arg, len)` does what read(2) does with its bytes and
-** returns what that would, -1 and errno for a failure. */
-la_poll la_stream_poll_take(la_stream *s, la_context *cx, size_t len,
-                            ssize_t (*take)(la_stream *s, void *arg, size_t len), void *arg,
-                            ssize_t *n);
-
-/* Gives up a pending read. */
-void la_stream_forget_read(la_stream *s);
-
-/* At most len (> 0) bytes: *n > 0 of them were accepted by the system, or a negative errno,
-** as above. As libuv tells of writability only through uv_write, a write that must wait
-** hands it one byte to write, the first of `data` (the carry); it counts in *n once it is
-** written. Therefore: after LA_PENDING call again with data that begins with the same
-** bytes, or la_stream_forget_write. The file descriptor's own buffer is the high-water
-** mark. */
-la_poll la_stream_poll_write(la_stream *s, la_context *cx, const char *data, size_t len,
-                             ssize_t *n);
-
-/* The same, by another system call. */
-typedef struct la_outgoing la_outgoing;
-struct la_outgoing {
-  /* Sends what there is after the first `skip` bytes; how many, or -1 and errno. */
-  ssize_t (*send)(la_outgoing *out, la_stream *s, size_t skip);
-  /* The first byte, for the carry. */
-  char (*first)(la_outgoing *out);
-  size_t len; /* of all there is; the sender may add to it when `first` has taken a byte away */
-};
-la_poll la_stream_poll_send(la_stream *s, la_context *cx, la_outgoing *out, ssize_t *n);
-
-/* Gives up a pending write; returns 1 when its first byte is in libuv's hands: it will be
-** written before anything else is, and must not be sent again. */
-size_t la_stream_forget_write(la_stream *s);
-
-/* For other ways to send than la_stream_poll_write: ready once nothing is in libuv's hands.
-** *status: 0, or a negative errno as above. It counts as a write (one at a time, forgotten by
-** la_stream_forget_write). */
-la_poll la_stream_poll_settled(la_stream *s, la_context *cx, int *status);
-
-/* Writes what the system takes at once: how many bytes, UV_EAGAIN for none, or another negative
- * errno. */
-ssize_t la_stream_try_write(la_stream *s, const char *data, size_t len);
-
-/* The next read looks whether something is there, though no notice said so. */
-void la_stream_look(la_stream *s);
-
-/* How many bytes of the write that waits are in libuv's hands. */
-size_t la_stream_carries(const la_stream *s);
-
-/* Nothing is. */
-bool la_stream_is_settled(const la_stream *s);
-
-/* Shuts the sending half down, once a byte that is in libuv's hands is written; what is no
-** socket has no halves, and is closed. *status: 0 or a negative errno. The pending one counts
-** as a write (one at a time, forgotten by la_stream_forget_write). */
-la_poll la_stream_poll_shutdown(la_stream *s, la_context *cx, int *status);
-
-/* Pending operations are woken and end with UV_ECANCELED, later ones with UV_EBADF. A byte of a
-** write that was given up, which libuv could not write yet, is tried once more. The
-** reader keeps what it had read until the stream is freed, and would still give it out:
-** whoever begins reads looks first whether the stream is open (l_io.c does). Twice is
-** harmless. The descriptor is closed at once. */
-static inline void la_stream_close(la_stream *s) { la_handle_close(&s->handle); }
-
-/* The last one closes and frees it. No read or write may be pending. */
-static inline void la_stream_unref(la_stream *s) { la_handle_unref(&s->handle); }
-
-extern const la_sink la_stream_sink; /* `self` is the la_stream */
-
-/* It is open for a descriptor whose bytes may be spliced: no others come with them. */
-bool la_stream_splices(const la_stream *s);
-
-/* It is a socket on which a call that is not one of socket.h could wait. */
-bool la_stream_waits(const la_stream *s);
-
-/* For who reads or writes by other means: remembers `err` if it is the end of the connection.
-** Returns it. */
-int la_stream_note_error(la_stream *s, int err);
-
-/* la_stream_poll_settled and la_stream_poll_shutdown as futures; a drop frees nothing. */
-typedef struct la_stream_op {
-  la_future base;
-  la_stream *stream; /* the caller keeps it alive */
-  int status;
-} la_stream_op;
-
-void la_flush_init(la_stream_op *op, la_stream *s);
-void la_shutdown_init(la_stream_op *op, la_stream *s);
+/* `self` is a la_uv_stream. */
+extern const la_stream_class la_uv_stream_class;
 
 #endif

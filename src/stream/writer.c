@@ -6,7 +6,7 @@ la_poll la_writer_poll(la_future *f, la_context *cx) {
   la_writer *w = la_container(f, la_writer, base);
   while (w->done < w->len) {
     ssize_t n;
-    if (w->sink->write(w->self, cx, w->data + w->done, w->len - w->done, &n) == LA_PENDING)
+    if (w->vt->poll_write(w->self, cx, w->data + w->done, w->len - w->done, &n) == LA_PENDING)
       return LA_PENDING;
     if (n < 0) {
       w->status = (int)n;
@@ -19,13 +19,14 @@ la_poll la_writer_poll(la_future *f, la_context *cx) {
 
 void la_writer_drop(la_future *f) {
   la_writer *w = la_container(f, la_writer, base);
-  if (w->done < w->len && w->status == 0) w->done += w->sink->forget(w->self);
+  if (w->done < w->len && w->status == 0) w->done += w->vt->forget_write(w->self);
 }
 
 static const la_future_vtable writer_vtable = {la_writer_poll, la_writer_drop, "write", NULL};
 
-void la_writer_init(la_writer *w, const la_sink *sink, void *self, const char *data, size_t len) {
-  *w = (la_writer){.base = {&writer_vtable}, .sink = sink, .self = self, .data = data, .len = len};
+void la_writer_init(la_writer *w, const la_stream_vtable *vt, void *self, const char *data,
+                    size_t len) {
+  *w = (la_writer){.base = {&writer_vtable}, .vt = vt, .self = self, .data = data, .len = len};
 }
 
 /* ---- several blocks ---------------------------------------------------------------*/
@@ -43,8 +44,8 @@ static void taken(la_vector_writer *w, size_t n) {
 }
 
 static la_poll write_some(la_vector_writer *w, la_context *cx, ssize_t *n) {
-  if (w->sink->writev != NULL) return w->sink->writev(w->self, cx, w->iov, w->count, n);
-  return w->sink->write(w->self, cx, w->iov->iov_base, w->iov->iov_len, n);
+  if (w->vt->poll_writev != NULL) return w->vt->poll_writev(w->self, cx, w->iov, w->count, n);
+  return w->vt->poll_write(w->self, cx, w->iov->iov_base, w->iov->iov_len, n);
 }
 
 la_poll la_vector_writer_poll(la_future *f, la_context *cx) {
@@ -63,16 +64,16 @@ la_poll la_vector_writer_poll(la_future *f, la_context *cx) {
 
 void la_vector_writer_drop(la_future *f) {
   la_vector_writer *w = la_container(f, la_vector_writer, base);
-  if (w->count > 0 && w->status == 0) taken(w, w->sink->forget(w->self));
+  if (w->count > 0 && w->status == 0) taken(w, w->vt->forget_write(w->self));
 }
 
 static const la_future_vtable vector_vtable = {la_vector_writer_poll, la_vector_writer_drop,
                                                "write", NULL};
 
-void la_vector_writer_init(la_vector_writer *w, const la_sink *sink, void *self, struct iovec *iov,
-                           size_t count) {
+void la_vector_writer_init(la_vector_writer *w, const la_stream_vtable *vt, void *self,
+                           struct iovec *iov, size_t count) {
   *w = (la_vector_writer){.base = {&vector_vtable},
-                          .sink = sink,
+                          .vt = vt,
                           .self = self,
                           .iov = iov,
                           .count = count};

@@ -1,5 +1,5 @@
 /*
-** writer.h - writing all of a block of memory, or of several, to any sink, as a future.
+** writer.h - writing all of a block of memory, or of several, to any stream, as a future.
 **
 ** It lives wherever its maker puts it; a drop gives up the write and frees nothing.
 ** `done` tells, at any time, how many bytes have been sent for good: after a failure
@@ -13,33 +13,21 @@
 
 #include "lua_async.h"
 
-/* Where bytes go. */
-typedef struct la_sink {
-  /* *n = how many bytes off the start of data were accepted, at least one, or a negative
-  ** errno. LA_PENDING: keeps the context's waker; the next call must have data begin with
-  ** the same bytes, unless `forget` comes between. Takes budget before LA_READY. */
-  la_poll (*write)(void *self, la_context *cx, const char *data, size_t len, ssize_t *n);
-  /* The write that was pending is given up: drops the waker, returns how many bytes off
-  ** the start of its data will be written none the less. */
-  size_t (*forget)(void *self);
-  /* As write, of several blocks, none of them empty; it looks at LA_VECTOR_MAX of them at most.
-  ** NULL: it takes one at a time. */
-  la_poll (*writev)(void *self, la_context *cx, const struct iovec *iov, size_t count, ssize_t *n);
-} la_sink;
-
+/* Of so many blocks at most poll_writev takes notice. */
 enum { LA_VECTOR_MAX = 64 };
 
 typedef struct la_writer {
   la_future base;
-  const la_sink *sink;
-  void *self; /* the sink's; the caller keeps it alive */
+  const la_stream_vtable *vt;
+  void *self; /* the stream; the caller keeps it alive */
   const char *data;
   size_t len, done;
   int status; /* once ready: 0 or a negative errno */
 } la_writer;
 
 /* `data` is not copied and must live until the future is ready or dropped. */
-void la_writer_init(la_writer *w, const la_sink *sink, void *self, const char *data, size_t len);
+void la_writer_init(la_writer *w, const la_stream_vtable *vt, void *self, const char *data,
+                    size_t len);
 
 /* The future's own poll and drop, for a vtable that adds to them. */
 la_poll la_writer_poll(la_future *f, la_context *cx);
@@ -48,7 +36,7 @@ void la_writer_drop(la_future *f);
 /* Several blocks: no copy is made to join them. */
 typedef struct la_vector_writer {
   la_future base;
-  const la_sink *sink;
+  const la_stream_vtable *vt;
   void *self;
   struct iovec *iov; /* the caller's; what is done is taken off its front */
   size_t count, done;
@@ -56,8 +44,8 @@ typedef struct la_vector_writer {
 } la_vector_writer;
 
 /* Neither `iov`, which may not have empty blocks, nor what it points to is copied. */
-void la_vector_writer_init(la_vector_writer *w, const la_sink *sink, void *self, struct iovec *iov,
-                           size_t count);
+void la_vector_writer_init(la_vector_writer *w, const la_stream_vtable *vt, void *self,
+                           struct iovec *iov, size_t count);
 la_poll la_vector_writer_poll(la_future *f, la_context *cx);
 void la_vector_writer_drop(la_future *f);
 

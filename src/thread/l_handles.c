@@ -111,11 +111,11 @@ static void take_listener(lua_State *L, void *object) {
 
 static void *give_stream(void *ud, int *error) {
   const la_io_object *o = ud;
-  la_stream *s = o->self;
+  la_uv_stream *s = o->self;
   *error = UV_EBADF;
   if (s == NULL || s->fd < 0) return NULL;
   *error = UV_EBUSY;
-  if (o->reading != NULL || o->writing != NULL || !la_stream_is_settled(s)) return NULL;
+  if (o->reading != NULL || o->writing != NULL || !la_uv_stream_is_settled(s)) return NULL;
   if (strcmp(o->cls->name, LA_UNIX_CONNECTION_NAME) == 0 && la_unix_arrived(s) > 0) return NULL;
   size_t len = la_reader_unread(&s->reader);
   travelling *t = pack_up(s->fd, len > 0 ? la_rbuf_bytes(&s->reader.buf) : "", len, error);
@@ -126,16 +126,16 @@ static void *give_stream(void *ud, int *error) {
 }
 
 static void gone_stream(void *ud) {
-  la_stream *s = ((la_io_object *)ud)->self;
+  la_uv_stream *s = ((la_io_object *)ud)->self;
   la_reader_clear(&s->reader);
-  la_stream_close(s);
+  la_uv_stream_close(s);
 }
 
 static void take_stream(lua_State *L, void *object) {
   const travelling *t = object;
   la_reactor *r = la_check_reactor(L, a_connection);
   adopt(L, r, t->fd);
-  la_stream *s = ((la_io_object *)lua_touserdata(L, -1))->self;
+  la_uv_stream *s = ((la_io_object *)lua_touserdata(L, -1))->self;
   check(L, la_rbuf_append(&s->reader.buf, r, t->bytes, t->len));
   if (t->nodelay == 0) setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &t->nodelay, sizeof t->nodelay);
   drop_travelling(object);

@@ -1,9 +1,0 @@
-/* capi.h - puts the functions of lua_async.h where la_import finds them. */
-#ifndef LA_BRIDGE_CAPI_H
-#define LA_BRIDGE_CAPI_H
-
-#include <lua.h>
-
-void la_capi_open(lua_State *L);
-
-#endif
