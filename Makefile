@@ -72,10 +72,26 @@ SCRIPTS  := $(patsubst src/lua/lua_async/%.lua,build/scripts/%.inc,$(wildcard sr
 build/scripts/%.inc: src/lua/lua_async/%.lua
 	@mkdir -p $(@D)
 	@od -An -v -tx1 $< | sed 's/ *\([0-9a-f][0-9a-f]\)/0x\1,/g' > $@
-scripts: $(SCRIPTS)
+scripts: $(SCRIPTS) build/lua_async_version.h
+
+# The version, with what parts are checked by: the interface is that of all headers, so that a part and
+# a runtime of different checkouts refuse one another. Written again when it changes.
+VERSION   := 0.1.0
+INTERFACE := $(shell cat include/*.h src/*/*.h src/*.h 2>/dev/null | cksum | cut -d ' ' -f 1)
+define VERSION_H
+#define LA_VERSION "$(VERSION)"
+#define LA_INTERFACE "$(INTERFACE)"
+#define LA_KNOWN_PARTS $(foreach p,$(KNOWN),{"$(p)", "$($(p)_NEEDS)"},)
+endef
+export VERSION_H
+build/lua_async_version.h: FORCE
+	@mkdir -p build
+	@printf '%s\n' "$$VERSION_H" | cmp -s - $@ || printf '%s\n' "$$VERSION_H" >$@
+FORCE:
 
 define flavour
 build/$(1)/src/lua/l_scripts.o: $(SCRIPTS)
+build/$(1)/lua_async.o: build/lua_async_version.h
 build/$(1)/%.o: %.c Makefile
 	@mkdir -p $$(@D)
 	@echo "cc $$@"; $$(COMPILE) $$(FLAGS_$(1)) -c -o $$@ $$<

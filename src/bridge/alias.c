@@ -1,18 +1,10 @@
 #include "bridge/alias.h"
 
+#include "bridge/lib.h"
+
 static char aliases_key; /* registry: table -> true, weak */
 
-static void push_aliases(lua_State *L) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &aliases_key) == LUA_TTABLE) return;
-  lua_pop(L, 1);
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "k");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
-  lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &aliases_key);
-}
+static void push_aliases(lua_State *L) { la_push_registered(L, &aliases_key, "k"); }
 
 void la_alias_add(lua_State *L, const char *name) {
   push_aliases(L);

@@ -3,6 +3,8 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "bridge/lib.h"
+
 static char cancelled_key, tasks_key;
 
 static void set(lua_State *L, const char *field, const char *value) {
@@ -76,24 +78,11 @@ void la_error_set_task(lua_State *L, int i) {
   lua_pop(L, 1);
 }
 
-/* Pushes the table of errors that have a Task. */
-static void push_tasks(lua_State *L) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &tasks_key) == LUA_TTABLE) return;
-  lua_pop(L, 1);
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "k");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
-  lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &tasks_key);
-}
-
 void la_error_open(lua_State *L) {
   luaL_newmetatable(L, la_error_metatable);
   lua_pushcfunction(L, error_tostring);
   lua_setfield(L, -2, "__tostring");
-  push_tasks(L);
+  la_push_registered(L, &tasks_key, "k"); /* of errors that have a Task */
   lua_pushcclosure(L, error_index, 1);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);

@@ -107,6 +107,20 @@ la_reactor *la_check_reactor(lua_State *L, const char *what) {
 
 int la_no_memory(lua_State *L) { return luaL_error(L, "not enough memory"); }
 
+void la_push_registered(lua_State *L, const void *key, const char *mode) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, key) == LUA_TTABLE) return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  if (mode != NULL) {
+    lua_createtable(L, 0, 1);
+    lua_pushstring(L, mode);
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+  }
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+}
+
 /* ---- arguments ---------------------------------------------------------------------*/
 
 const char *la_check_text(lua_State *L, int arg) {

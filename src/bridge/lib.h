@@ -1,4 +1,4 @@
-/* lib.h - what each Lua-facing module adds to the table of lua_async, and how they fail. */
+/* lib.h - arguments and failures, as all functions for Lua have them. */
 #ifndef LA_BRIDGE_LIB_H
 #define LA_BRIDGE_LIB_H
 
@@ -7,35 +7,6 @@
 
 #include "bridge/await.h"
 #include "driver/reactor.h"
-
-/* Each sets its functions in the table on top of the stack. */
-void la_open_run(lua_State *L);
-void la_open_task(lua_State *L);
-void la_open_future(lua_State *L);
-void la_open_time(lua_State *L);
-void la_open_coroutine(lua_State *L);
-void la_open_compose(lua_State *L);
-void la_open_scope(lua_State *L);
-void la_open_interval(lua_State *L); /* after la_open_time */
-void la_open_test(lua_State *L);
-void la_open_streams(lua_State *L); /* only the class */
-void la_open_standard(lua_State *L);
-void la_open_copy(lua_State *L); /* after la_open_compose */
-void la_open_net(lua_State *L);
-void la_open_fs(lua_State *L);
-void la_open_sync(lua_State *L);
-void la_open_process(lua_State *L);
-void la_open_signal(lua_State *L);
-void la_open_loop(lua_State *L);
-void la_open_poll_fd(lua_State *L);
-void la_open_thread(lua_State *L);
-void la_open_control(lua_State *L); /* after the others: it uses them */
-
-/* Ends what async.loop has made on this thread, whose Lua state is L and goes on elsewhere. */
-void la_loops_end(lua_State *L);
-
-/* The module itself; see lua_async.c. */
-int luaopen_lua_async(lua_State *L);
 
 /* Makes the metatable `name` with these metamethods and, as __index, these methods. */
 void la_new_class(lua_State *L, const char *name, const luaL_Reg *meta, const luaL_Reg *methods);
@@ -64,6 +35,10 @@ la_reactor *la_check_reactor(lua_State *L, const char *what);
 
 /* Raises "not enough memory"; for what malloc refused. */
 int la_no_memory(lua_State *L);
+
+/* Pushes the table that the registry has under that key; a new one, with such a __mode (NULL: it
+** is strong), the first time. */
+void la_push_registered(lua_State *L, const void *key, const char *mode);
 
 /* ---- arguments ---------------------------------------------------------------------*/
 

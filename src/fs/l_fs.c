@@ -232,10 +232,9 @@ void la_open_fs(lua_State *L) {
                                                   {fs_rename, &rename_path},
                                                   {NULL, NULL}};
   la_operations_add(L, operations);
-  luaL_newlib(L, functions);
+  luaL_setfuncs(L, functions, 0);
   la_open_file(L);
   la_open_fs_path(L);
   la_open_fs_walk(L);
   la_open_fs_watch(L);
-  lua_setfield(L, -2, "fs");
 }

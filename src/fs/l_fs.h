@@ -5,7 +5,9 @@
 #include "bridge/lib.h"
 #include "driver/work.h"
 
-/* Each sets its functions in the table of fs, on top of the stack. */
+void la_open_fs(lua_State *L); /* async.fs */
+
+/* Its parts: each sets its functions there. */
 void la_open_file(lua_State *L);
 void la_open_fs_path(lua_State *L);
 void la_open_fs_walk(lua_State *L);

@@ -3,8 +3,10 @@
 ** finds that file finds them. Lua's own searcher for modules in a package looks here:
 ** require "lua_async.socket" opens lua_async.so and calls luaopen_lua_async_socket.
 */
+#include "lua/l_scripts.h"
 #include "bridge/error.h"
 #include "bridge/lib.h"
+#include "bridge/module.h"
 #include "bridge/runtime.h"
 
 #if defined(__GNUC__)
@@ -71,7 +73,8 @@ void la_open_control(lua_State *L) {
   if (luaL_loadbufferx(L, control_lua, sizeof control_lua, "@lua_async/control.lua", "t") != LUA_OK)
     lua_error(L);
   static const luaL_Reg needs[] = {{"is_error", is_error}, {"random", random_number}, {NULL, NULL}};
-  lua_pushvalue(L, -2);
+  la_module_push(L);
   luaL_newlib(L, needs);
-  lua_call(L, 2, 0);
+  lua_call(L, 2, 1);
+  lua_replace(L, -2);
 }

@@ -192,12 +192,8 @@ void la_open_listener(lua_State *L) {
                                                   {NULL, NULL}};
   _Static_assert(sizeof(la_accept) <= LA_SLOT_SIZE, "an accept needs no memory");
   la_new_class(L, LA_LISTENER_NAME, meta, methods);
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "k");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &listeners_key);
+  la_push_registered(L, &listeners_key, "k");
+  lua_pop(L, 1);
   la_operations_add(L, operations);
   lua_pushcfunction(L, net_listen);
   lua_setfield(L, -2, "listen");

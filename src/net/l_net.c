@@ -158,10 +158,10 @@ void la_open_net(lua_State *L) {
   static const la_operation_entry operations[] = {{net_connect, &connect_operation}, {NULL, NULL}};
   open_conn(L);
   la_operations_add(L, operations);
-  luaL_newlib(L, functions);
+  la_open_streams(L);
+  luaL_setfuncs(L, functions, 0);
   la_open_listener(L);
   la_open_unix(L);
   la_open_udp(L);
   la_open_dns(L);
-  lua_setfield(L, -2, "net");
 }

@@ -42,7 +42,9 @@ void la_listeners_push(lua_State *L);
 /* Pushes a Listener without its listener, to be filled in. */
 la_listener_object *la_listener_push(lua_State *L);
 
-/* Each sets its functions in the table on top of the stack, which is async.net. */
+void la_open_net(lua_State *L); /* async.net */
+
+/* Its parts: each sets its functions there. */
 void la_open_listener(lua_State *L);
 void la_open_unix(lua_State *L);
 void la_open_udp(lua_State *L);

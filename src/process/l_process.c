@@ -231,15 +231,6 @@ static int to_string(lua_State *L) {
 
 /* ---- the module --------------------------------------------------------------------*/
 
-static void make_children(lua_State *L) {
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "k");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &children_key);
-}
-
 static void make_class(lua_State *L) {
   static const luaL_Reg methods[] = {{"wait", child_wait},   {"try_wait", child_try_wait},
                                      {"stop", child_stop},   {"kill", child_kill},
@@ -263,10 +254,11 @@ void la_open_process(lua_State *L) {
   _Static_assert(sizeof(la_process_wait) <= LA_SLOT_SIZE, "waiting for a child needs no memory");
   la_operations_add(L, operations);
   la_life_after(la_process_reap);
-  make_children(L);
+  la_push_registered(L, &children_key, "k");
+  lua_pop(L, 1);
   make_class(L);
-  luaL_newlib(L, functions);
+  la_open_streams(L);
+  luaL_setfuncs(L, functions, 0);
   la_open_output(L);
   la_open_pipeline(L);
-  lua_setfield(L, -2, "process");
 }

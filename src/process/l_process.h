@@ -58,7 +58,9 @@ uint64_t la_check_grace(lua_State *L, int arg);
 /* Pushes { code = n, ok = ... } or { signal = "SIGKILL", ok = false }; false: it has not ended. */
 bool la_push_status(lua_State *L, const la_process *p);
 
-/* Each sets its function in the table on top of the stack. */
+void la_open_process(lua_State *L); /* async.process */
+
+/* Its parts: each sets its functions there. */
 void la_open_output(lua_State *L);
 void la_open_pipeline(lua_State *L);
 

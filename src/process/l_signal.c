@@ -203,6 +203,5 @@ void la_open_signal(lua_State *L) {
   _Static_assert(sizeof(recv_future) <= LA_SLOT_SIZE, "waiting for a signal needs no memory");
   la_operations_add(L, operations);
   la_object_class_open(L, &stream_class, meta, methods);
-  luaL_newlib(L, functions);
-  lua_setfield(L, -2, "signal");
+  luaL_setfuncs(L, functions, 0);
 }

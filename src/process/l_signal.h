@@ -11,4 +11,6 @@ int la_check_signal(lua_State *L, int arg);
 /* Pushes the name; "SIG40" of one that has none. */
 void la_push_signal(lua_State *L, int signum);
 
+void la_open_signal(lua_State *L); /* async.signal */
+
 #endif

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "fs/file_stream.h"
+#include "stdio/l_standard.h"
 #include "stdio/standard.h"
 #include "stdio/terminal.h"
 #include "stream/l_io.h"

@@ -194,6 +194,7 @@ static void drop_gone(lua_State *L, la_stream s) {
 static int push(lua_State *L) {
   la_stream *s = lua_touserdata(L, 1);
   la_reactor *r = la_check_reactor(L, "a stream");
+  la_open_streams(L);
   la_io_object *o = la_io_new(L, &foreign_class_of_objects);
   la_foreign *f = la_foreign_new(r, *s);
   if (f == NULL) return la_no_memory(L);
@@ -219,6 +220,9 @@ static int foreign_tostring(lua_State *L) {
 
 void la_open_streams(lua_State *L) {
   static const luaL_Reg methods[] = {{NULL, NULL}};
+  bool are_open = luaL_getmetatable(L, LA_STREAM_NAME) != LUA_TNIL;
+  lua_pop(L, 1);
+  if (are_open) return;
   la_stream_class_open(L, &pipe_class, pipe_tostring, methods);
   la_stream_class_open(L, &foreign_class_of_objects, foreign_tostring, methods);
 }

@@ -38,9 +38,5 @@ uint32_t la_sync_check_many(lua_State *L, uint64_t *wait) {
 void la_open_sync(lua_State *L) {
   static void (*const parts[])(lua_State *) = {la_open_channel, la_open_locks, la_open_once,
                                                la_open_signals, la_open_watch, la_open_broadcast};
-  lua_newtable(L);
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) parts[i](L);
-  lua_getfield(L, -1, "channel");
-  lua_setfield(L, -3, "channel");
-  lua_setfield(L, -2, "sync");
 }

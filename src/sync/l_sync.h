@@ -30,7 +30,9 @@ static inline void la_sync_check_value(lua_State *L, int arg) {
     luaL_argerror(L, arg, "nil cannot be sent, since it tells the end: send false, or a table");
 }
 
-/* Each sets its functions in the table on top of the stack, which is async.sync. */
+void la_open_sync(lua_State *L); /* async.sync */
+
+/* Its parts: each sets its functions there. */
 void la_open_locks(lua_State *L);
 void la_open_once(lua_State *L);
 void la_open_channel(lua_State *L);

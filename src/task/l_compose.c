@@ -3,6 +3,7 @@
 #include "bridge/future_object.h"
 #include "bridge/lib.h"
 #include "bridge/task_object.h"
+#include "task/l_task.h"
 
 /* While they wait, the stack is: the keys of the arms (or nil), the arms, and above them the
 ** combination. */

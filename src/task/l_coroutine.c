@@ -11,6 +11,7 @@
 #include "bridge/task_object.h"
 #include "bridge/traceback.h"
 #include "task/l_kick.h"
+#include "task/l_task.h"
 
 /* A continuation's context is one of these, and the scope in which the coroutine was resumed
 ** in the bits above. */
@@ -360,15 +361,18 @@ static void set_guard(lua_State *L, const void *key, lua_CFunction close) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, key);
 }
 
-void la_open_coroutine(lua_State *L) {
+void la_open_guards(lua_State *L) {
   set_guard(L, &la_thread_guard_key, thread_closed);
   set_guard(L, &coroutine_guard_key, coroutine_closed);
+}
+
+void la_open_coroutine(lua_State *L) {
   static const luaL_Reg functions[] = {{"create", create},
                                        {"resume", resume},
                                        {"wrap", wrap},
                                        {NULL, NULL}};
   static const char *const same[] = {"close", "isyieldable", "running", "status", "yield"};
-  luaL_newlib(L, functions);
+  luaL_setfuncs(L, functions, 0);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   if (lua_getfield(L, -1, "coroutine") == LUA_TTABLE) {
     for (int i = 0; i < 5; i++) {
@@ -377,5 +381,4 @@ void la_open_coroutine(lua_State *L) {
     }
   }
   lua_pop(L, 2);
-  lua_setfield(L, -2, "coroutine");
 }

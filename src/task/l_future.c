@@ -7,6 +7,7 @@
 #include "bridge/task_object.h"
 #include "bridge/waker_object.h"
 #include "core/task.h"
+#include "task/l_task.h"
 
 /* ---- futures -----------------------------------------------------------------------*/
 

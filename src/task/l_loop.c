@@ -9,6 +9,7 @@
 #include "task/l_dump.h"
 #include "task/l_future.h"
 #include "task/l_life.h"
+#include "task/l_task.h"
 
 #define LOOP_NAME "lua_async.Loop"
 

@@ -12,6 +12,7 @@
 #include "task/l_future.h"
 #include "task/l_kick.h"
 #include "task/l_life.h"
+#include "task/l_task.h"
 
 #define RUN_NAME "lua_async.run"
 

@@ -3,6 +3,7 @@
 #include "bridge/nursery.h"
 #include "bridge/task_object.h"
 #include "task/l_future.h"
+#include "task/l_task.h"
 
 /* ---- scope -------------------------------------------------------------------------*/
 

@@ -10,6 +10,7 @@
 #include "core/future.h"
 #include "task/l_dump.h"
 #include "task/l_future.h"
+#include "task/l_task.h"
 
 /* ---- await -------------------------------------------------------------------------*/
 
@@ -171,12 +172,8 @@ static int is_cancelled(lua_State *L) {
 /* ---- the module --------------------------------------------------------------------*/
 
 static void open_names(lua_State *L) {
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "k");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &la_task_names_key);
+  la_push_registered(L, &la_task_names_key, "k");
+  lua_pop(L, 1);
 }
 
 void la_open_task(lua_State *L) {

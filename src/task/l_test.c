@@ -2,12 +2,14 @@
 #include <string.h>
 
 #include "bridge/lib.h"
+#include "bridge/module.h"
 #include "bridge/report.h"
 #include "bridge/task_object.h"
 #include "bridge/traceback.h"
 #include "driver/handle.h"
 #include "task/l_describe.h"
 #include "task/l_dump.h"
+#include "task/l_task.h"
 
 /* ---- what is left ------------------------------------------------------------------*/
 
@@ -144,7 +146,7 @@ static int test(lua_State *L) {
 }
 
 void la_open_test(lua_State *L) {
-  lua_pushvalue(L, -1);
+  la_module_push(L);
   lua_pushcclosure(L, test, 1);
   lua_setfield(L, -2, "test");
 }

@@ -2,6 +2,7 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "bridge/module.h"
 #include "thread/l_lend.h"
 #include "thread/l_parcel.h"
 
@@ -228,6 +229,7 @@ static int unpack(lua_State *L, la_parcel *p, uint32_t n, int taken) {
   if (p->handles > 0) { /* whose metatables are there once the module is */
     la_require(L, LA_MODULE, sizeof LA_MODULE - 1);
     lua_pop(L, 1);
+    la_module_need(L, "thread");
   }
   lua_pushnil(L);
   k.frames_at = lua_gettop(L);

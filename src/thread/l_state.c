@@ -5,8 +5,10 @@
 #include <stdlib.h>
 
 #include "bridge/lib.h"
+#include "bridge/module.h"
 #include "process/l_shell.h"
 #include "task/l_kick.h"
+#include "task/l_task.h"
 #include "thread/l_call.h"
 #include "thread/l_lend.h"
 #include "thread/l_parcel.h"

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bridge/error.h"
+#include "bridge/module.h"
 #include "bridge/task_object.h"
 #include "task/l_kick.h"
 
@@ -163,7 +164,7 @@ void la_open_thread(lua_State *L) {
   lua_pushlightuserdata(L, (void *)(uintptr_t)drop_work);
   lua_rawsetp(L, -2, &la_task_unbegun_key);
   lua_pop(L, 1);
-  lua_newtable(L);
+  la_module_need(L, "net"); /* whose connections can be sent */
   lua_pushcfunction(L, init);
   lua_setfield(L, -2, "init");
   la_open_blocking(L);
@@ -174,5 +175,4 @@ void la_open_thread(lua_State *L) {
   la_open_thread_spawn(L);
   la_open_thread_handles(L);
   la_open_workers(L);
-  lua_setfield(L, -2, "thread");
 }

@@ -40,7 +40,9 @@ void la_thread_check_callable(lua_State *L, int arg);
 /* (function, arguments…) -> Task: packs them, for `body`, which is called with a la_thread_work. */
 int la_thread_spawn(lua_State *L, lua_CFunction body, const char *op);
 
-/* Each sets its functions in the table on top of the stack, which is async.thread. */
+void la_open_thread(lua_State *L); /* async.thread */
+
+/* Its parts: each sets its functions there. */
 void la_open_blocking(lua_State *L);
 void la_open_thread_channel(lua_State *L);
 void la_open_thread_watch(lua_State *L);

@@ -3,6 +3,7 @@
 
 #include "bridge/lib.h"
 #include "core/sleep.h"
+#include "time/l_time.h"
 
 #define INTERVAL_NAME "lua_async.Interval"
 
@@ -139,8 +140,6 @@ void la_open_interval(lua_State *L) {
                                   {"__tostring", to_string},
                                   {NULL, NULL}};
   la_new_class(L, INTERVAL_NAME, meta, methods);
-  lua_getfield(L, -1, "time");
   lua_pushcfunction(L, new_interval);
   lua_setfield(L, -2, "interval");
-  lua_pop(L, 1);
 }

@@ -6,6 +6,7 @@
 #include "core/future.h"
 #include "core/sleep.h"
 #include "task/l_future.h"
+#include "time/l_time.h"
 
 static lua_Number seconds(uint64_t ns) { return (lua_Number)ns / 1e9; }
 
@@ -95,31 +96,23 @@ static int shield(lua_State *L) {
 }
 
 void la_open_time(lua_State *L) {
-  static const luaL_Reg functions[] = {{"sleep", l_sleep},
-                                       {"sleep_until", l_sleep_until},
-                                       {"now", now},
-                                       {"pause", pause_clock},
-                                       {"resume", resume_clock},
-                                       {"advance", advance},
-                                       {NULL, NULL}};
-  static const luaL_Reg composition[] = {{"timeout", timeout},
-                                         {"deadline", deadline},
-                                         {"shield", shield},
-                                         {NULL, NULL}};
-  static const la_operation_entry operations[] = {{l_sleep, &sleep_operation},
-                                                  {l_sleep_until, &sleep_until_operation},
+  static const luaL_Reg functions[] = {{"sleep", l_sleep},   {"now", now},
+                                       {"timeout", timeout}, {"deadline", deadline},
+                                       {"shield", shield},   {NULL, NULL}};
+  static const la_operation_entry operations[] = {{l_sleep, &sleep_operation}, {NULL, NULL}};
+  la_operations_add(L, operations);
+  luaL_setfuncs(L, functions, 0);
+}
+
+void la_open_clock(lua_State *L) {
+  static const luaL_Reg functions[] = {{"sleep", l_sleep},     {"sleep_until", l_sleep_until},
+                                       {"now", now},           {"timeout", timeout},
+                                       {"pause", pause_clock}, {"resume", resume_clock},
+                                       {"advance", advance},   {NULL, NULL}};
+  static const la_operation_entry operations[] = {{l_sleep_until, &sleep_until_operation},
                                                   {advance, &advance_operation},
                                                   {NULL, NULL}};
   la_operations_add(L, operations);
-  luaL_setfuncs(L, composition, 0);
-  lua_newtable(L);
   luaL_setfuncs(L, functions, 0);
-  lua_pushcfunction(L, timeout);
-  lua_setfield(L, -2, "timeout");
-  static const char *const top[] = {"sleep", "timeout", "now"};
-  for (int i = 0; i < 3; i++) {
-    lua_getfield(L, -1, top[i]);
-    lua_setfield(L, -3, top[i]);
-  }
-  lua_setfield(L, -2, "time");
+  la_open_interval(L);
 }

@@ -1,6 +1,7 @@
--- async.defer and async.retry: what is said best in Lua of the module itself. Run once, when the module is
--- opened, with its table and what these need of the runtime besides.
+-- async.defer and async.retry: what is said best in Lua of the module itself. Run when one of them is first
+-- asked for, with the table of the module and what these need of the runtime besides; returns both.
 local async, internals = ...
+local control = {}
 
 -- Raises at the caller of the function, which is `level` calls up from here.
 local function check(ok, level, argument, name, message, ...)
@@ -42,7 +43,7 @@ Deferred = { __name = "lua_async.Deferred", __index = methods, __close = methods
 
 function Deferred:__tostring() return ("deferred call: %s"):format(self.f and "pending" or "over") end
 
-function async.defer(f, ...)
+function control.defer(f, ...)
   check(is_callable(f), 2, 1, "defer", "function expected, got %s", type(f))
   return setmetatable({ f = f, arguments = table.pack(...) }, Deferred)
 end
@@ -79,7 +80,7 @@ local function pause(options, tries)
   return options.jitter and longest * internals.random() or longest
 end
 
-function async.retry(f, options)
+function control.retry(f, options)
   check(is_callable(f), 2, 1, "retry", "function expected, got %s", type(f))
   options = read_options(options)
   local tries = 0
@@ -101,3 +102,5 @@ function async.retry(f, options)
     async.sleep(type(again) == "number" and again or pause(options, tries))
   end
 end
+
+return control

@@ -1,0 +1,105 @@
+#include "bridge/module.h"
+
+#include <lauxlib.h>
+
+#include "bridge/alias.h"
+
+static char module_key; /* registry: the table of the module */
+static char closed_key; /* registry: table of a sub-module that is not open yet -> its la_module */
+static char lazy_key;   /* registry: the metatable of such tables */
+
+void la_module_begin(lua_State *L) {
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &module_key);
+}
+
+void la_module_push(lua_State *L) { lua_rawgetp(L, LUA_REGISTRYINDEX, &module_key); }
+
+void la_module_fill(lua_State *L, void (*open)(lua_State *L)) {
+  luaL_checkstack(L, LUA_MINSTACK, "opening a module");
+  int to = lua_gettop(L), from = to + 1;
+  lua_newtable(L);
+  open(L);
+  for (lua_pushnil(L); lua_next(L, from); lua_settop(L, from + 1)) {
+    lua_pushvalue(L, from + 1);
+    if (lua_rawget(L, to) != LUA_TNIL) continue;
+    lua_pushvalue(L, from + 1);
+    lua_pushvalue(L, from + 2);
+    lua_rawset(L, to);
+  }
+  lua_settop(L, to);
+}
+
+/* Opens the one whose table is on top, unless it is open. It counts as open when all is done: one
+** that failed for want of memory is opened again. */
+static void open_top(lua_State *L) {
+  int t = lua_gettop(L);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &closed_key);
+  lua_pushvalue(L, t);
+  lua_rawget(L, -2);
+  const la_module *m = lua_touserdata(L, -1);
+  lua_settop(L, t);
+  if (m == NULL) return;
+  la_module_fill(L, m->open);
+  lua_pushnil(L);
+  lua_setmetatable(L, t);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &closed_key);
+  lua_pushvalue(L, t);
+  lua_pushnil(L);
+  lua_rawset(L, -3);
+  lua_settop(L, t);
+}
+
+static int lazy_index(lua_State *L) {
+  lua_settop(L, 2);
+  lua_insert(L, 1);
+  open_top(L);
+  lua_insert(L, 1);
+  lua_rawget(L, 1);
+  return 1;
+}
+
+static int lazy_pairs(lua_State *L) {
+  lua_settop(L, 1);
+  open_top(L);
+  lua_getglobal(L, "next");
+  lua_insert(L, 1);
+  lua_pushnil(L);
+  return 3;
+}
+
+void la_module_add(lua_State *L, const la_module *modules) {
+  static const luaL_Reg meta[] = {{"__index", lazy_index}, {"__pairs", lazy_pairs}, {NULL, NULL}};
+  int top = lua_gettop(L);
+  luaL_newlib(L, meta);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &lazy_key);
+  lua_newtable(L);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &closed_key);
+  for (const la_module *m = modules; m->name != NULL; m++) {
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, top, m->name);
+    const char *name = lua_pushfstring(L, "lua_async.%s", m->name);
+    lua_pushvalue(L, -2);
+    la_alias_add(L, name);
+    lua_pop(L, 1);
+    lua_pushvalue(L, -1);
+    lua_pushlightuserdata(L, (void *)(uintptr_t)m);
+    lua_rawset(L, top + 2);
+    lua_pushvalue(L, top + 1);
+    lua_setmetatable(L, -2);
+    lua_pop(L, 1);
+  }
+  lua_settop(L, top);
+}
+
+void la_module_need(lua_State *L, const char *name) {
+  luaL_checkstack(L, LUA_MINSTACK, "opening a module");
+  la_module_push(L);
+  lua_pushstring(L, name);
+  lua_rawget(L, -2);
+  if (lua_istable(L, -1)) open_top(L);
+  lua_pop(L, 2);
+}
