@@ -15,12 +15,18 @@ CC       ?= cc
 CFLAGS   ?= -O2 -g
 LTO      ?= -flto=auto
 WARNINGS  = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wno-missing-field-initializers $(if $(WERROR),-Werror)
-COMPILE   = $(CC) -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden $(WARNINGS) \
-            -Iinclude -Isrc -Ibuild $(LUA_INC) $(UV_CFLAGS) -MMD -MP
+COMPILE   = $(CC) -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -fno-semantic-interposition $(WARNINGS) \
+            -Iinclude -Isrc -Ibuild $(LUA_INC) $(UV_CFLAGS) $(PART_CFLAGS) -MMD -MP
 SHARED   := $(if $(filter Darwin,$(shell uname)),-bundle -undefined dynamic_lookup,-shared)
 
 # A thread may still be in a lookup when the last state that loaded the module is closed.
 NODELETE := $(shell echo 'int x;' | $(CC) $(SHARED) -fPIC -Wl,-z,nodelete -o /dev/null -x c - 2>/dev/null && echo -Wl,-z,nodelete)
+
+# Parts find the runtime beside their folder, wherever the tree is, and share the one that is loaded.
+ifneq ($(shell uname),Darwin)
+SONAME    := -Wl,-soname,lua_async.so
+PART_LINK  = -Wl,--no-as-needed -Wl,-rpath,'$$ORIGIN/..' $(1)
+endif
 
 # A flavour is a folder of build/ with flags of its own; `make build/asan/lua_async.so`.
 FLAVOURS      := release asan tsan torture helgrind
@@ -30,8 +36,21 @@ FLAGS_tsan     = -O1 -g -fsanitize=thread -fno-omit-frame-pointer
 FLAGS_torture  = -O1 -g
 FLAGS_helgrind = -O1 -g -fno-inline
 
-MODULE   := lua_async.c $(wildcard src/*/*.c)
-ENGINES  := $(filter-out $(wildcard src/*/l_*.c src/bridge/*.c),$(wildcard src/*/*.c)) # without Lua
+# A part is a folder with a part.mk; see src/part.h. KNOWN are those of this checkout, AVAILABLE those
+# whose libraries are there, PARTS those that are built: `make PARTS="tls http"` insists.
+PART_DIRS ?= src
+PART_MK   := $(foreach d,$(PART_DIRS),$(wildcard $(d)/*/part.mk))
+KNOWN     := $(foreach m,$(PART_MK),$(notdir $(patsubst %/,%,$(dir $(m)))))
+-include $(PART_MK)
+AVAILABLE := $(foreach p,$(KNOWN),$(if $(strip $($(p)_PKGS)),$(shell pkg-config --exists $($(p)_PKGS) && echo $(p)),$(p)))
+PARTS     ?= $(AVAILABLE)
+UNKNOWN   := $(filter-out $(KNOWN),$(PARTS))
+MISSING   := $(filter-out $(AVAILABLE) $(UNKNOWN),$(PARTS))
+$(if $(UNKNOWN),$(error there is no part '$(firstword $(UNKNOWN))' in this checkout; it has: $(KNOWN)))
+$(if $(MISSING),$(error the part '$(firstword $(MISSING))' needs $($(firstword $(MISSING))_NEEDS), which pkg-config does not find ($($(firstword $(MISSING))_PKGS)): `make run` installs it))
+
+MODULE   := lua_async.c $(filter-out $(foreach m,$(PART_MK),$(wildcard $(dir $(m))*.c)),$(wildcard src/*/*.c))
+ENGINES  := $(filter-out lua_async.c src/bridge/% $(foreach f,$(MODULE),$(if $(filter l_%,$(notdir $(f))),$(f))),$(MODULE)) # without Lua
 TESTS    := $(basename $(notdir $(wildcard spec/core/test_*.c)))
 THREADED := $(filter test_share_% test_threads test_circle test_executor,$(TESTS))
 EXAMPLES := $(basename $(notdir $(wildcard examples/c/*.c)))
@@ -58,14 +77,18 @@ TSAN_SPECS := $(addprefix spec/,$(addsuffix _spec.lua,cancel connection dns exam
               stream_write task time sync_channel thread_blocking thread_channel thread_copy thread_lend thread_send thread_spawn thread_workers udp file_sequence fs_path fs_tree fs_watch)) \
               $(filter-out %/told_spec.lua %/deep_futures_spec.lua %/resumed_scan_spec.lua,$(wildcard spec/regress/*_spec.lua))
 
-.PHONY: all build scripts examples run test core-test lua-test lint asan tsan valgrind helgrind torture faults seeds model models long bench install clean help
+.PHONY: all build part install-part scripts examples run test core-test lua-test lint asan tsan valgrind helgrind torture faults seeds model models long bench install clean help
 all: build examples
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-build: build/release/lua_async.so ## build the module, build/lua_async.so
+build: build/release/lua_async.so part ## build the module, build/lua_async.so, and its parts
 	@mkdir -p build && cp -f build/release/lua_async.so build/lua_async.so
+	@$(foreach p,$(filter-out $(PARTS),$(KNOWN)),echo "left out: lua_async.$(p), which needs $($(p)_NEEDS)";)
+
+part: $(PARTS:%=build/release/lua_async/%.so)
+	@mkdir -p build/lua_async $(foreach p,$(PARTS),&& cp -f build/release/lua_async/$(p).so build/lua_async/)
 
 # The modules in Lua as the bytes of an array in C: lua_async.so carries them.
 SCRIPTS  := $(patsubst src/lua/lua_async/%.lua,build/scripts/%.inc,$(wildcard src/lua/lua_async/*.lua))
@@ -89,20 +112,31 @@ build/lua_async_version.h: FORCE
 	@printf '%s\n' "$$VERSION_H" | cmp -s - $@ || printf '%s\n' "$$VERSION_H" >$@
 FORCE:
 
+# part FLAVOUR NAME FOLDER/
+define part
+build/$(1)/$(3)%.o: PART_CFLAGS = -DLA_BUILDS_PART -I$(patsubst %/,%,$(3)) $$(shell pkg-config --cflags $$($(2)_PKGS) 2>/dev/null)
+$(patsubst %.c,build/$(1)/%.o,$(wildcard $(3)*.c)): build/lua_async_version.h
+build/$(1)/lua_async/$(2).so: $(patsubst %.c,build/$(1)/%.o,$(wildcard $(3)*.c)) build/$(1)/lua_async.so
+	@mkdir -p $$(@D)
+	@echo "ld $$@"; $$(CC) $$(FLAGS_$(1)) $$(LDFLAGS) $$(SHARED) -o $$@ $$(filter %.o,$$^) $$(call PART_LINK,build/$(1)/lua_async.so) $$(shell pkg-config --libs $$($(2)_PKGS) 2>/dev/null) -lpthread
+
+endef
+
 define flavour
 build/$(1)/src/lua/l_scripts.o: $(SCRIPTS)
-build/$(1)/lua_async.o: build/lua_async_version.h
+build/$(1)/lua_async.o build/$(1)/src/bridge/module.o: build/lua_async_version.h
 build/$(1)/%.o: %.c Makefile
 	@mkdir -p $$(@D)
 	@echo "cc $$@"; $$(COMPILE) $$(FLAGS_$(1)) -c -o $$@ $$<
 build/$(1)/lua_async.so: $$(MODULE:%.c=build/$(1)/%.o)
-	@echo "ld $$@"; $$(CC) $$(FLAGS_$(1)) $$(LDFLAGS) $$(SHARED) $$(NODELETE) -o $$@ $$^ $$(UV_LIBS) -lpthread
+	@echo "ld $$@"; $$(CC) $$(FLAGS_$(1)) $$(LDFLAGS) $$(SHARED) $$(SONAME) $$(NODELETE) -o $$@ $$^ $$(UV_LIBS) -lpthread
 build/$(1)/tests/%: build/$(1)/spec/core/%.o build/$(1)/spec/core/counting.o $$(ENGINES:%.c=build/$(1)/%.o)
 	@mkdir -p $$(@D)
 	@echo "ld $$@"; $$(CC) $$(FLAGS_$(1)) -o $$@ $$^ $$(UV_LIBS) -lcmocka -lpthread -ldl
 build/$(1)/examples/%.so: examples/c/%.c include/lua_async.h
 	@mkdir -p $$(@D)
 	@echo "ld $$@"; $$(CC) -std=c11 -D_GNU_SOURCE -fPIC $$(WARNINGS) -Iinclude $$(LUA_INC) $$(FLAGS_$(1)) $$(SHARED) -o $$@ $$< -lpthread
+$(foreach m,$(PART_MK),$(call part,$(1),$(notdir $(patsubst %/,%,$(dir $(m)))),$(dir $(m))))
 -include $$(shell find build/$(1) -name '*.d' 2>/dev/null)
 endef
 $(foreach f,$(FLAVOURS),$(eval $(call flavour,$(f))))
@@ -184,6 +218,11 @@ install: build ## install the module, its header and its types under PREFIX
 	install -m 755 build/lua_async.so "$(DESTDIR)$(INST_LIBDIR)/lua_async.so"
 	install -m 644 include/lua_async.h "$(DESTDIR)$(INST_INCDIR)/lua_async.h"
 	install -m 644 types/lua_async.lua "$(DESTDIR)$(INST_LUADIR)/lua_async/types.lua"
+	@$(MAKE) --no-print-directory install-part
+
+install-part: part ## install the parts alone
+	install -d "$(DESTDIR)$(INST_LIBDIR)/lua_async"
+	$(foreach p,$(PARTS),install -m 755 build/lua_async/$(p).so "$(DESTDIR)$(INST_LIBDIR)/lua_async/$(p).so" &&) true
 
 clean: ## remove what was built
 	rm -rf build

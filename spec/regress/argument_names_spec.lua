@@ -15,9 +15,10 @@ local function functions(t, name, list, seen)
   return list
 end
 
--- Methods, from package.loaded, where the classes are.
+-- Methods, from package.loaded, where the classes are once their modules are open.
 local function methods()
   local list = {}
+  functions(async, "async", {}, {})
   for name, t in pairs(package.loaded) do
     if name:find "^lua_async%.%u" or name == "lua_async.stream" or name == "lua_async.sync.object" then
       functions(t, name, list, {})

@@ -104,12 +104,24 @@ static void ring_drop(void *self) {
 
 static int ring_fd(const void *self) { return ((const ring *)self)->fd; }
 
-static const la_stream_vtable plain = {sizeof plain, "Ring",     ring_read,  ring_forget_read,
-                                       ring_write,   ring_forget_write, NULL, ring_shutdown,
-                                       ring_close,   ring_drop,  ring_fd,    NULL};
-static const la_stream_vtable halfless = {sizeof halfless, "Ring", ring_read, ring_forget_read,
-                                          ring_write, ring_forget_write, NULL, NULL,
-                                          ring_close, ring_drop, NULL, NULL};
+static const la_stream_vtable plain = {sizeof plain, "Ring",
+                                       ring_read,    ring_forget_read,
+                                       ring_write,   ring_forget_write,
+                                       NULL,         ring_shutdown,
+                                       ring_close,   ring_drop,
+                                       ring_fd,      NULL};
+static const la_stream_vtable halfless = {sizeof halfless,
+                                          "Ring",
+                                          ring_read,
+                                          ring_forget_read,
+                                          ring_write,
+                                          ring_forget_write,
+                                          NULL,
+                                          NULL,
+                                          ring_close,
+                                          ring_drop,
+                                          NULL,
+                                          NULL};
 static const la_stream_vtable incomplete = {.size = sizeof incomplete, .name = "Incomplete"};
 static const la_stream_vtable old = {.size = 16, .name = "Old"};
 
@@ -153,14 +165,10 @@ static int counts(lua_State *L) {
 
 int luaopen_streams(lua_State *L);
 int luaopen_streams(lua_State *L) {
-  static const luaL_Reg functions[] = {{"ring", new_ring},
-                                       {"halfless", new_halfless},
-                                       {"with_fd", new_with_fd},
-                                       {"incomplete", push_incomplete},
-                                       {"take", take},
-                                       {"rewrap", rewrap},
-                                       {"counts", counts},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"ring", new_ring},       {"halfless", new_halfless},
+                                       {"with_fd", new_with_fd}, {"incomplete", push_incomplete},
+                                       {"take", take},           {"rewrap", rewrap},
+                                       {"counts", counts},       {NULL, NULL}};
   luaL_newlibtable(L, functions);
   lua_pushlightuserdata(L, (void *)(uintptr_t)la_import(L));
   luaL_setfuncs(L, functions, 1);

@@ -12,14 +12,16 @@
 #include <lua.h>
 #include <stdbool.h>
 
+#include "core/export.h"
+
 /* The table on top, which goes, gets the name. May raise for want of memory. */
-void la_alias_add(lua_State *L, const char *name);
+LA_PART void la_alias_add(lua_State *L, const char *name);
 
 /* The same for a new table of these functions, which are in the tables of several classes: they are
 ** to be found there first, or by their class. */
-void la_alias_functions(lua_State *L, const char *name, const luaL_Reg *functions);
+LA_PART void la_alias_functions(lua_State *L, const char *name, const luaL_Reg *functions);
 
 /* The value at index i is such a table: what is in it has another name, from the module itself. */
-bool la_alias_is(lua_State *L, int i);
+LA_PART bool la_alias_is(lua_State *L, int i);
 
 #endif

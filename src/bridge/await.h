@@ -5,19 +5,20 @@
 #define LA_BRIDGE_AWAIT_H
 
 #include "bridge/coro.h"
+#include "core/export.h"
 
 /* The coroutine that L is, checked to be one that can be suspended here and now, and made ready
 ** to await. Raises an error that says what to do instead. When cancellation is due
 ** (la_coro_cancelled) la_await_cancelled is how to go on. */
-la_coro *la_await_coro(lua_State *L);
+LA_PART la_coro *la_await_coro(lua_State *L);
 
 /* Raises in the coroutine of L, which la_await_coro returned, that it is cancelled. Like an
 ** operation that is over at once it costs budget: without it, others go first. A tail call of a
 ** lua_CFunction. */
-int la_await_cancelled(lua_State *L, la_coro *c);
+LA_PART int la_await_cancelled(lua_State *L, la_coro *c);
 
 /* The coroutine that L is, if it can be suspended here and now; NULL otherwise. */
-la_coro *la_await_possible(lua_State *L);
+LA_PART la_coro *la_await_possible(lua_State *L);
 
 /* The same, without making it ready. */
 la_coro *la_await_context(lua_State *L);
@@ -34,7 +35,7 @@ bool la_await_may_ask(la_coro *c);
 ** by its `finish` itself, before that can raise.
 ** `c` is what la_await_coro just returned. A tail call of a lua_CFunction, whose
 ** own stack `finish` finds as it was. */
-int la_await_future(lua_State *L, la_coro *c, la_future *f, la_finish finish);
+LA_PART int la_await_future(lua_State *L, la_coro *c, la_future *f, la_finish finish);
 
 /* The same, but `f` is polled first when the coroutine of `c` is, which has to be woken. */
 int la_await_polled_later(lua_State *L, la_coro *c, la_future *f, la_finish finish);
@@ -92,7 +93,7 @@ static inline bool la_operation_direct(const lua_State *L) {
 }
 
 /* The body of the lua_CFunction of an operation. */
-int la_operate(lua_State *L, const la_operation *op);
+LA_PART int la_operate(lua_State *L, const la_operation *op);
 
 /* The table of functions `{name, function, operation}` that async.future consults. */
 typedef struct la_operation_entry {
@@ -102,10 +103,10 @@ typedef struct la_operation_entry {
 
 /* Makes operations known (static storage, ended by a null function); any thread
 ** may load the module, so it is safe to repeat. */
-void la_operations_add(lua_State *L, const la_operation_entry *entries);
+LA_PART void la_operations_add(lua_State *L, const la_operation_entry *entries);
 
 /* The operation that the function at index i is, or NULL. */
-const la_operation *la_operation_of(lua_State *L, int i);
+LA_PART const la_operation *la_operation_of(lua_State *L, int i);
 
 /* ---- the C face ------------------------------------------------------------------*/
 

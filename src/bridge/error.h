@@ -14,6 +14,8 @@
 #include <lua.h>
 #include <stdbool.h>
 
+#include "core/export.h"
+
 typedef struct la_error_info {
   const char *code;           /* "ECONNREFUSED" */
   const char *message;        /* "connection refused" */
@@ -24,13 +26,13 @@ typedef struct la_error_info {
 } la_error_info;
 
 /* Pushes a new error object; raises for want of memory. */
-void la_push_error(lua_State *L, const la_error_info *info);
+LA_PART void la_push_error(lua_State *L, const la_error_info *info);
 
 /* The name of their metatable. */
 #define la_error_metatable "lua_async.error"
 
 /* The value at i is such an object. */
-bool la_is_error(lua_State *L, int i);
+LA_PART bool la_is_error(lua_State *L, int i);
 
 /* Gives the error object on top its field `task`: the Task at index i. It is kept beside the
 ** object, which can so be sent to other threads: there it has none. */
@@ -40,7 +42,7 @@ void la_error_set_task(lua_State *L, int i);
 void la_error_open(lua_State *L);
 
 /* Pushes the cancellation object, which exists from la_error_open on. */
-void la_push_cancelled(lua_State *L);
-bool la_is_cancelled(lua_State *L, int i);
+LA_PART void la_push_cancelled(lua_State *L);
+LA_PART bool la_is_cancelled(lua_State *L, int i);
 
 #endif

@@ -1,8 +1,10 @@
 #include "bridge/module.h"
 
 #include <lauxlib.h>
+#include <string.h>
 
 #include "bridge/alias.h"
+#include "lua_async_version.h"
 
 static char module_key; /* registry: the table of the module */
 static char closed_key; /* registry: table of a sub-module that is not open yet -> its la_module */
@@ -102,4 +104,24 @@ void la_module_need(lua_State *L, const char *name) {
   lua_rawget(L, -2);
   if (lua_istable(L, -1)) open_top(L);
   lua_pop(L, 2);
+}
+
+void la_part_check(lua_State *L, const char *name, const char *version, const char *interface) {
+  la_module_push(L);
+  bool ours = lua_istable(L, -1);
+  lua_pop(L, 1);
+  if (!ours)
+    luaL_error(L,
+               "lua_async.%s was linked with another copy of lua_async.so than the one that "
+               "require \"lua_async\" finds: install both into one tree, or put its tree first in "
+               "package.cpath",
+               name);
+  if (strcmp(version, LA_VERSION) != 0)
+    luaL_error(L, "lua_async.%s is of version %s, lua_async of %s: install both from one version",
+               name, version, LA_VERSION);
+  if (strcmp(interface, LA_INTERFACE) != 0)
+    luaL_error(L,
+               "lua_async.%s and lua_async are both of version %s, but were built from different "
+               "sources (interface %s and %s): build both from one checkout",
+               name, version, interface, LA_INTERFACE);
 }

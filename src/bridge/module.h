@@ -11,6 +11,8 @@
 
 #include <lua.h>
 
+#include "core/export.h"
+
 typedef struct la_module {
   const char *name;
   void (*open)(lua_State *L); /* sets its functions in the table on top; twice is harmless */
@@ -30,9 +32,15 @@ void la_module_fill(lua_State *L, void (*open)(lua_State *L));
 int luaopen_lua_async(lua_State *L);
 
 /* Pushes the table of the module. */
-void la_module_push(lua_State *L);
+LA_PART void la_module_push(lua_State *L);
+
+/* For la_part_open (part.h): raises unless the part is of this version, and this is the lua_async
+ *that
+ ** L has. `interface` tells checkouts of one version apart. */
+LA_PART void la_part_check(lua_State *L, const char *name, const char *version,
+                           const char *interface);
 
 /* Opens the sub-module, unless it is open: for objects of its classes. */
-void la_module_need(lua_State *L, const char *name);
+LA_PART void la_module_need(lua_State *L, const char *name);
 
 #endif

@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "core/export.h"
+
 typedef struct la_object_class {
   const char *name;             /* of the metatable: "lua_async.Mutex" */
   void (*close)(void *object);  /* once, when it is closed or collected */
@@ -27,10 +29,10 @@ typedef struct la_object {
   bool closed;
 } la_object;
 
-extern const char la_object_tag;
+extern LA_PART const char la_object_tag;
 
 /* Raises: the value at `arg` is no object of that class, or not any more. */
-int la_object_mismatch(lua_State *L, int arg, const la_object_class *cls);
+LA_PART int la_object_mismatch(lua_State *L, int arg, const la_object_class *cls);
 
 /* The object of that class at index `arg`; raises when it is none. */
 static inline void *la_object_check(lua_State *L, int arg, const la_object_class *cls) {
@@ -41,18 +43,18 @@ static inline void *la_object_check(lua_State *L, int arg, const la_object_class
 
 /* The object at index `arg` was collected, and the Lua state is closing: there is nothing to close.
  */
-bool la_object_collected(lua_State *L, int arg);
+LA_PART bool la_object_collected(lua_State *L, int arg);
 
 /* A new object of `size` bytes on top of L, zeroed but for its head, and without a metatable
 ** until la_object_made: its finaliser must not see it half made. */
-void *la_object_new(lua_State *L, const la_object_class *cls, size_t size, int uservalues);
-void la_object_made(lua_State *L, const la_object_class *cls);
+LA_PART void *la_object_new(lua_State *L, const la_object_class *cls, size_t size, int uservalues);
+LA_PART void la_object_made(lua_State *L, const la_object_class *cls);
 
 /* Makes the metatable: these and the shared metamethods, these methods and `close`. */
-void la_object_class_open(lua_State *L, const la_object_class *cls, const luaL_Reg *meta,
-                          const luaL_Reg *methods);
+LA_PART void la_object_class_open(lua_State *L, const la_object_class *cls, const luaL_Reg *meta,
+                                  const luaL_Reg *methods);
 
 /* close(object), as a function of Lua. */
-int la_object_close(lua_State *L);
+LA_PART int la_object_close(lua_State *L);
 
 #endif

@@ -5,11 +5,13 @@
 #include <lua.h>
 #include <stdbool.h>
 
+#include "core/export.h"
+
 /* The options of an iterator at `arg`, which may be none: whether `raise` is asked for. Misuse
  * raises. */
-bool la_option_raise(lua_State *L, int arg);
+LA_PART bool la_option_raise(lua_State *L, int arg);
 
 /* Makes the function on top of the stack one that raises the error object of `nil, err`. */
-void la_make_raising(lua_State *L);
+LA_PART void la_make_raising(lua_State *L);
 
 #endif

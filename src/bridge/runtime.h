@@ -24,6 +24,7 @@
 #include "bridge/hook.h"
 #include "bridge/place.h"
 #include "core/executor.h"
+#include "core/export.h"
 #include "core/tls.h"
 
 typedef struct la_coro la_coro;
@@ -89,7 +90,7 @@ typedef struct la_runtime {
   la_node living; /* in the thread's la_runtimes */
 } la_runtime;
 
-extern LA_THREAD_LOCAL la_runtime *la_rt;
+extern LA_PART_DATA LA_THREAD_LOCAL la_runtime *la_rt;
 
 /* If not NULL, it is told of each Lua thread that is about to run on this one, resumed by us, or
 ** again after that. A signal handler may set it, which then finds the Lua thread in `running`. */
@@ -128,10 +129,10 @@ void la_runtime_cancel_all(la_runtime *rt);
 void la_runtime_free(lua_State *L, la_runtime *rt);
 
 /* The runtime in which L runs. Raises, naming `what`, when there is none. */
-la_runtime *la_runtime_check(lua_State *L, const char *what);
+LA_PART la_runtime *la_runtime_check(lua_State *L, const char *what);
 
 /* The same, NULL for none. */
-la_runtime *la_runtime_of(lua_State *L);
+LA_PART la_runtime *la_runtime_of(lua_State *L);
 
 /* Registry: a value with __close that stands at LA_THREAD_GUARD of each thread, to be closed:
 ** it learns when somebody else closes a thread of ours (coroutine.close). */

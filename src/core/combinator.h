@@ -9,13 +9,15 @@
 #ifndef LA_CORE_COMBINATOR_H
 #define LA_CORE_COMBINATOR_H
 
+#include "core/export.h"
 #include "core/group.h"
 
 /* Ready when all are. NULL: no memory, and the futures have been dropped. */
-la_future *la_future_join(la_executor *ex, la_future *const *futures, size_t n);
+LA_PART la_future *la_future_join(la_executor *ex, la_future *const *futures, size_t n);
 
 /* Ready when one is, whose index is in *winner then; the caller keeps that alive. n > 0; which
 ** is polled first is random. */
-la_future *la_future_select(la_executor *ex, la_future *const *futures, size_t n, size_t *winner);
+LA_PART la_future *la_future_select(la_executor *ex, la_future *const *futures, size_t n,
+                                    size_t *winner);
 
 #endif

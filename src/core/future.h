@@ -2,15 +2,16 @@
 #ifndef LA_CORE_FUTURE_H
 #define LA_CORE_FUTURE_H
 
+#include "core/export.h"
 #include "lua_async.h"
 
 /* std::task::Waker::noop: for polling a future just to see. */
-extern const la_waker la_waker_noop;
+extern LA_PART const la_waker la_waker_noop;
 
 /* std::future::ready and std::future::pending: ready at once, and never. They
 ** hold nothing, so one of each serves all. `la_yielded` is la_ready under another name: that of
 ** a yield whose waker was woken before it is polled. */
-extern la_future la_ready, la_pending, la_yielded;
+extern LA_PART la_future la_ready, la_pending, la_yielded;
 
 /* Ready after `polls` that were not (la_executor_yield_polls): by then everyone who was ready
 ** has had a turn. */
@@ -19,6 +20,6 @@ typedef struct la_yield {
   unsigned polls;
 } la_yield;
 
-void la_yield_init(la_yield *y, unsigned polls);
+LA_PART void la_yield_init(la_yield *y, unsigned polls);
 
 #endif

@@ -2,6 +2,7 @@
 #ifndef LA_CORE_SLEEP_H
 #define LA_CORE_SLEEP_H
 
+#include "core/export.h"
 #include "executor.h"
 
 typedef struct la_sleep {
@@ -11,6 +12,6 @@ typedef struct la_sleep {
   la_timer timer;    /* idle until the first poll */
 } la_sleep;
 
-void la_sleep_init(la_sleep *s, la_executor *ex, uint64_t deadline);
+LA_PART void la_sleep_init(la_sleep *s, la_executor *ex, uint64_t deadline);
 
 #endif

@@ -14,6 +14,7 @@
 #ifndef LA_DRIVER_OP_H
 #define LA_DRIVER_OP_H
 
+#include "core/export.h"
 #include "driver/waiter.h"
 
 typedef enum la_op_state { LA_OP_NEW, LA_OP_IN_FLIGHT, LA_OP_DONE, LA_OP_ORPHANED } la_op_state;
@@ -43,13 +44,13 @@ struct la_op {
   la_op_state state;
 };
 
-void la_op_init(la_op *op, const la_op_class *cls, la_reactor *r);
+LA_PART void la_op_init(la_op *op, const la_op_class *cls, la_reactor *r);
 
 /* To be called by the uv callback of every request, once. The op may be gone after it. */
-void la_op_complete(la_op *op, ssize_t result);
+LA_PART void la_op_complete(la_op *op, ssize_t result);
 
-la_poll la_op_poll(la_future *f, la_context *cx);
-void la_op_drop(la_future *f);
+LA_PART la_poll la_op_poll(la_future *f, la_context *cx);
+LA_PART void la_op_drop(la_future *f);
 #define LA_OP_VTABLE(NAME)                                                                         \
   { la_op_poll, la_op_drop, NAME, NULL }
 

@@ -17,6 +17,7 @@
 #include <uv.h>
 
 #include "core/executor.h"
+#include "core/export.h"
 #include "core/mpsc.h"
 
 /* Read buffers, all of one size, kept for use by whichever stream reads next: the
@@ -141,15 +142,15 @@ static inline uint64_t la_reactor_ms(uint64_t ns) { return ns / 1000000 + (ns % 
 /* -------------------------------------------------------------------------------------*/
 
 static inline void la_reactor_ref(la_reactor *r) { r->refs++; }
-void la_reactor_unref(la_reactor *r);
+LA_PART void la_reactor_unref(la_reactor *r);
 
 /* A buffer of LA_BUFFER_SIZE, NULL when there is no memory. */
-char *la_buffer_take(la_reactor *r);
-void la_buffer_give(la_reactor *r, char *buffer);
+LA_PART char *la_buffer_take(la_reactor *r);
+LA_PART void la_buffer_give(la_reactor *r, char *buffer);
 
 /* A block of LA_BLOCK_SIZE, NULL when there is no memory or LA_BLOCKS_MAX are in use: then
 ** a buffer serves. */
-char *la_block_take(la_reactor *r);
-void la_block_give(la_reactor *r, char *block);
+LA_PART char *la_block_take(la_reactor *r);
+LA_PART void la_block_give(la_reactor *r, char *block);
 
 #endif

@@ -24,6 +24,7 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include "core/export.h"
 #include "driver/op.h"
 
 enum { LA_THREADS_MAX = 64, LA_THREADS_LEFT_MAX = 192 };
@@ -68,17 +69,17 @@ struct la_job {
   ssize_t ran;
 };
 
-void la_job_init(la_job *job, const la_job_class *cls, la_reactor *r);
+LA_PART void la_job_init(la_job *job, const la_job_class *cls, la_reactor *r);
 
 /* UV_EAGAIN: there is no thread, and none can be made. */
-int la_job_op_submit(la_op *op);
-void la_job_drop(la_future *f);
+LA_PART int la_job_op_submit(la_op *op);
+LA_PART void la_job_drop(la_future *f);
 
 /* Where a job in flight stands. */
-la_job_place la_job_where(const la_job *job);
+LA_PART la_job_place la_job_where(const la_job *job);
 
 /* Sends LA_JOB_SIGNAL to the thread that runs the job, if one does. */
-void la_job_kick(la_job *job);
+LA_PART void la_job_kick(la_job *job);
 #define LA_JOB_OP(NAME, RELEASE)                                                                   \
   { {la_op_poll, la_job_drop, NAME, NULL}, la_job_op_submit, RELEASE, NULL }
 

@@ -13,6 +13,7 @@
 
 #include <stdatomic.h>
 
+#include "core/export.h"
 #include "driver/op.h"
 
 typedef struct la_work la_work;
@@ -31,25 +32,25 @@ struct la_work {
   uv_work_t req;
 };
 
-void la_work_init(la_work *work, const la_work_class *cls, la_reactor *r);
+LA_PART void la_work_init(la_work *work, const la_work_class *cls, la_reactor *r);
 
 /* It goes on for nobody: `unwanted` is set, or the process is in exit(3), which waits for the
 ** threads of libuv's pool. Any thread. */
-bool la_work_is_unwanted(const la_work *work);
+LA_PART bool la_work_is_unwanted(const la_work *work);
 
 /* Blocks until `run` has returned, and returns what it returned: for who has submitted it, as the
 ** process ends. */
-ssize_t la_work_wait(const la_work *work);
+LA_PART ssize_t la_work_wait(const la_work *work);
 
 /* Submits without a future to wait for it: `done` (loop thread) runs when the work has
 ** ended, with its result, UV_ECANCELED when it never ran. For objects that own their
 ** work. A negative errno: nothing was submitted. The work must have been initialised
 ** with la_work_init and must not be polled. */
-int la_work_submit(la_work *work, void (*done)(la_work *work, ssize_t result));
+LA_PART int la_work_submit(la_work *work, void (*done)(la_work *work, ssize_t result));
 
-int la_work_op_submit(la_op *op);
-uv_req_t *la_work_op_request(la_op *op);
-void la_work_drop(la_future *f);
+LA_PART int la_work_op_submit(la_op *op);
+LA_PART uv_req_t *la_work_op_request(la_op *op);
+LA_PART void la_work_drop(la_future *f);
 #define LA_WORK_OP(NAME, RELEASE)                                                                  \
   { {la_op_poll, la_work_drop, NAME, NULL}, la_work_op_submit, RELEASE, la_work_op_request }
 

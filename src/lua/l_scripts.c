@@ -8,6 +8,7 @@
 #include "bridge/lib.h"
 #include "bridge/module.h"
 #include "bridge/runtime.h"
+#include "thread/l_thread.h"
 
 #if defined(__GNUC__)
 #define EXPORTED __attribute__((visibility("default")))
@@ -18,6 +19,7 @@
 EXPORTED int luaopen_lua_async_socket(lua_State *L);
 EXPORTED int luaopen_lua_async_socket_objects(lua_State *L);
 EXPORTED int luaopen_lua_async_workers(lua_State *L);
+EXPORTED int luaopen_lua_async_internals(lua_State *L);
 
 /* The bytes of each file, written by the Makefile. */
 static const char socket_lua[] = {
@@ -53,6 +55,11 @@ int luaopen_lua_async_socket_objects(lua_State *L) {
 
 int luaopen_lua_async_workers(lua_State *L) {
   return run(L, workers_lua, sizeof workers_lua, "@lua_async/workers.lua");
+}
+
+int luaopen_lua_async_internals(lua_State *L) {
+  la_push_worker_internals(L);
+  return 1;
 }
 
 /* ---- functions of the module itself ----------------------------------------------------*/

@@ -11,6 +11,7 @@
 #ifndef LA_NET_DIAL_H
 #define LA_NET_DIAL_H
 
+#include "core/export.h"
 #include "net/connect.h"
 #include "net/dns.h"
 
@@ -27,6 +28,6 @@ typedef struct la_dial {
 
 /* Copies the host, and `bind_to` (see la_connect_new). NULL: no memory. The future owns itself:
 ** its drop frees it, giving up what is under way, and a stream that nobody took. */
-la_dial *la_dial_new(la_reactor *r, const char *host, int port, const la_address *bind_to);
+LA_PART la_dial *la_dial_new(la_reactor *r, const char *host, int port, const la_address *bind_to);
 
 #endif

@@ -13,6 +13,7 @@
 
 #include <netdb.h>
 
+#include "core/export.h"
 #include "driver/threads.h"
 #include "net/address.h"
 
@@ -28,7 +29,7 @@ typedef struct la_resolve {
 } la_resolve;
 
 /* `family` is AF_UNSPEC, AF_INET or AF_INET6. NULL: no memory. Its drop frees it. */
-la_resolve *la_resolve_new(la_reactor *r, const char *host, int port, int family);
+LA_PART la_resolve *la_resolve_new(la_reactor *r, const char *host, int port, int family);
 
 typedef struct la_reverse {
   union {
@@ -39,6 +40,6 @@ typedef struct la_reverse {
   char name[NI_MAXHOST];
 } la_reverse;
 
-la_reverse *la_reverse_new(la_reactor *r, const la_address *a);
+LA_PART la_reverse *la_reverse_new(la_reactor *r, const la_address *a);
 
 #endif

@@ -11,6 +11,7 @@
 #ifndef LA_STREAM_BUFFER_H
 #define LA_STREAM_BUFFER_H
 
+#include "core/export.h"
 #include "driver/reactor.h"
 
 typedef struct la_rbuf {
@@ -26,13 +27,13 @@ static inline size_t la_rbuf_room(const la_rbuf *b) { return b->cap - b->end; }
 ** or grow, as many again as it holds, `want` at most. An empty one takes a buffer of
 ** the reactor's whatever `want` is. UV_ENOMEM: as it was. Moves the bytes, not their
 ** offsets from la_rbuf_bytes. */
-int la_rbuf_grow(la_rbuf *b, la_reactor *r, size_t want);
+LA_PART int la_rbuf_grow(la_rbuf *b, la_reactor *r, size_t want);
 
 /* n bytes have been written at data[end]. */
 static inline void la_rbuf_added(la_rbuf *b, size_t n) { b->end += n; }
 
 /* Adds these. UV_ENOMEM: some of them, from the first on, are there. */
-int la_rbuf_append(la_rbuf *b, la_reactor *r, const char *bytes, size_t n);
+LA_PART int la_rbuf_append(la_rbuf *b, la_reactor *r, const char *bytes, size_t n);
 
 /* Takes n bytes off the start; memory is kept until la_rbuf_settle. */
 static inline void la_rbuf_taken(la_rbuf *b, size_t n) { b->start += n; }
@@ -41,13 +42,14 @@ static inline void la_rbuf_taken(la_rbuf *b, size_t n) { b->start += n; }
 static inline void la_rbuf_cut(la_rbuf *b, size_t n) { b->end = b->start + n; }
 
 /* Gives memory up that the bytes do not need. Cannot fail. */
-void la_rbuf_settle(la_rbuf *b, la_reactor *r);
+LA_PART void la_rbuf_settle(la_rbuf *b, la_reactor *r);
 
 /* Adopts a buffer or block of the reactor's (`cap` says which) with n bytes at `start`: what it
 ** had goes before them, and has to have room there. */
-void la_rbuf_adopt(la_rbuf *b, la_reactor *r, char *buffer, size_t cap, size_t start, size_t n);
+LA_PART void la_rbuf_adopt(la_rbuf *b, la_reactor *r, char *buffer, size_t cap, size_t start,
+                           size_t n);
 
 /* Drops all bytes and the memory. */
-void la_rbuf_clear(la_rbuf *b, la_reactor *r);
+LA_PART void la_rbuf_clear(la_rbuf *b, la_reactor *r);
 
 #endif

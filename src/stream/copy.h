@@ -8,6 +8,7 @@
 #ifndef LA_STREAM_COPY_H
 #define LA_STREAM_COPY_H
 
+#include "core/export.h"
 #include "stream/splice.h"
 #include "stream/stream.h"
 
@@ -38,10 +39,10 @@ typedef struct la_copy {
 ** the caller's and gives up what is pending: `done` then counts the bytes that are out of
 ** our hands, and the reader has the others. What the target has accepted before is written first.
 */
-void la_copy_init(la_copy *c, const la_stream_class *source, void *from,
-                  const la_stream_class *target, void *to, uint64_t limit);
+LA_PART void la_copy_init(la_copy *c, const la_stream_class *source, void *from,
+                          const la_stream_class *target, void *to, uint64_t limit);
 
 /* Instead of a drop, when one of the ends is gone already: touches neither. */
-void la_copy_abandon(la_copy *c);
+LA_PART void la_copy_abandon(la_copy *c);
 
 #endif

@@ -8,6 +8,7 @@
 #define LA_STREAM_L_IO_H
 
 #include "bridge/lib.h"
+#include "core/export.h"
 #include "stream/stream.h"
 
 typedef struct la_io_object la_io_object;
@@ -38,23 +39,23 @@ struct la_io_object {
   int unopened;                    /* why `attach` could not open it, a negative errno, or 0 */
 };
 
-extern const char la_io_mark;
+extern LA_PART const char la_io_mark;
 
 /* The object at index i, if it is a stream (whose finaliser may have run: `self` is NULL then);
 ** else NULL. */
-la_io_object *la_io_test(lua_State *L, int i);
+LA_PART la_io_object *la_io_test(lua_State *L, int i);
 
 /* The object at index 1, which must be a stream. */
-la_io_object *la_io_check(lua_State *L);
+LA_PART la_io_object *la_io_check(lua_State *L);
 
 /* The same; its finaliser may have run (`self` is NULL then). */
-la_io_object *la_io_check_any(lua_State *L);
+LA_PART la_io_object *la_io_check_any(lua_State *L);
 
 /* `o`; raises when its finaliser has run (something it was part of is finalised later). */
-la_io_object *la_io_live(lua_State *L, la_io_object *o);
+LA_PART la_io_object *la_io_live(lua_State *L, la_io_object *o);
 
 /* Pushes a new object of the class; `self` is set to NULL and to be filled in. */
-la_io_object *la_io_new(lua_State *L, const la_io_class *cls);
+LA_PART la_io_object *la_io_new(lua_State *L, const la_io_class *cls);
 
 static inline bool la_io_is_closed(const la_io_object *o) {
   return !o->cls->stream->is_open(o->self);
@@ -68,58 +69,58 @@ static inline int la_io_closed_error(const la_io_object *o) {
 /* The status of an operation that began while the object was open: UV_EBADF because it is
 ** closed by now is UV_ECANCELED. (Those that begin later are refused before they begin,
 ** whatever is in the buffer.) */
-int la_io_cut(const la_io_object *o, int status);
+LA_PART int la_io_cut(const la_io_object *o, int status);
 
 /* For a future that reads: raises when there is one already. Begins a new read: bytes that a
 ** read before it had kept, and did not take, are there again. */
-la_reader *la_io_check_reader(lua_State *L, la_io_object *o);
+LA_PART la_reader *la_io_check_reader(lua_State *L, la_io_object *o);
 
 /* For a future that writes: raises when there is one already. */
-void la_io_check_writer(lua_State *L, const la_io_object *o);
+LA_PART void la_io_check_writer(lua_State *L, const la_io_object *o);
 
 /* The finaliser's part: takes `self` out. A read or write whose output could not be pushed
 ** (no memory) may be left, though the frame that kept the object alive is gone: it is ended
 ** here, and finds its address of the object to be NULL. */
-void *la_io_collect(la_io_object *o);
+LA_PART void *la_io_collect(la_io_object *o);
 
 /* What owns the stream from here on, instead of the object, which is of no use any more. Raises
  *when
  ** it is closed, in use, or not to be had: `o` is the one at index `arg`. */
-la_stream la_io_take(lua_State *L, la_io_object *o, int arg);
+LA_PART la_stream la_io_take(lua_State *L, la_io_object *o, int arg);
 
 /* The methods `timeout`, `try_read` and `try_write`. */
-int la_io_timeout(lua_State *L);
-int la_io_try_read(lua_State *L);
-int la_io_try_write(lua_State *L);
+LA_PART int la_io_timeout(lua_State *L);
+LA_PART int la_io_try_read(lua_State *L);
+LA_PART int la_io_try_write(lua_State *L);
 
 /* When what begins now is to be over: LA_TIMER_NEVER without a timeout. */
-uint64_t la_io_deadline(const la_io_object *o);
+LA_PART uint64_t la_io_deadline(const la_io_object *o);
 
 /* The end of the `begin` of an operation that has made *f, which the object's timeout limits. `op`
  *is its name
  ** in the error; `give_up`, of a write, gives it up and says how many bytes are out of our hands.
  */
-int la_io_begun_until(lua_State *L, uint64_t deadline, const char *op,
-                      size_t (*give_up)(la_future *), la_future **f);
+LA_PART int la_io_begun_until(lua_State *L, uint64_t deadline, const char *op,
+                              size_t (*give_up)(la_future *), la_future **f);
 static inline int la_io_begun(lua_State *L, const la_io_object *o, const char *op,
                               size_t (*give_up)(la_future *), la_future **f) {
   return o->timed ? la_io_begun_until(L, la_io_deadline(o), op, give_up, f) : 0;
 }
 
 /* The `finish` of such an operation, around its own. */
-extern const la_future_vtable la_io_timed_vtable;
-int la_io_timed_finish(lua_State *L, la_future *f, la_finish finish);
+extern LA_PART const la_future_vtable la_io_timed_vtable;
+LA_PART int la_io_timed_finish(lua_State *L, la_future *f, la_finish finish);
 static inline int la_io_finish(lua_State *L, la_future *f, la_finish finish) {
   return f->vt->poll == la_io_timed_vtable.poll ? la_io_timed_finish(L, f, finish) : finish(L, f);
 }
 
 /* The method `write`. */
-int la_io_write(lua_State *L);
-extern const la_operation la_io_write_operation;
+LA_PART int la_io_write(lua_State *L);
+extern LA_PART const la_operation la_io_write_operation;
 
 /* Makes the metatable of a class: `methods` and those of every stream (read, read_exact,
 ** read_until, lines, write). */
-void la_io_class_open(lua_State *L, const char *name, const luaL_Reg *meta,
-                      const luaL_Reg *methods);
+LA_PART void la_io_class_open(lua_State *L, const char *name, const luaL_Reg *meta,
+                              const luaL_Reg *methods);
 
 #endif

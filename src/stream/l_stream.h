@@ -4,6 +4,7 @@
 #ifndef LA_STREAM_L_STREAM_H
 #define LA_STREAM_L_STREAM_H
 
+#include "core/export.h"
 #include "stream/l_io.h"
 
 #define LA_CONNECTION_NAME "lua_async.Connection"
@@ -13,29 +14,29 @@
 
 /* The object at index 1, which must be of the class `name`; and its libuv stream, for a class of
 ** those. */
-la_io_object *la_stream_check(lua_State *L, const char *name);
-la_uv_stream *la_uv_stream_of(lua_State *L, const char *name);
+LA_PART la_io_object *la_stream_check(lua_State *L, const char *name);
+LA_PART la_uv_stream *la_uv_stream_of(lua_State *L, const char *name);
 
 /* Pushes an object of the class for a libuv stream, whose reference *s it takes over: NULL then. */
-void la_uv_stream_push(lua_State *L, const la_io_class *cls, la_uv_stream **s);
+LA_PART void la_uv_stream_push(lua_State *L, const la_io_class *cls, la_uv_stream **s);
 
 /* Pushes a Pipe for a stream of la_pipe_kind, as above. */
-void la_pipe_push(lua_State *L, la_uv_stream **s);
+LA_PART void la_pipe_push(lua_State *L, la_uv_stream **s);
 
 /* Pushes a Pipe whose `self` is still to be set, to a reference that it takes over. */
-la_io_object *la_pipe_new(lua_State *L);
+LA_PART la_io_object *la_pipe_new(lua_State *L);
 
 /* Pushes a Stream that owns `s` in every case: push_stream of lua_async.h. */
-void la_stream_push(lua_State *L, la_stream s);
+LA_PART void la_stream_push(lua_State *L, la_stream s);
 
 /* Makes the metatable of a class with those methods, the ones of every stream, and close, flush,
 ** shutdown and fd. */
-void la_stream_class_open(lua_State *L, const la_io_class *cls, lua_CFunction to_string,
-                          const luaL_Reg *methods);
+LA_PART void la_stream_class_open(lua_State *L, const la_io_class *cls, lua_CFunction to_string,
+                                  const luaL_Reg *methods);
 
 /* `begin` and `finish` of flush for the object of an open stream at index 1. */
-int la_stream_flush_begin(lua_State *L, la_io_object *o, void *room, la_future **f);
-int la_stream_flush_finish(lua_State *L, la_future *f);
+LA_PART int la_stream_flush_begin(lua_State *L, la_io_object *o, void *room, la_future **f);
+LA_PART int la_stream_flush_finish(lua_State *L, la_future *f);
 
 /* Why a child cannot have a stream. */
 #define LA_STREAM_CLOSED "the stream is closed"
@@ -45,7 +46,7 @@ int la_stream_flush_finish(lua_State *L, la_future *f);
   "bytes were read ahead from this stream, which a process would not get: copy it"
 
 /* Pushes true, or the failure. */
-int la_push_done(lua_State *L, int error, const char *op);
+LA_PART int la_push_done(lua_State *L, int error, const char *op);
 
 /* Each sets its functions in the module, which is on top of the stack. */
 void la_open_streams(lua_State *L); /* the classes alone */

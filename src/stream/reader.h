@@ -20,6 +20,7 @@
 #ifndef LA_STREAM_READER_H
 #define LA_STREAM_READER_H
 
+#include "core/export.h"
 #include "stream/buffer.h"
 
 typedef struct la_reader la_reader;
@@ -72,26 +73,27 @@ struct la_reader {
 };
 
 /* Empty, with no read under way; it holds no reference of its own to the reactor. */
-void la_reader_init(la_reader *rd, la_reactor *r, const la_source *source);
+LA_PART void la_reader_init(la_reader *rd, la_reactor *r, const la_source *source);
 /* Drops the bytes. */
-void la_reader_clear(la_reader *rd);
+LA_PART void la_reader_clear(la_reader *rd);
 
 /* What is there, at least one byte, at most max. max 0: an empty span unless at the end. */
-void la_reader_some(la_reader *rd, size_t max);
+LA_PART void la_reader_some(la_reader *rd, size_t max);
 /* Up to and with the next "\n", or the rest of the stream when that is not empty. */
-void la_reader_line(la_reader *rd, size_t max);
-void la_reader_exact(la_reader *rd, size_t n);
+LA_PART void la_reader_line(la_reader *rd, size_t max);
+LA_PART void la_reader_exact(la_reader *rd, size_t n);
 /* All to the end; never UV_EOF. */
-void la_reader_all(la_reader *rd, size_t max);
+LA_PART void la_reader_all(la_reader *rd, size_t max);
 /* Up to and with the delimiter, which is not copied and must live as long as the read. */
-void la_reader_until(la_reader *rd, const char *delimiter, size_t len, size_t max);
+LA_PART void la_reader_until(la_reader *rd, const char *delimiter, size_t len, size_t max);
 /* The characters that liolib's "n" would read, after white space; maybe none, and maybe no
 ** numeral: lua_stringtonumber decides. White space is taken with them; of more than 4 KiB
 ** most is taken before, for good. */
-void la_reader_number(la_reader *rd);
+LA_PART void la_reader_number(la_reader *rd);
 
 /* How many bytes from `start` of the buffer on are known not to begin the delimiter. */
-size_t la_reader_passed(const la_reader *rd, size_t start, const char *delimiter, unsigned len);
+LA_PART size_t la_reader_passed(const la_reader *rd, size_t start, const char *delimiter,
+                                unsigned len);
 
 static inline const char *la_reader_span(const la_reader *rd, size_t *len) {
   *len = rd->span;
@@ -99,13 +101,13 @@ static inline const char *la_reader_span(const la_reader *rd, size_t *len) {
 }
 
 /* Takes the span off the buffer, and what is before it. */
-void la_reader_take(la_reader *rd);
+LA_PART void la_reader_take(la_reader *rd);
 
 /* Takes the first n bytes of the span, or all of it: it is shorter then. */
-void la_reader_take_some(la_reader *rd, size_t n);
+LA_PART void la_reader_take_some(la_reader *rd, size_t n);
 
 /* n bytes have been taken off the front of the buffer: what is known of the rest moves along. */
-void la_reader_passed_taken(la_reader *rd, size_t n);
+LA_PART void la_reader_passed_taken(la_reader *rd, size_t n);
 
 /* Takes n bytes off the buffer while no read is under way and nothing is kept. */
 static inline void la_reader_taken(la_reader *rd, size_t n) {
@@ -119,13 +121,13 @@ static inline void la_reader_taken(la_reader *rd, size_t n) {
 ** it never comes to that, la_reader_release before the next read gives them back. */
 static inline void la_reader_gather(la_reader *rd) { rd->gathers = true; }
 static inline void la_reader_keep(la_reader *rd) { rd->kept = rd->start + rd->span; }
-void la_reader_take_kept(la_reader *rd);
+LA_PART void la_reader_take_kept(la_reader *rd);
 
 /* Who writes the span piece by piece holds it until it is taken or let go: meanwhile
 ** la_reader_rewind leaves it be. Let go, its bytes are to be read again, but for one that the
 ** source has moved away from (stale), which is dropped. Only of a read that kept nothing. */
 static inline void la_reader_hold(la_reader *rd) { rd->held = true; }
-void la_reader_let_go(la_reader *rd);
+LA_PART void la_reader_let_go(la_reader *rd);
 
 static inline void la_reader_release(la_reader *rd) {
   if (rd->held) la_reader_let_go(rd);
@@ -139,10 +141,10 @@ static inline size_t la_reader_unread(const la_reader *rd) {
 
 /* The source moves: drops the bytes that nobody has read, and returns how many these were. A read
 ** that is under way goes on from there. */
-size_t la_reader_rewind(la_reader *rd);
+LA_PART size_t la_reader_rewind(la_reader *rd);
 
-la_poll la_reader_poll(la_future *f, la_context *cx);
-void la_reader_drop(la_future *f);
+LA_PART la_poll la_reader_poll(la_future *f, la_context *cx);
+LA_PART void la_reader_drop(la_future *f);
 #define LA_READER_VTABLE(NAME)                                                                     \
   { la_reader_poll, la_reader_drop, NAME, NULL }
 

@@ -8,6 +8,7 @@
 #ifndef LA_STREAM_STREAM_H
 #define LA_STREAM_STREAM_H
 
+#include "core/export.h"
 #include "stream/reader.h"
 #include "stream/uv_stream.h"
 
@@ -48,9 +49,10 @@ typedef struct la_stream_class {
 } la_stream_class;
 
 /* For poll_read of one that is read through its reader alone. */
-la_poll la_reader_poll_read(la_reader *rd, la_context *cx, char *buf, size_t len, ssize_t *n);
+LA_PART la_poll la_reader_poll_read(la_reader *rd, la_context *cx, char *buf, size_t len,
+                                    ssize_t *n);
 
 /* `self` is a la_uv_stream. */
-extern const la_stream_class la_uv_stream_class;
+extern LA_PART const la_stream_class la_uv_stream_class;
 
 #endif

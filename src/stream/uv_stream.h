@@ -21,6 +21,7 @@
 #ifndef LA_STREAM_UV_STREAM_H
 #define LA_STREAM_UV_STREAM_H
 
+#include "core/export.h"
 #include "driver/handle.h"
 #include "driver/waiter.h"
 #include "stream/reader.h"
@@ -71,27 +72,28 @@ typedef struct la_uv_stream_kind {
 
 /* For `make`: a closed stream, `size` bytes behind it (zeroed), one reference, freed with
 ** free(). NULL: no memory. */
-la_uv_stream *la_uv_stream_new(la_reactor *r, size_t size);
+LA_PART la_uv_stream *la_uv_stream_new(la_reactor *r, size_t size);
 
 /* For `open`: initialises the uv handle, which cannot fail, opens it for fd, and marks the
 ** stream open. UV_ECANCELED when the loop has gone. */
-int la_uv_stream_open(la_uv_stream *s, int fd, la_uv_stream_fd kind,
-                      void (*init)(uv_loop_t *loop, uv_stream_t *uv),
-                      int (*open)(uv_stream_t *uv, int fd));
+LA_PART int la_uv_stream_open(la_uv_stream *s, int fd, la_uv_stream_fd kind,
+                              void (*init)(uv_loop_t *loop, uv_stream_t *uv),
+                              int (*open)(uv_stream_t *uv, int fd));
 
 /* At most len (> 0) bytes: *n > 0 of them, 0 at the end of the stream, or a negative errno:
 ** UV_ECANCELED when the stream was closed under a pending read, UV_EBADF when it was
 ** closed before. LA_PENDING: no byte was touched. */
-la_poll la_uv_stream_poll_read(la_uv_stream *s, la_context *cx, char *buf, size_t len, ssize_t *n);
+LA_PART la_poll la_uv_stream_poll_read(la_uv_stream *s, la_context *cx, char *buf, size_t len,
+                                       ssize_t *n);
 
 /* The same, by another system call: `take(s, arg, len)` does what read(2) does with its bytes and
 ** returns what that would, -1 and errno for a failure. */
-la_poll la_uv_stream_poll_take(la_uv_stream *s, la_context *cx, size_t len,
-                               ssize_t (*take)(la_uv_stream *s, void *arg, size_t len), void *arg,
-                               ssize_t *n);
+LA_PART la_poll la_uv_stream_poll_take(la_uv_stream *s, la_context *cx, size_t len,
+                                       ssize_t (*take)(la_uv_stream *s, void *arg, size_t len),
+                                       void *arg, ssize_t *n);
 
 /* Gives up a pending read. */
-void la_uv_stream_forget_read(la_uv_stream *s);
+LA_PART void la_uv_stream_forget_read(la_uv_stream *s);
 
 /* At most len (> 0) bytes: *n > 0 of them were accepted by the system, or a negative errno,
 ** as above. As libuv tells of writability only through uv_write, a write that must wait
@@ -99,12 +101,12 @@ void la_uv_stream_forget_read(la_uv_stream *s);
 ** written. Therefore: after LA_PENDING call again with data that begins with the same
 ** bytes, or la_uv_stream_forget_write. The file descriptor's own buffer is the high-water
 ** mark. */
-la_poll la_uv_stream_poll_write(la_uv_stream *s, la_context *cx, const char *data, size_t len,
-                                ssize_t *n);
+LA_PART la_poll la_uv_stream_poll_write(la_uv_stream *s, la_context *cx, const char *data,
+                                        size_t len, ssize_t *n);
 
 /* The same for several blocks, none of them empty: LA_VECTOR_MAX of them at most are looked at. */
-la_poll la_uv_stream_poll_writev(la_uv_stream *s, la_context *cx, const struct iovec *iov,
-                                 size_t count, ssize_t *n);
+LA_PART la_poll la_uv_stream_poll_writev(la_uv_stream *s, la_context *cx, const struct iovec *iov,
+                                         size_t count, ssize_t *n);
 
 /* The same, by another system call. */
 typedef struct la_outgoing la_outgoing;
@@ -115,34 +117,35 @@ struct la_outgoing {
   char (*first)(la_outgoing *out);
   size_t len; /* of all there is; the sender may add to it when `first` has taken a byte away */
 };
-la_poll la_uv_stream_poll_send(la_uv_stream *s, la_context *cx, la_outgoing *out, ssize_t *n);
+LA_PART la_poll la_uv_stream_poll_send(la_uv_stream *s, la_context *cx, la_outgoing *out,
+                                       ssize_t *n);
 
 /* Gives up a pending write; returns 1 when its first byte is in libuv's hands: it will be
 ** written before anything else is, and must not be sent again. */
-size_t la_uv_stream_forget_write(la_uv_stream *s);
+LA_PART size_t la_uv_stream_forget_write(la_uv_stream *s);
 
 /* For other ways to send than la_uv_stream_poll_write: ready once nothing is in libuv's hands.
 ** *status: 0, or a negative errno as above. It counts as a write (one at a time, forgotten by
 ** la_uv_stream_forget_write). */
-la_poll la_uv_stream_poll_settled(la_uv_stream *s, la_context *cx, int *status);
+LA_PART la_poll la_uv_stream_poll_settled(la_uv_stream *s, la_context *cx, int *status);
 
 /* Writes what the system takes at once: how many bytes, UV_EAGAIN for none, or another negative
  * errno. */
-ssize_t la_uv_stream_try_write(la_uv_stream *s, const char *data, size_t len);
+LA_PART ssize_t la_uv_stream_try_write(la_uv_stream *s, const char *data, size_t len);
 
 /* The next read looks whether something is there, though no notice said so. */
-void la_uv_stream_look(la_uv_stream *s);
+LA_PART void la_uv_stream_look(la_uv_stream *s);
 
 /* How many bytes of the write that waits are in libuv's hands. */
-size_t la_uv_stream_carries(const la_uv_stream *s);
+LA_PART size_t la_uv_stream_carries(const la_uv_stream *s);
 
 /* Nothing is. */
-bool la_uv_stream_is_settled(const la_uv_stream *s);
+LA_PART bool la_uv_stream_is_settled(const la_uv_stream *s);
 
 /* Shuts the sending half down, once a byte that is in libuv's hands is written; what is no
 ** socket has no halves, and is closed. *status: 0 or a negative errno. The pending one counts
 ** as a write (one at a time, forgotten by la_uv_stream_forget_write). */
-la_poll la_uv_stream_poll_shutdown(la_uv_stream *s, la_context *cx, int *status);
+LA_PART la_poll la_uv_stream_poll_shutdown(la_uv_stream *s, la_context *cx, int *status);
 
 /* Pending operations are woken and end with UV_ECANCELED, later ones with UV_EBADF. A byte of a
 ** write that was given up, which libuv could not write yet, is tried once more. The
@@ -155,13 +158,13 @@ static inline void la_uv_stream_close(la_uv_stream *s) { la_handle_close(&s->han
 static inline void la_uv_stream_unref(la_uv_stream *s) { la_handle_unref(&s->handle); }
 
 /* It is open for a descriptor whose bytes may be spliced: no others come with them. */
-bool la_uv_stream_splices(const la_uv_stream *s);
+LA_PART bool la_uv_stream_splices(const la_uv_stream *s);
 
 /* It is a socket on which a call that is not one of socket.h could wait. */
-bool la_uv_stream_waits(const la_uv_stream *s);
+LA_PART bool la_uv_stream_waits(const la_uv_stream *s);
 
 /* For who reads or writes by other means: remembers `err` if it is the end of the connection.
 ** Returns it. */
-int la_uv_stream_note_error(la_uv_stream *s, int err);
+LA_PART int la_uv_stream_note_error(la_uv_stream *s, int err);
 
 #endif

@@ -11,6 +11,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "core/export.h"
 #include "lua_async.h"
 
 /* Of so many blocks at most poll_writev takes notice. */
@@ -26,12 +27,12 @@ typedef struct la_writer {
 } la_writer;
 
 /* `data` is not copied and must live until the future is ready or dropped. */
-void la_writer_init(la_writer *w, const la_stream_vtable *vt, void *self, const char *data,
-                    size_t len);
+LA_PART void la_writer_init(la_writer *w, const la_stream_vtable *vt, void *self, const char *data,
+                            size_t len);
 
 /* The future's own poll and drop, for a vtable that adds to them. */
-la_poll la_writer_poll(la_future *f, la_context *cx);
-void la_writer_drop(la_future *f);
+LA_PART la_poll la_writer_poll(la_future *f, la_context *cx);
+LA_PART void la_writer_drop(la_future *f);
 
 /* Several blocks: no copy is made to join them. */
 typedef struct la_vector_writer {
@@ -44,9 +45,9 @@ typedef struct la_vector_writer {
 } la_vector_writer;
 
 /* Neither `iov`, which may not have empty blocks, nor what it points to is copied. */
-void la_vector_writer_init(la_vector_writer *w, const la_stream_vtable *vt, void *self,
-                           struct iovec *iov, size_t count);
-la_poll la_vector_writer_poll(la_future *f, la_context *cx);
-void la_vector_writer_drop(la_future *f);
+LA_PART void la_vector_writer_init(la_vector_writer *w, const la_stream_vtable *vt, void *self,
+                                   struct iovec *iov, size_t count);
+LA_PART la_poll la_vector_writer_poll(la_future *f, la_context *cx);
+LA_PART void la_vector_writer_drop(la_future *f);
 
 #endif

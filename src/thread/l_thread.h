@@ -52,4 +52,7 @@ void la_open_thread_spawn(lua_State *L);
 void la_open_thread_handles(lua_State *L);
 void la_open_workers(lua_State *L);
 
+/* Pushes what lua_async/workers.lua needs of this module besides. */
+void la_push_worker_internals(lua_State *L);
+
 #endif

@@ -2,6 +2,7 @@
 ** async.thread.workers, whose supervision is in Lua (lua_async/workers.lua), and what that needs
 ** besides the public functions: the module lua_async.internals.
 */
+#include "bridge/module.h"
 #include "bridge/report.h"
 #include "bridge/task_object.h"
 #include "core/group.h"
@@ -115,13 +116,16 @@ static int cores(lua_State *L) {
 
 void la_open_workers(lua_State *L) {
   static const luaL_Reg functions[] = {{"workers", workers}, {"cores", cores}, {NULL, NULL}};
+  luaL_setfuncs(L, functions, 0);
+}
+
+void la_push_worker_internals(lua_State *L) {
   static const luaL_Reg internals[] = {{"close_listeners", close_listeners},
                                        {"report", report},
                                        {"drained", l_drained},
                                        {NULL, NULL}};
-  luaL_setfuncs(L, functions, 0);
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  luaL_newlib(L, internals);
-  lua_setfield(L, -2, "lua_async.internals");
+  la_require(L, LA_MODULE, sizeof LA_MODULE - 1);
   lua_pop(L, 1);
+  la_module_need(L, "thread");
+  luaL_newlib(L, internals);
 }

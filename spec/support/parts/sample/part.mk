@@ -1,0 +1,2 @@
+sample_PKGS  := zlib
+sample_NEEDS := zlib-dev
