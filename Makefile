@@ -16,7 +16,7 @@ CFLAGS   ?= -O2 -g
 LTO      ?= -flto=auto
 WARNINGS  = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wno-missing-field-initializers $(if $(WERROR),-Werror)
 COMPILE   = $(CC) -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -fno-semantic-interposition $(WARNINGS) \
-            -Iinclude -Isrc -Ibuild $(LUA_INC) $(UV_CFLAGS) $(PART_CFLAGS) -MMD -MP
+            -Iinclude -Isrc -Ibuild $(INCLUDES) $(LUA_INC) $(UV_CFLAGS) $(PART_CFLAGS) -MMD -MP
 SHARED   := $(if $(filter Darwin,$(shell uname)),-bundle -undefined dynamic_lookup,-shared)
 
 # A thread may still be in a lookup when the last state that loaded the module is closed.
@@ -51,21 +51,23 @@ $(if $(MISSING),$(error the part '$(firstword $(MISSING))' needs $($(firstword $
 
 MODULE   := lua_async.c $(filter-out $(foreach m,$(PART_MK),$(wildcard $(dir $(m))*.c)),$(wildcard src/*/*.c))
 ENGINES  := $(filter-out lua_async.c src/bridge/% $(foreach f,$(MODULE),$(if $(filter l_%,$(notdir $(f))),$(f))),$(MODULE)) # without Lua
-TESTS    := $(basename $(notdir $(wildcard spec/core/test_*.c)))
-THREADED := $(filter test_share_% test_threads test_circle test_executor,$(TESTS))
+TESTS    := $(patsubst spec/%.c,%,$(wildcard spec/*/test_*.c))
+THREADED := $(filter thread/% driver/test_threads core/test_circle core/test_executor,$(TESTS))
 EXAMPLES := $(basename $(notdir $(wildcard examples/c/*.c)))
 
 # The specs that are short enough to collect at every step.
-GC_SPECS := $(addprefix spec/,run_spec.lua cancel_spec.lua future_spec.lua coroutine_spec.lua) \
+GC_SPECS := $(addprefix spec/task/,run_spec.lua cancel_spec.lua future_spec.lua coroutine_spec.lua) \
             $(wildcard spec/regress/*_spec.lua)
 
 # What no order of tasks may change: the specs of tasks, and at every tenth seed those of I/O and threads.
+SPECS       := $(wildcard spec/*_spec.lua spec/*/*_spec.lua)
 SEEDS       ?= 100
-SEED_SPECS  := $(filter-out $(wildcard spec/cancel_each*_spec.lua) $(addprefix spec/,$(addsuffix _spec.lua,examples guide \
-               descriptors file_sequence fs_faults faults limits loss model names \
-               peers seed state)),$(wildcard spec/*_spec.lua spec/regress/*_spec.lua))
-SEED_IO     := $(filter $(foreach n,connection copy dns file fs loop luasocket luv net poll_fd process signal standard \
-               stream thread udp unix,spec/$(n)_% spec/$(n)) $(addprefix spec/regress/,accept_% atomic_% closed_% copy_% \
+SEED_SPECS  := $(filter-out $(wildcard spec/cancel_each*_spec.lua spec/*/cancel_each*_spec.lua) \
+               $(addprefix spec/,$(addsuffix _spec.lua,examples guide descriptors fs/file_sequence fs/faults faults \
+               limits loss model names peers seed state)),$(SPECS))
+SEED_IO     := $(filter spec/stream/% spec/net/% spec/fs/% spec/process/% spec/stdio/% spec/thread/% \
+               $(addprefix spec/task/,loop_spec.lua luv_spec.lua) \
+               $(addprefix spec/regress/,accept_% atomic_% closed_% copy_% \
                descriptor_% failing_% fifo_% file_% future_use_% listener_% luasocket_% net_% open_% read_% standard_% \
                thread_%),$(SEED_SPECS))
 MODEL_SEEDS ?= 100000
@@ -73,8 +75,10 @@ MODEL_SEEDS ?= 100000
 # Where threads meet. Each has a process of its own, since libtsan's shadow stack grows with
 # every coroutine that yields; limits_spec, told_spec, or deep_futures_spec, alone is more than it can follow;
 # in resumed_scan_spec no threads meet, and its searches are libtsan's.
-TSAN_SPECS := $(addprefix spec/,$(addsuffix _spec.lua,cancel connection dns examples file fs future loop luv net poll_fd recv_many run signal state stream \
-              stream_write task time sync_channel thread_blocking thread_channel thread_copy thread_lend thread_send thread_spawn thread_workers udp file_sequence fs_path fs_tree fs_watch)) \
+TSAN_SPECS := $(addprefix spec/,$(addsuffix _spec.lua,$(addprefix task/,cancel future loop luv run task) examples state \
+              $(addprefix net/,connection dns net udp) $(addprefix fs/,file file_sequence fs path tree watch) \
+              $(addprefix stream/,poll_fd stream write) process/signal time/time sync/channel sync/recv_many)) \
+              $(filter-out %/cancel_each_spec.lua,$(wildcard spec/thread/*_spec.lua)) \
               $(filter-out %/told_spec.lua %/deep_futures_spec.lua %/resumed_scan_spec.lua,$(wildcard spec/regress/*_spec.lua))
 
 .PHONY: all build part install-part scripts examples run test core-test lua-test lint asan tsan valgrind helgrind torture faults seeds model models long bench install clean help
@@ -130,7 +134,8 @@ build/$(1)/%.o: %.c Makefile
 	@echo "cc $$@"; $$(COMPILE) $$(FLAGS_$(1)) -c -o $$@ $$<
 build/$(1)/lua_async.so: $$(MODULE:%.c=build/$(1)/%.o)
 	@echo "ld $$@"; $$(CC) $$(FLAGS_$(1)) $$(LDFLAGS) $$(SHARED) $$(SONAME) $$(NODELETE) -o $$@ $$^ $$(UV_LIBS) -lpthread
-build/$(1)/tests/%: build/$(1)/spec/core/%.o build/$(1)/spec/core/counting.o $$(ENGINES:%.c=build/$(1)/%.o)
+build/$(1)/spec/%.o: INCLUDES = -I. # their headers, as "spec/core/counting.h"
+build/$(1)/tests/%: build/$(1)/spec/%.o build/$(1)/spec/core/counting.o $$(ENGINES:%.c=build/$(1)/%.o)
 	@mkdir -p $$(@D)
 	@echo "ld $$@"; $$(CC) $$(FLAGS_$(1)) -o $$@ $$^ $$(UV_LIBS) -lcmocka -lpthread -ldl
 build/$(1)/examples/%.so: examples/c/%.c include/lua_async.h
@@ -176,7 +181,7 @@ tsan: $(TESTS:%=build/tsan/tests/%) build/tsan/lua_async.so $(EXAMPLES:%=build/t
 	@sh tools/each tsan $(TSAN_SPECS)
 
 valgrind: all core-test ## the tests under valgrind
-	@for t in $(filter-out %_memory,$(TESTS:%=build/release/tests/%)); do echo "$$t"; \
+	@for t in $(filter-out %/test_memory,$(TESTS:%=build/release/tests/%)); do echo "$$t"; \
 	  LA_UNDER_VALGRIND=1 timeout 900 valgrind -q --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=9 $$t || exit 1; done
 	@sh tools/busted valgrind
 

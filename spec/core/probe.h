@@ -1,6 +1,6 @@
 /*
-** probe.h - a waker that counts, and a context to poll with: what a future of src/sync does
-** to whoever polls it, without an executor.
+** probe.h - a waker that counts, and a context to poll with: what a future does to whoever
+** polls it, without an executor.
 */
 #ifndef LA_TEST_PROBE_H
 #define LA_TEST_PROBE_H

@@ -6,7 +6,7 @@
 
 #include "core/circle.h"
 #include "core/sleep.h"
-#include "letters.h"
+#include "spec/thread/letters.h"
 #include "thread/port.h"
 
 enum { MOST = 3 };

@@ -1,4 +1,4 @@
--- Cancelled at every await of every operation on files and paths, as cancel_each_spec does;
+-- Cancelled at every await of every operation on files and paths, as spec/cancel_each_spec.lua does;
 -- and what has not begun on the pool of threads does not happen.
 local async = require "lua_async"
 local support = require "spec.support"

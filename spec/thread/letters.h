@@ -7,7 +7,7 @@
 
 #include "core/circle.h"
 #include "core/executor.h"
-#include "probe.h"
+#include "spec/core/probe.h"
 #include "thread/letter.h"
 
 typedef struct note {

@@ -1,5 +1,5 @@
 /* The reactor as a parker, ops and works in each state, the guards. */
-#include "test_io.h"
+#include "reactor_rig.h"
 
 #include <pthread.h>
 #include <signal.h>

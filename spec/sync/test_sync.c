@@ -1,6 +1,6 @@
 /* The futures of src/sync: every state polled, woken, given up and closed. */
 #include "core/list.h"
-#include "probe.h"
+#include "spec/core/probe.h"
 #include "sync/barrier.h"
 #include "sync/broadcast.h"
 #include "sync/lock.h"

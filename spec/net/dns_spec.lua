@@ -73,7 +73,7 @@ describe("a lookup that is never answered #process", function()
         assert(async.net.resolve("localhost"))
         for i = 64, 100 do async.spawn(async.net.resolve, i .. ".silent") end
         while waiting() < 64 do async.sleep(0.001) end
-        for _ = 1, 50 do assert(#async.fs.read_file("spec/dns_spec.lua") > 1000) end
+        for _ = 1, 50 do assert(#async.fs.read_file("spec/net/dns_spec.lua") > 1000) end
         assert(waiting() == 64)
       end)
       assert(sys.threads() > 64)
@@ -212,12 +212,12 @@ there("a name server #process", function()
         end)
         for i = 1, 100 do async.spawn(net.resolve, "n" .. i .. ".test", { family = "ipv4" }) end
         enough.wait() -- so many are under way at once
-        for _ = 1, 50 do assert(#fs.read_file("spec/dns_spec.lua") > 1000) end
+        for _ = 1, 50 do assert(#fs.read_file("spec/net/dns_spec.lua") > 1000) end
         assert(count == 64)
       end)
       assert(sys.threads() > 64) -- they still wait, and nobody for them
       -- A new run has room: the old lookups keep their threads, not its own.
-      local ok = async.run(function() return #fs.read_file("spec/dns_spec.lua") > 1000 end)
+      local ok = async.run(function() return #fs.read_file("spec/net/dns_spec.lua") > 1000 end)
       assert(ok)
       print "ok"
     ]])

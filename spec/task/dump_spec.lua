@@ -39,7 +39,7 @@ describe("async.dump", function()
   it("shows the task that dumps, running, and the others with what they wait for", function()
     local text = dump_of(function() async.sleep(5) end)
     has(text, "task 1", "running")
-    has(text, "'it'", "waiting", "waits for sleep", "spawned at spec/dump_spec.lua")
+    has(text, "'it'", "waiting", "waits for sleep", "spawned at spec/task/dump_spec.lua")
     assert.equal(2, #heads(text))
   end)
 

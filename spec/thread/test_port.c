@@ -1,6 +1,6 @@
 /* The port on one thread: each state of each future. */
-#include "counting.h"
 #include "port_rig.h"
+#include "spec/core/counting.h"
 
 /* ---- without waiting ------------------------------------------------------------*/
 

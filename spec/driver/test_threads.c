@@ -1,5 +1,5 @@
 /* Jobs on threads of our own: in each state, across a fork, with threads that cannot be made. */
-#include "test_io.h"
+#include "reactor_rig.h"
 
 #include <pthread.h>
 #include <semaphore.h>

@@ -283,7 +283,8 @@ describe("an error in a map", function()
       local _ <close> = guard(function() async.on_error(old) end)
       local t = spawn(function() return (map({ 1 }, function() async.yield() error("from here", 0) end)) end)
       while t:status() ~= "failed" do async.yield() end
-      assert.matches("map_spec.lua:%d+: in function.*spawned at spec/map_spec.lua.*awaited at.*map_spec.lua", trace)
+      assert.matches("map_spec.lua:%d+: in function.*spawned at spec/task/map_spec.lua", trace)
+      assert.matches("spawned at.*awaited at.*map_spec.lua", trace)
     end)
   end)
 end)
@@ -357,7 +358,7 @@ describe("a map that is cancelled", function()
     end
     function case.after(w) assert.equal(w.began, w.closed) end
     for _, how in ipairs(each.ways) do
-      if os.getenv("LUA_ASYNC_FLAVOUR") ~= "tsan" then -- as in compose_spec
+      if os.getenv("LUA_ASYNC_FLAVOUR") ~= "tsan" then -- as in compose_cancel_spec.lua
         it(("in each turn, of %s, by %s"):format(case[1], how), function() each.every(case, how) end)
       end
     end

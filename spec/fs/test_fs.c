@@ -1,5 +1,5 @@
 /* Operations on paths, and open files. */
-#include "test_io.h"
+#include "spec/driver/reactor_rig.h"
 
 #include <fcntl.h>
 #include <sys/resource.h>

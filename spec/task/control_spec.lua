@@ -198,7 +198,7 @@ describe("retry", function()
       ["option 'when' must be"] = { when = true },
     } do
       local message = error_of(function() async.retry(print, options) end)
-      assert.matches("^spec/control_spec.lua:%d+: bad argument #2 to 'lua_async.retry'", message)
+      assert.matches("^spec/task/control_spec.lua:%d+: bad argument #2 to 'lua_async.retry'", message)
       assert.matches(text, message)
     end
     assert.matches("bad argument #1 to 'lua_async.retry'", error_of(async.retry, 5))

@@ -1,7 +1,7 @@
-/* test_io.h - what the tests of driver and io share: one reactor a test, futures run to
-** their end on it, and a count of descriptors before and after. */
-#ifndef TEST_IO_H
-#define TEST_IO_H
+/* reactor_rig.h - what the tests of the driver and of what stands on it share: one reactor a
+** test, futures run to their end on it, and a count of descriptors before and after. */
+#ifndef LA_TEST_REACTOR_RIG_H
+#define LA_TEST_REACTOR_RIG_H
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
--- Cancelled at every await of what waits for other threads, as cancel_each_spec does for the others: done, or
+-- Cancelled at every await of what waits for other threads, as spec/cancel_each_spec.lua does for the others: done, or
 -- not done; nothing is lost, no thread is left.
 local async = require "lua_async"
 local each = require "spec.support.cancel_each"

@@ -202,7 +202,7 @@ describe("an error in a scope", function()
       local t = spawn(function() caller(function(s) s:spawn(function() raiser() return 1 end) forever() end) end)
       while t:status() ~= "failed" do async.yield() end
       assert.matches("'raiser'", traces[1])
-      assert.matches("spawned at spec/scope_spec.lua", traces[1])
+      assert.matches("spawned at spec/task/scope_spec.lua", traces[1])
       assert.matches("'caller'", traces[1])
       t = spawn(function() caller(function(s) s:spawn(forever) raiser() end) end)
       while t:status() ~= "failed" do async.yield() end

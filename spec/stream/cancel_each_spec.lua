@@ -1,4 +1,4 @@
--- Cancelled at every await of what spec/unix_spec.lua and spec/copy_spec.lua are about: it ends,
+-- Cancelled at every await of what spec/net/unix_spec.lua and spec/stream/copy_spec.lua are about: it ends,
 -- leaves nothing behind, and loses or repeats neither a byte nor a descriptor.
 local async = require "lua_async"
 local support = require "spec.support"

@@ -84,7 +84,7 @@ describe("fs.walk #process", function()
 
   it("tells of a folder that cannot be read, and goes on", function()
     run(function() tree() end)
-    if not sys.root() then -- who may read all; see fs_faults_spec
+    if not sys.root() then -- who may read all; see faults_spec.lua
       os.execute("chmod 0 " .. dir .. "/a/b")
       run(function()
         assert.equal("a/b:directory:EACCES a:directory l:link p:fifo y:file", walked(dir))

@@ -1,4 +1,4 @@
--- Cancelled at every await of what spec/udp_spec.lua and spec/dns_spec.lua are about: it ends,
+-- Cancelled at every await of what spec/net/udp_spec.lua and spec/net/dns_spec.lua are about: it ends,
 -- leaves nothing behind, and loses no datagram.
 local async = require "lua_async"
 local support = require "spec.support"

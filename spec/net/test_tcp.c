@@ -1,5 +1,5 @@
 /* Accept and connect, and names. */
-#include "test_io_stream.h"
+#include "spec/stream/pair.h"
 
 #include <fcntl.h>
 #include <sys/resource.h>

@@ -1,7 +1,7 @@
 /* Every allocation, libuv's and libc's among them, failing in turn: an error each time, and
 ** what comes after works. It brings its own malloc, so it is empty under a sanitizer that
 ** does too. */
-#include "test_io.h"
+#include "reactor_rig.h"
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)

@@ -1,4 +1,4 @@
--- Cancelled at every await of every operation on processes and signals, as cancel_each_spec does.
+-- Cancelled at every await of every operation on processes and signals, as spec/cancel_each_spec.lua does.
 local async = require "lua_async"
 local support = require "spec.support"
 local each = require "spec.support.cancel_each"

@@ -1,8 +1,8 @@
-/* What the tests of connected streams share: a pair, and reads that must be ready. */
-#ifndef LA_TEST_IO_STREAM_H
-#define LA_TEST_IO_STREAM_H
+/* pair.h - what the tests of connected streams share: a pair, and reads that must be ready. */
+#ifndef LA_TEST_PAIR_H
+#define LA_TEST_PAIR_H
 
-#include "test_io.h"
+#include "spec/driver/reactor_rig.h"
 
 #include "net/tcp.h"
 #include "stream/stream.h"

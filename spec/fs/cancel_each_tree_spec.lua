@@ -1,5 +1,5 @@
 -- Cancelled at every await of the operations on links, modes, temporary names, copies, trees and
--- watches, as cancel_each_fs_spec does for the others: done, or not done; nothing is left.
+-- watches, as cancel_each_spec.lua beside it does for the others: done, or not done; nothing is left.
 local async = require "lua_async"
 local support = require "spec.support"
 local each = require "spec.support.cancel_each"

@@ -1,6 +1,6 @@
 /* The channel's account of space, items and loans, by a random walk against a model. */
 #include "core/list.h"
-#include "probe.h"
+#include "spec/core/probe.h"
 #include "sync/channel.h"
 
 enum { N = 6, STEPS = 20000, SLOTS = 64 };

@@ -256,7 +256,7 @@ end)
 
 describe("an error that is raised", function()
   it("is of the caller's line", function()
-    local place = "^spec/luasocket_same_spec.lua:%d+: "
+    local place = "^spec/net/luasocket_same_spec.lua:%d+: "
     support.run(function()
       local client = ours.tcp()
       local ok, err = pcall(function() client:settimeout("x") end)

@@ -1,5 +1,5 @@
 /* Streams over real sockets: readiness, cancellation, back pressure, close. */
-#include "test_io_stream.h"
+#include "pair.h"
 
 #include <fcntl.h>
 #include <sys/resource.h>
