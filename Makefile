@@ -40,7 +40,8 @@ FLAGS_helgrind = -O1 -g -fno-inline
 # whose libraries are there, PARTS those that are built: `make PARTS="tls http"` insists.
 PART_DIRS ?= src
 PART_MK   := $(foreach d,$(PART_DIRS),$(wildcard $(d)/*/part.mk))
-KNOWN     := $(foreach m,$(PART_MK),$(notdir $(patsubst %/,%,$(dir $(m)))))
+part_of    = $(notdir $(patsubst %/,%,$(dir $(1))))
+KNOWN     := $(foreach m,$(PART_MK),$(call part_of,$(m)))
 -include $(PART_MK)
 AVAILABLE := $(foreach p,$(KNOWN),$(if $(strip $($(p)_PKGS)),$(shell pkg-config --exists $($(p)_PKGS) && echo $(p)),$(p)))
 PARTS     ?= $(AVAILABLE)
@@ -89,7 +90,7 @@ help: ## this list
 
 build: build/release/lua_async.so part ## build the module, build/lua_async.so, and its parts
 	@mkdir -p build && cp -f build/release/lua_async.so build/lua_async.so
-	@$(foreach p,$(filter-out $(PARTS),$(KNOWN)),echo "left out: lua_async.$(p), which needs $($(p)_NEEDS)";)
+	@$(foreach p,$(filter-out $(AVAILABLE),$(KNOWN)),echo "left out: lua_async.$(p), which needs $($(p)_NEEDS)";)
 
 part: $(PARTS:%=build/release/lua_async/%.so)
 	@mkdir -p build/lua_async $(foreach p,$(PARTS),&& cp -f build/release/lua_async/$(p).so build/lua_async/)
@@ -108,13 +109,13 @@ INTERFACE := $(shell cat include/*.h src/*/*.h src/*.h 2>/dev/null | cksum | cut
 define VERSION_H
 #define LA_VERSION "$(VERSION)"
 #define LA_INTERFACE "$(INTERFACE)"
-#define LA_KNOWN_PARTS $(foreach p,$(KNOWN),{"$(p)", "$($(p)_NEEDS)"},)
+#define LA_KNOWN_PARTS $(foreach m,$(wildcard src/*/part.mk),{"$(call part_of,$(m))", "$($(call part_of,$(m))_NEEDS)"},)
 endef
 export VERSION_H
 build/lua_async_version.h: FORCE
 	@mkdir -p build
 	@printf '%s\n' "$$VERSION_H" | cmp -s - $@ || printf '%s\n' "$$VERSION_H" >$@
-FORCE:
+.PHONY: FORCE
 
 # part FLAVOUR NAME FOLDER/
 define part
@@ -141,7 +142,7 @@ build/$(1)/tests/%: build/$(1)/spec/%.o build/$(1)/spec/core/counting.o $$(ENGIN
 build/$(1)/examples/%.so: examples/c/%.c include/lua_async.h
 	@mkdir -p $$(@D)
 	@echo "ld $$@"; $$(CC) -std=c11 -D_GNU_SOURCE -fPIC $$(WARNINGS) -Iinclude $$(LUA_INC) $$(FLAGS_$(1)) $$(SHARED) -o $$@ $$< -lpthread
-$(foreach m,$(PART_MK),$(call part,$(1),$(notdir $(patsubst %/,%,$(dir $(m)))),$(dir $(m))))
+$(foreach m,$(PART_MK),$(call part,$(1),$(call part_of,$(m)),$(dir $(m))))
 -include $$(shell find build/$(1) -name '*.d' 2>/dev/null)
 endef
 $(foreach f,$(FLAVOURS),$(eval $(call flavour,$(f))))

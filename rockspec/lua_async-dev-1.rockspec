@@ -17,12 +17,14 @@ build = {
   build_target = "build",
   install_target = "install",
   build_variables = {
+    PARTS = "", -- rocks of their own
     CFLAGS = "$(CFLAGS)",
     LUA_INCDIR = "$(LUA_INCDIR)",
     LIBUV_INCDIR = "$(LIBUV_INCDIR)",
     LIBUV_LIBDIR = "$(LIBUV_LIBDIR)",
   },
   install_variables = {
+    PARTS = "",
     INST_LIBDIR = "$(LIBDIR)",
     INST_LUADIR = "$(LUADIR)",
     INST_INCDIR = "$(PREFIX)/include",
