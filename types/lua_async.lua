@@ -752,6 +752,7 @@ function Once:close() end
 ---@alias lua_async.Format "l" | "L" | "n" | "a" | integer
 
 ---What connections and files share. One reader and one writer may wait at once.
+---Also what C modules and parts make of their own.
 ---@class lua_async.Stream
 local Stream = {}
 
