@@ -120,8 +120,8 @@ build/lua_async_version.h: FORCE
 # part FLAVOUR NAME FOLDER/
 define part
 build/$(1)/$(3)%.o: PART_CFLAGS = -DLA_BUILDS_PART -I$(patsubst %/,%,$(3)) $$(shell pkg-config --cflags $$($(2)_PKGS) 2>/dev/null)
-$(patsubst %.c,build/$(1)/%.o,$(wildcard $(3)*.c)): build/lua_async_version.h
-build/$(1)/lua_async/$(2).so: $(patsubst %.c,build/$(1)/%.o,$(wildcard $(3)*.c)) build/$(1)/lua_async.so
+$(patsubst %.c,build/$(1)/%.o,$(wildcard $(3)*.c $(3)*/*.c)): build/lua_async_version.h
+build/$(1)/lua_async/$(2).so: $(patsubst %.c,build/$(1)/%.o,$(wildcard $(3)*.c $(3)*/*.c)) build/$(1)/lua_async.so
 	@mkdir -p $$(@D)
 	@echo "ld $$@"; $$(CC) $$(FLAGS_$(1)) $$(LDFLAGS) $$(SHARED) -o $$@ $$(filter %.o,$$^) $$(call PART_LINK,build/$(1)/lua_async.so) $$(shell pkg-config --libs $$($(2)_PKGS) 2>/dev/null) -lpthread
 

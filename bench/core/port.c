@@ -2,7 +2,7 @@
 ** The port against a ring with a mutex and two conditions: nanoseconds for each letter.
 **
 **   gcc -std=c11 -D_GNU_SOURCE -O2 -Iinclude -Isrc -o port bench/core/port.c src/core/[a-z]*.c \
-**       src/share/[a-z]*.c -lpthread && ./port
+**       src/thread/{bus,cell,letter,loan,port,seat}.c -lpthread && ./port
 **
 ** On one thread, with nobody waiting: a put and a take, and the same through futures. Between
 ** two threads: a task that sends and a task that receives, each in an executor of its own that
