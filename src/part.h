@@ -8,10 +8,8 @@
 **     tls_NEEDS := libssl-dev         what to install for them: a name of tools/install-deps
 **
 ** Its l_*.c include this header. What includes no Lua includes those of core, driver and stream
-*that
-** it needs. Whatever these headers mark LA_PART is there for parts, and nothing else is: the rest
-*is
-** not exported. A part is built from the very headers of the runtime that it runs with, and
+** that it needs. Whatever these headers mark LA_PART is there for parts, and nothing else is: the
+** rest is not exported. A part is built from the very headers of the runtime that it runs with, and
 ** la_part_open sees to that.
 **
 ** Where to find what:

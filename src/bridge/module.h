@@ -35,8 +35,7 @@ int luaopen_lua_async(lua_State *L);
 LA_PART void la_module_push(lua_State *L);
 
 /* For la_part_open (part.h): raises unless the part is of this version, and this is the lua_async
- *that
- ** L has. `interface` tells checkouts of one version apart. */
+** that L has. `interface` tells checkouts of one version apart. */
 LA_PART void la_part_check(lua_State *L, const char *name, const char *version,
                            const char *interface);
 

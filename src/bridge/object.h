@@ -1,6 +1,6 @@
 /*
 ** object.h - what the objects of most modules have in common: channels and locks, children,
-*signals.
+** signals.
 **
 ** A userdata that begins with la_object. Its class is told by a pointer to static
 ** storage, which no other userdata has in that place: a comparison where luaL_checkudata

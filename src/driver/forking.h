@@ -5,8 +5,7 @@
 ** thread has open to write: a program that this thread has just written and closed could not be
 ** executed then (ETXTBSY), and a lock on a file would outlive its owner. Descriptors are
 ** close-on-exec, so it is enough that nobody executes anything while a child of another thread is
-*on its
-** way (Go's syscall.ForkLock; golang/go#22315).
+** on its way (Go's syscall.ForkLock; golang/go#22315).
 */
 #ifndef LA_DRIVER_FORKING_H
 #define LA_DRIVER_FORKING_H

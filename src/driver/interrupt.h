@@ -19,7 +19,7 @@
 /* To be called before a signal handle is started and after it has been stopped (uv_close stops
 ** it), on the same thread, any. Meanwhile the signal is not blocked there if it was in the program,
 ** where no other thread would have it either. uv_spawn and the close of a process start and stop
-*one for SIGCHLD. */
+** one for SIGCHLD. */
 void la_signal_hold(int signum);
 void la_signal_release(int signum);
 

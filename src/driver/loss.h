@@ -1,11 +1,9 @@
 /*
 ** loss.h - failures of work that goes on when nobody waits for it any more: the last bytes of a
-*file
-** that was left open, or collected, or whose close was given up.
+** file that was left open, or collected, or whose close was given up.
 **
 ** They are kept with the reactor until they are told (bridge/losses.h), which `tell` of the reactor
-*does
-** as the process exits. What nobody has told when the reactor ends is told on stderr.
+** does as the process exits. What nobody has told when the reactor ends is told on stderr.
 */
 #ifndef LA_DRIVER_LOSS_H
 #define LA_DRIVER_LOSS_H

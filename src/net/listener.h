@@ -51,8 +51,7 @@ int la_listener_local(const la_listener *l, la_address *out);
 unsigned long la_listener_backoffs(const la_listener *l); /* for tests */
 
 /* A connection that need not be waited for, one reference; or UV_EAGAIN: there is none, or others
- *wait
- ** already; or another negative errno, UV_EBADF once it is closed. */
+** wait already; or another negative errno, UV_EBADF once it is closed. */
 int la_listener_try_accept(la_listener *l, la_uv_stream **out);
 
 typedef struct la_accept {

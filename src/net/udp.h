@@ -9,8 +9,7 @@
 **
 ** What becomes of a datagram may be known later, by an ICMP message, and the system tells it to the
 ** next call on the socket. Here it is told to who receives, or sends to the peer: not to a send to
-*an
-** address that was named, nor after the socket was connected to another peer, or disconnected.
+** an address that was named, nor after the socket was connected to another peer, or disconnected.
 **
 ** An IPv4 address given to an IPv6 socket is mapped (::ffff:a.b.c.d).
 */

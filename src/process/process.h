@@ -6,9 +6,8 @@
 **
 ** Every child is reaped. One that nobody refers to any more, or that is alive when the loop
 ** ends, or the process exits, is killed and then waited for. A detached one is left alone; when the
-*loop ends before it
-** does, its pid is remembered, and la_process_reap looks after it: at each spawn and at the
-** end of each run.
+** loop ends before it does, its pid is remembered, and la_process_reap looks after it: at each
+** spawn and at the end of each run.
 */
 #ifndef LA_PROCESS_PROCESS_H
 #define LA_PROCESS_PROCESS_H
@@ -59,8 +58,7 @@ int la_process_spawn(la_reactor *r, const la_process_spec *spec, la_process **ou
 int la_process_kill(la_process *p, int signum, bool tree);
 
 /* Whether it has ended, also when the loop has not been told: then how -> *code and *signal, as in
- *the
- ** struct. It is not reaped. */
+** the struct. It is not reaped. */
 bool la_process_look(const la_process *p, int *code, int *signal);
 
 /* Nobody cares for it any more: kills it (its group if it has one) unless it is detached.

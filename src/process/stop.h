@@ -4,8 +4,7 @@
 ** SIGTERM at first, to the whole process group of a child that leads one. SIGKILL to those that
 ** are left when the time is over, also to the members of such a group that live on after their
 ** leader: until then they are looked for now and then, since nobody tells of their end. (Their
-*group
-** keeps its number while it has a member, so nobody else is met.)
+** group keeps its number while it has a member, so nobody else is met.)
 */
 #ifndef LA_PROCESS_STOP_H
 #define LA_PROCESS_STOP_H

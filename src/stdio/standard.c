@@ -59,8 +59,7 @@ static int open_file(la_standard *s, la_reactor *r, int fd) {
 }
 
 /* libuv makes what it opens non-blocking, for all who have the open file: so it gets a socket that
- *is
- ** nobody's, in whose place the duplicate is put then. */
+** is nobody's, in whose place the duplicate is put then. */
 static int open_socket(la_standard *s, la_reactor *r, int fd) {
   int own = la_tcp_socket(AF_UNIX);
   int err = own < 0 ? own : open_stream(s, r, own, &la_tcp_kind);

@@ -5,8 +5,7 @@
 ** them too. So it is opened once more (/proc/self/fd on Linux), which makes an open file of our
 ** own. Where that cannot be done, and for regular files and devices, it is a la_file, read
 ** and written by the pool. A socket cannot be opened again; its calls do not wait (socket.h), so
-*that
-** it stays as it is.
+** that it stays as it is.
 */
 #ifndef LA_STDIO_STANDARD_H
 #define LA_STDIO_STANDARD_H

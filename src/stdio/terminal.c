@@ -54,9 +54,8 @@ int la_terminal_size(int fd, int *columns, int *rows) {
 }
 
 /* Whoever is in the foreground has the terminal, and may have given it a mode of its own: one that
- *is
- ** not ours any more is left to it. The stop by which a process in the background that changes the
- ** mode is held up (SIGTTOU) is kept off. */
+** is not ours any more is left to it. The stop by which a process in the background that changes
+** the mode is held up (SIGTTOU) is kept off. */
 static int restore(void) {
   struct termios now;
   bool background = tcgetpgrp(terminal.fd) != getpgrp();

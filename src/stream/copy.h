@@ -2,8 +2,7 @@
 ** copy.h - bytes from any stream to any other, as a future, without a buffer of its own: they
 ** lie in the reader's until they are written (la_reader_hold), so that one that is dropped loses
 ** none. From stream to stream large pieces are spliced (splice.h), and where both ends know a way
-*of the
-** system's own (la_range_kind), as files do, that is taken.
+** of the system's own (la_range_kind), as files do, that is taken.
 */
 #ifndef LA_STREAM_COPY_H
 #define LA_STREAM_COPY_H
@@ -35,9 +34,8 @@ typedef struct la_copy {
 
 /* Until the end, or `limit` bytes. The streams are the caller's, and nobody else may
 ** read the one or write to the other. It may be anywhere that does not move; a drop frees nothing
-*of
-** the caller's and gives up what is pending: `done` then counts the bytes that are out of
-** our hands, and the reader has the others. What the target has accepted before is written first.
+** of the caller's and gives up what is pending: `done` then counts the bytes that are out of our
+** hands, and the reader has the others. What the target has accepted before is written first.
 */
 LA_PART void la_copy_init(la_copy *c, const la_stream_class *source, void *from,
                           const la_stream_class *target, void *to, uint64_t limit);

@@ -62,8 +62,7 @@ static void owner_closes(la_watched *watched) {
 #ifdef __linux__
 
 /* An epoll knows the open file, and does not hold it: closed, it is gone, and its peer sees that.
- *Nor
- ** does libuv touch its flags then. */
+** Nor does libuv touch its flags then. */
 static int make_own(const watch *w) {
   int own = epoll_create1(EPOLL_CLOEXEC);
   if (own < 0) return uv_translate_sys_error(errno);

@@ -4,11 +4,9 @@
 **
 ** Any number may wait for one descriptor. On Linux waiting does not hold it open: closed meanwhile,
 ** its peer sees that. An object of this runtime that is closed ends the wait with UV_ECANCELED; of
-*a
-** descriptor that somebody else closes, who waits is not told (when the open file lives on with
+** a descriptor that somebody else closes, who waits is not told (when the open file lives on with
 ** others and something comes: UV_EBADF). Elsewhere a duplicate is watched. Its flags stay as they
-*are.
-** Level-triggered: what is ready already is ready at the first look. A regular file always is.
+** are. Level-triggered: what is ready already is ready at the first look. A regular file always is.
 */
 #ifndef LA_STREAM_FD_POLL_H
 #define LA_STREAM_FD_POLL_H

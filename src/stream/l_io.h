@@ -20,9 +20,8 @@ typedef struct la_io_class {
   ** When that fails the object counts as closed, with `unopened`. */
   void (*attach)(lua_State *L, la_io_object *o);
   /* Of a class with `attach`: its descriptor for a child that is started in the run of `r`, at
-   *which
-   ** the child reads on where the stream does; -1 and *why the child cannot have it. *given: the
-   ** stream that is to be handed over with it, or NULL. */
+  ** which the child reads on where the stream does; -1 and *why the child cannot have it. *given:
+  ** the stream that is to be handed over with it, or NULL. */
   int (*lend)(la_io_object *o, const la_reactor *r, la_uv_stream **given, const char **why);
 } la_io_class;
 
@@ -84,8 +83,7 @@ LA_PART void la_io_check_writer(lua_State *L, const la_io_object *o);
 LA_PART void *la_io_collect(la_io_object *o);
 
 /* What owns the stream from here on, instead of the object, which is of no use any more. Raises
- *when
- ** it is closed, in use, or not to be had: `o` is the one at index `arg`. */
+** when it is closed, in use, or not to be had: `o` is the one at index `arg`. */
 LA_PART la_stream la_io_take(lua_State *L, la_io_object *o, int arg);
 
 /* The methods `timeout`, `try_read` and `try_write`. */
@@ -97,8 +95,8 @@ LA_PART int la_io_try_write(lua_State *L);
 LA_PART uint64_t la_io_deadline(const la_io_object *o);
 
 /* The end of the `begin` of an operation that has made *f, which the object's timeout limits. `op`
- *is its name
- ** in the error; `give_up`, of a write, gives it up and says how many bytes are out of our hands.
+** is its name in the error; `give_up`, of a write, gives it up and says how many bytes are out of
+** our hands.
  */
 LA_PART int la_io_begun_until(lua_State *L, uint64_t deadline, const char *op,
                               size_t (*give_up)(la_future *), la_future **f);

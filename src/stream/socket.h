@@ -14,8 +14,7 @@
 #include <sys/types.h>
 
 /* As the calls of these names: -1 and errno, EAGAIN instead of waiting; no SIGPIPE; descriptors
- *that
- ** arrive are CLOEXEC. */
+** that arrive are CLOEXEC. */
 ssize_t la_socket_recv(int fd, void *buf, size_t len);
 ssize_t la_socket_recvmsg(int fd, struct msghdr *m);
 ssize_t la_socket_send(int fd, const void *data, size_t len);
@@ -33,8 +32,7 @@ bool la_socket_waits(int fd);
 int la_socket_replace(int own, int fd);
 
 /* `err`, a negative errno of a read or write, is the end of the connection. The system tells it
- *once;
- ** later it says "end" to who reads, and EPIPE to who writes. */
+** once; later it says "end" to who reads, and EPIPE to who writes. */
 bool la_socket_is_lost(int err);
 
 #endif

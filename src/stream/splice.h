@@ -23,8 +23,7 @@ typedef struct la_splice {
 int la_splice_open(la_splice *p, la_reactor *r);
 
 /* Into the pipe, which must be empty: as la_uv_stream_poll_read. UV_EINVAL: this descriptor cannot
- *be
- ** spliced. */
+** be spliced. */
 la_poll la_splice_poll_in(la_splice *p, la_uv_stream *from, la_context *cx, size_t len, ssize_t *n);
 
 /* Out of the pipe, which must not be empty unless a write is pending: as la_uv_stream_poll_write.

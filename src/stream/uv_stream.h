@@ -13,8 +13,7 @@
 ** An error that ends a connection (ECONNRESET, ETIMEDOUT, …) is remembered, whichever direction met
 ** it: reads get what had arrived and then that error, each time, and so does a write that was under
 ** way; later writes get the system's EPIPE. That is no such error: the peer may have ended its
-*half,
-** and its bytes can still be read.
+** half, and its bytes can still be read.
 **
 ** A la_uv_stream is the beginning of a struct; its uv_tcp_t or uv_pipe_t stands right behind.
 */
