@@ -3,6 +3,7 @@
 
 #include "fs/file_stream.h"
 #include "fs/l_fs.h"
+#include "fs/l_work.h"
 #include "stream/l_io.h"
 
 #define FILE_NAME "lua_async.File"

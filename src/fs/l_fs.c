@@ -1,8 +1,7 @@
 /* async.fs: operations on paths. */
-#include <sys/stat.h>
-
-#include "fs/fs.h"
 #include "fs/l_fs.h"
+#include "fs/fs.h"
+#include "fs/l_work.h"
 
 static la_reactor *reactor(lua_State *L) { return la_check_reactor(L, "a file operation"); }
 
@@ -66,46 +65,6 @@ static int lstat_begin(lua_State *L, void *room, la_future **f) {
   return la_begin_work(L, (la_work *)la_fs_stat_new(reactor(L), path, false), f);
 }
 
-static const char *type_name(uint64_t mode) {
-  switch (mode & S_IFMT) {
-  case S_IFREG: return "file";
-  case S_IFDIR: return "directory";
-  case S_IFLNK: return "link";
-  case S_IFIFO: return "fifo";
-  case S_IFSOCK: return "socket";
-  case S_IFCHR: return "char";
-  case S_IFBLK: return "block";
-  default: return "unknown";
-  }
-}
-
-static void set_integer(lua_State *L, const char *name, uint64_t value) {
-  lua_pushinteger(L, (lua_Integer)value);
-  lua_setfield(L, -2, name);
-}
-
-static void set_time(lua_State *L, const char *name, uv_timespec_t t) {
-  lua_pushnumber(L, (lua_Number)t.tv_sec + (lua_Number)t.tv_nsec / 1e9);
-  lua_setfield(L, -2, name);
-}
-
-void la_push_stat(lua_State *L, const uv_stat_t *st) {
-  lua_createtable(L, 0, 13);
-  lua_pushstring(L, type_name(st->st_mode));
-  lua_setfield(L, -2, "type");
-  set_integer(L, "size", st->st_size);
-  set_integer(L, "mode", st->st_mode & 07777);
-  set_integer(L, "uid", st->st_uid);
-  set_integer(L, "gid", st->st_gid);
-  set_integer(L, "dev", st->st_dev);
-  set_integer(L, "ino", st->st_ino);
-  set_integer(L, "nlink", st->st_nlink);
-  set_integer(L, "blocks", st->st_blocks);
-  set_time(L, "atime", st->st_atim);
-  set_time(L, "mtime", st->st_mtim);
-  set_time(L, "ctime", st->st_ctim);
-}
-
 static int stat_finish(lua_State *L, la_future *f) {
   if (la_work_result(f) < 0) return la_fail_work(L, f, "stat");
   la_push_stat(L, &((const la_fs_stat *)(const void *)f)->st);
@@ -118,19 +77,6 @@ static int dir_begin(lua_State *L, void *room, la_future **f) {
   (void)room;
   const char *path = la_check_text(L, 1);
   return la_begin_work(L, (la_work *)la_fs_dir_new(reactor(L), path), f);
-}
-
-void la_push_entry_type(lua_State *L, char c) {
-  switch (c) {
-  case 'f': lua_pushliteral(L, "file"); break;
-  case 'd': lua_pushliteral(L, "directory"); break;
-  case 'l': lua_pushliteral(L, "link"); break;
-  case 'p': lua_pushliteral(L, "fifo"); break;
-  case 's': lua_pushliteral(L, "socket"); break;
-  case 'c': lua_pushliteral(L, "char"); break;
-  case 'b': lua_pushliteral(L, "block"); break;
-  default: lua_pushliteral(L, "unknown");
-  }
 }
 
 /* Upvalues: the entries as la_fs_dir has them, and where the next one begins. */

@@ -6,6 +6,7 @@
 
 #include "fs/fs.h"
 #include "fs/l_fs.h"
+#include "fs/l_work.h"
 
 static la_reactor *reactor(lua_State *L) { return la_check_reactor(L, "a file operation"); }
 
@@ -143,20 +144,6 @@ static int realpath_begin(lua_State *L, void *room, la_future **f) {
 
 static int readlink_finish(lua_State *L, la_future *f) { return finish_text(L, f, "readlink"); }
 static int realpath_finish(lua_State *L, la_future *f) { return finish_text(L, f, "realpath"); }
-
-const char *la_check_template(lua_State *L, int arg) {
-  static const char tail[] = "XXXXXX";
-  if (lua_isnoneornil(L, arg)) {
-    const char *folder = getenv("TMPDIR");
-    if (folder == NULL || *folder == '\0') folder = "/tmp";
-    return lua_pushfstring(L, "%s/lua-%s", folder, tail);
-  }
-  size_t len;
-  la_check_text(L, arg);
-  const char *path = lua_tolstring(L, arg, &len);
-  bool given = len >= sizeof tail - 1 && strcmp(path + len - (sizeof tail - 1), tail) == 0;
-  return lua_pushfstring(L, "%s%s", path, given ? "" : tail);
-}
 
 static int mkdtemp_begin(lua_State *L, void *room, la_future **f) {
   (void)room;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "fs/l_fs.h"
+#include "fs/l_work.h"
 
 #define WATCH_NAME "lua_async.FileWatch"
 

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "net/dns.h"
+#include "net/l_address.h"
 #include "net/l_net.h"
 
 static int option_family(lua_State *L) {

@@ -3,7 +3,9 @@
 
 #include "bridge/raising.h"
 #include "net/dns.h"
-#include "net/l_net.h"
+#include "net/l_address.h"
+#include "net/l_connection.h"
+#include "net/l_listener.h"
 
 static la_listener_object *check_listener(lua_State *L) {
   la_listener_object *o = luaL_checkudata(L, 1, LA_LISTENER_NAME);

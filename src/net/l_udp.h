@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#include "net/l_net.h"
+#include "net/l_address.h"
 #include "net/udp.h"
 
 #define LA_UDP_NAME "lua_async.UDPSocket"
@@ -51,5 +51,7 @@ bool la_udp_numeric(lua_State *L, la_udp_object *o, int arg, int port, la_addres
 /* The functions of sending and receiving, and of options, into the table of methods. */
 extern const luaL_Reg la_udp_transfers[], la_udp_settings[];
 void la_udp_operations_add(lua_State *L);
+
+void la_open_udp(lua_State *L); /* into async.net */
 
 #endif

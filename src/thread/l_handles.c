@@ -13,7 +13,9 @@
 
 #include "bridge/waker_object.h"
 #include "core/task.h"
-#include "net/l_net.h"
+#include "net/l_listener.h"
+#include "net/l_unix.h"
+#include "net/unix.h"
 #include "stream/l_stream.h"
 #include "thread/l_thread.h"
 

@@ -6,7 +6,7 @@
 #include "bridge/report.h"
 #include "bridge/task_object.h"
 #include "core/group.h"
-#include "net/l_net.h"
+#include "net/l_listener.h"
 #include "thread/l_thread.h"
 
 /* close_listeners(): all of this Lua state, so that whoever accepts ends, once it has had those who
