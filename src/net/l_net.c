@@ -58,5 +58,7 @@ void la_open_net(lua_State *L) {
   la_open_listener(L);
   la_open_unix(L);
   la_open_udp(L);
+  la_open_udp_transfers(L);
+  la_open_udp_settings(L);
   la_open_dns(L);
 }

@@ -198,6 +198,13 @@ static int udp_tostring(lua_State *L) {
   return 1;
 }
 
+void la_udp_add_methods(lua_State *L, const luaL_Reg *methods) {
+  luaL_getmetatable(L, LA_UDP_NAME);
+  lua_getfield(L, -1, "__index");
+  luaL_setfuncs(L, methods, 0);
+  lua_pop(L, 2);
+}
+
 void la_open_udp(lua_State *L) {
   static const luaL_Reg methods[] = {{"connect", udp_connect},
                                      {"disconnect", udp_disconnect},
@@ -214,13 +221,7 @@ void la_open_udp(lua_State *L) {
                                                   {udp_connect, &connect_operation},
                                                   {NULL, NULL}};
   la_new_class(L, LA_UDP_NAME, meta, methods);
-  luaL_getmetatable(L, LA_UDP_NAME);
-  lua_getfield(L, -1, "__index");
-  luaL_setfuncs(L, la_udp_transfers, 0);
-  luaL_setfuncs(L, la_udp_settings, 0);
-  lua_pop(L, 2);
   la_operations_add(L, operations);
-  la_udp_operations_add(L);
   lua_pushcfunction(L, net_udp);
   lua_setfield(L, -2, "udp");
 }

@@ -48,10 +48,13 @@ void la_udp_push_host(lua_State *L, la_udp_object *o, const la_address *a);
 ** name. */
 bool la_udp_numeric(lua_State *L, la_udp_object *o, int arg, int port, la_address *out);
 
-/* The functions of sending and receiving, and of options, into the table of methods. */
-extern const luaL_Reg la_udp_transfers[], la_udp_settings[];
-void la_udp_operations_add(lua_State *L);
+/* Adds methods to the class. */
+void la_udp_add_methods(lua_State *L, const luaL_Reg *methods);
 
 void la_open_udp(lua_State *L); /* into async.net */
+
+/* Its methods to send and receive, and to set options; after la_open_udp. */
+void la_open_udp_transfers(lua_State *L);
+void la_open_udp_settings(lua_State *L);
 
 #endif

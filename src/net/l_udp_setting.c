@@ -49,11 +49,14 @@ static int udp_multicast_interface(lua_State *L) {
   return la_push_done(L, error, "multicast_interface");
 }
 
-const luaL_Reg la_udp_settings[] = {{"ttl", udp_ttl},
-                                    {"broadcast", udp_broadcast},
-                                    {"join", udp_join},
-                                    {"leave", udp_leave},
-                                    {"multicast_ttl", udp_multicast_ttl},
-                                    {"multicast_loop", udp_multicast_loop},
-                                    {"multicast_interface", udp_multicast_interface},
-                                    {NULL, NULL}};
+void la_open_udp_settings(lua_State *L) {
+  static const luaL_Reg methods[] = {{"ttl", udp_ttl},
+                                     {"broadcast", udp_broadcast},
+                                     {"join", udp_join},
+                                     {"leave", udp_leave},
+                                     {"multicast_ttl", udp_multicast_ttl},
+                                     {"multicast_loop", udp_multicast_loop},
+                                     {"multicast_interface", udp_multicast_interface},
+                                     {NULL, NULL}};
+  la_udp_add_methods(L, methods);
+}

@@ -309,12 +309,11 @@ static int udp_send_many(lua_State *L) { return la_operate(L, &send_many_operati
 
 /* ------------------------------------------------------------------------------------*/
 
-const luaL_Reg la_udp_transfers[] = {{"recv", udp_recv},           {"recv_many", udp_recv_many},
+void la_open_udp_transfers(lua_State *L) {
+  static const luaL_Reg methods[] = {{"recv", udp_recv},           {"recv_many", udp_recv_many},
                                      {"incoming", udp_incoming},   {"send", udp_send},
                                      {"send_many", udp_send_many}, {"try_recv", udp_try_recv},
                                      {"try_send", udp_try_send},   {NULL, NULL}};
-
-void la_udp_operations_add(lua_State *L) {
   static const la_operation_entry operations[] = {{udp_recv, &recv_operation},
                                                   {udp_recv_many, &recv_many_operation},
                                                   {udp_send, &send_operation},
@@ -322,4 +321,5 @@ void la_udp_operations_add(lua_State *L) {
                                                   {NULL, NULL}};
   _Static_assert(sizeof(la_udp_recv) <= LA_SLOT_SIZE, "receiving needs no memory");
   la_operations_add(L, operations);
+  la_udp_add_methods(L, methods);
 }
