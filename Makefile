@@ -53,34 +53,17 @@ $(if $(MISSING),$(error the part '$(firstword $(MISSING))' needs $($(firstword $
 MODULE   := lua_async.c $(filter-out $(foreach m,$(PART_MK),$(wildcard $(dir $(m))*.c)),$(wildcard src/*/*.c))
 ENGINES  := $(filter-out lua_async.c src/bridge/% $(foreach f,$(MODULE),$(if $(filter l_%,$(notdir $(f))),$(f))),$(MODULE)) # without Lua
 TESTS    := $(patsubst spec/%.c,%,$(wildcard spec/*/test_*.c))
-THREADED := $(filter thread/% driver/test_threads core/test_circle core/test_executor,$(TESTS))
+THREADED := $(sort $(patsubst spec/%.c,%,$(shell grep -l pthread spec/*/test_*.c)) $(filter thread/%,$(TESTS)))
 EXAMPLES := $(basename $(notdir $(wildcard examples/c/*.c)))
 
-# The specs that are short enough to collect at every step.
-GC_SPECS := $(addprefix spec/task/,run_spec.lua cancel_spec.lua future_spec.lua coroutine_spec.lua) \
-            $(wildcard spec/regress/*_spec.lua)
-
-# What no order of tasks may change: the specs of tasks, and at every tenth seed those of I/O and threads.
-SPECS       := $(wildcard spec/*_spec.lua spec/*/*_spec.lua)
-SEEDS       ?= 100
-SEED_SPECS  := $(filter-out $(wildcard spec/cancel_each*_spec.lua spec/*/cancel_each*_spec.lua) \
-               $(addprefix spec/,$(addsuffix _spec.lua,examples guide descriptors fs/file_sequence fs/faults faults \
-               limits loss model names peers seed state)),$(SPECS))
-SEED_IO     := $(filter spec/stream/% spec/net/% spec/fs/% spec/process/% spec/stdio/% spec/thread/% \
-               $(addprefix spec/task/,loop_spec.lua luv_spec.lua) \
-               $(addprefix spec/regress/,accept_% atomic_% closed_% copy_% \
-               descriptor_% failing_% fifo_% file_% future_use_% listener_% luasocket_% net_% open_% read_% standard_% \
-               thread_%),$(SEED_SPECS))
+# Which specs run where, their own tags say: see spec/README.md. Those of I/O and threads run under every
+# tenth seed only.
+specs      = $(shell sh tools/specs $(1))
+SEEDS     ?= 100
+IO_SPECS   = $(filter spec/stream/% spec/net/% spec/fs/% spec/process/% spec/stdio/% spec/thread/%,$(1))
+SEED_ALL   = $(call specs,process large noseeds)
+SEED_SOME  = $(filter-out $(call IO_SPECS,$(SEED_ALL)),$(call specs,process large noseeds seldom))
 MODEL_SEEDS ?= 100000
-
-# Where threads meet. Each has a process of its own, since libtsan's shadow stack grows with
-# every coroutine that yields; limits_spec, told_spec, or deep_futures_spec, alone is more than it can follow;
-# in resumed_scan_spec no threads meet, and its searches are libtsan's.
-TSAN_SPECS := $(addprefix spec/,$(addsuffix _spec.lua,$(addprefix task/,cancel future loop luv run task) examples state \
-              $(addprefix net/,connection dns net udp) $(addprefix fs/,file file_sequence fs path tree watch) \
-              $(addprefix stream/,poll_fd stream write) process/signal time/time sync/channel sync/recv_many)) \
-              $(filter-out %/cancel_each_spec.lua,$(wildcard spec/thread/*_spec.lua)) \
-              $(filter-out %/told_spec.lua %/deep_futures_spec.lua %/resumed_scan_spec.lua,$(wildcard spec/regress/*_spec.lua))
 
 .PHONY: all build part install-part scripts examples run test core-test lua-test lint asan tsan valgrind helgrind torture faults seeds model models long bench install clean help
 all: build examples
@@ -179,7 +162,7 @@ asan: $(TESTS:%=build/asan/tests/%) build/asan/lua_async.so $(EXAMPLES:%=build/a
 tsan: $(TESTS:%=build/tsan/tests/%) build/tsan/lua_async.so $(EXAMPLES:%=build/tsan/examples/%.so) ## the tests under TSan
 	@for t in $(TESTS:%=build/tsan/tests/%); do echo "$$t"; \
 	  TSAN_OPTIONS=die_after_fork=0 timeout 600 $$t || exit 1; done
-	@sh tools/each tsan $(TSAN_SPECS)
+	@sh tools/each tsan $(call specs,process interrupt notsan)
 
 valgrind: all core-test ## the tests under valgrind
 	@for t in $(filter-out %/test_memory,$(TESTS:%=build/release/tests/%)); do echo "$$t"; \
@@ -192,7 +175,7 @@ helgrind: $(THREADED:%=build/helgrind/tests/%) ## what threads share, under helg
 
 torture: build/torture/lua_async.so $(EXAMPLES:%=build/torture/examples/%.so) build/asan/lua_async.so $(EXAMPLES:%=build/asan/examples/%.so) ## every allocation failing in turn; a full GC at every step
 	@LUA_CPATH="build/torture/?.so;build/torture/examples/?.so;;" CC="$(CC)" $(LUA) spec/torture/run.lua
-	@sh tools/each gc $(GC_SPECS)
+	@sh tools/each gc $(call specs,process large nogc)
 
 faults: all ## system calls that fail, one after another, by strace (some minutes)
 	@sh spec/support/build
@@ -201,8 +184,9 @@ faults: all ## system calls that fail, one after another, by strace (some minute
 
 seeds: all ## the specs of tasks under SEEDS (100) orders of those that are ready
 	@sh spec/support/build
-	@seq $(SEEDS) | xargs -P 2 -n 1 sh -c 'io=; [ $$(($$0 % 10)) -ne 0 ] || io="$(SEED_IO)"; \
-	  LUA_ASYNC_SEED=$$0 sh tools/busted release --exclude-tags=process,large $(filter-out $(SEED_IO),$(SEED_SPECS)) $$io \
+	@seq $(SEEDS) | xargs -P 2 -n 1 sh -c 'tags=process,large,noseeds,seldom specs="$(SEED_SOME)"; \
+	  [ $$(($$0 % 10)) -ne 0 ] || { tags=process,large,noseeds specs="$(SEED_ALL)"; }; \
+	  LUA_ASYNC_SEED=$$0 sh tools/busted release --exclude-tags=$$tags $$specs \
 	  >build/seed.$$0.log 2>&1 || { cat build/seed.$$0.log; echo "LUA_ASYNC_SEED=$$0"; exit 255; }'
 	@grep -h ' successes' build/seed.$(SEEDS).log | sed 's/:.*/: under each of $(SEEDS) seeds/'; rm -f build/seed.*.log
 

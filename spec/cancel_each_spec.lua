@@ -312,7 +312,7 @@ local writes = {
 
 -- ---- all of them ---------------------------------------------------------------------------
 
-describe("cancelled at every await,", function()
+describe("cancelled at every await, #nogc #noseeds", function()
   setup(make_big)
   teardown(function() big = nil end)
   for _, group in ipairs { waits, connecting, reads, writes } do

@@ -53,7 +53,7 @@ local function free_port()
   end)
 end
 
-describe("README.md", function()
+describe("README.md #noseeds", function()
   it("has every example", function()
     local readme = read("README.md")
     local count = 0
@@ -76,7 +76,7 @@ describe("README.md", function()
   end)
 end)
 
-describe("a program in the documents", function()
+describe("a program in the documents #noseeds", function()
   teardown(support.clean)
 
   it("compiles", function()

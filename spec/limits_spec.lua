@@ -8,7 +8,7 @@ local checked = flavour == "asan" or flavour == "valgrind"
 -- Lua's longjmps leave libtsan with frames that never return: it dies of some ten thousand.
 if flavour == "tsan" then return end
 
-describe("limits", function()
+describe("limits #nogc #noseeds", function()
   it("runs many tasks, a million of them unless checked, to their end", function()
     local total = checked and 50000 or 1000000
     local ended = run(function()
@@ -93,7 +93,7 @@ describe("limits", function()
   end)
 end)
 
-describe("fairness", function()
+describe("fairness #nogc #noseeds", function()
   -- Lateness of a 10 ms ticker beside `busy`: the 99th percentile, in seconds of our own CPU
   -- time, for nobody here can help what other processes take.
   local function lateness(busy)

@@ -5,7 +5,7 @@ local model = require "spec.support.model"
 local first = tonumber(os.getenv "MODEL_FIRST") or 1
 local count = tonumber(os.getenv "MODEL_SEEDS") or 1000
 
-describe("random trees of tasks", function()
+describe("random trees of tasks #notsan #nogc #noseeds", function()
   it("lose no message, permit or task, whatever is cancelled", function()
     local steps, messages = 0, 0
     for seed = first, first + count - 1 do

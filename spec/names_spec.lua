@@ -228,7 +228,7 @@ local function missing(wanted, set)
   return list
 end
 
-describe("a public name", function()
+describe("a public name #noseeds", function()
   local public = public_names()
 
   it("has its type, and there is a type for no other", function()
@@ -252,7 +252,7 @@ describe("a public name", function()
   end)
 end)
 
-describe("an option", function()
+describe("an option #noseeds", function()
   local wrong = function() end -- no option has this type, but `when`
   local function with_command(o)
     o[1] = "true"

@@ -25,7 +25,7 @@ local function seeded(seed, n, rounds) return order({ seed = seed }, n, rounds) 
 local function unseeded(f) return function() support.with_seed(nil, f) end end
 local function factorial(n) return n <= 1 and 1 or n * factorial(n - 1) end
 
-describe("a seed", function()
+describe("a seed #notsan #nogc #noseeds", function()
   it("gives the same order each time", function()
     for _, seed in ipairs { 0, 1, 2, 3, -1, 12345678901, math.maxinteger, math.mininteger } do
       local first = seeded(seed, 10, 5)
@@ -192,7 +192,7 @@ describe("a seed", function()
   end))
 end)
 
-describe("LUA_ASYNC_SEED", function()
+describe("LUA_ASYNC_SEED #notsan #nogc #noseeds", function()
   it("is the seed of runs that have none", function()
     for _, seed in ipairs { 0, 7, 1234567890123 } do
       support.with_seed(seed, function()
@@ -237,7 +237,7 @@ describe("LUA_ASYNC_SEED", function()
   end)
 end)
 
-describe("the options of async.run", function()
+describe("the options of async.run #notsan #nogc #noseeds", function()
   it("that are wrong raise, and nothing runs", function()
     local ran = false
     local function f() ran = true end

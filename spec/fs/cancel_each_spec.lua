@@ -237,7 +237,7 @@ local fifo = { "file:read from a FIFO", want = { "line" }, least = 1, ways = { "
 
 -- ---- all of them ---------------------------------------------------------------------------
 
-describe("cancelled at every await,", function()
+describe("cancelled at every await, #nogc #noseeds", function()
   setup(fresh)
   teardown(function()
     clear()

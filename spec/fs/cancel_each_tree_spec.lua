@@ -130,7 +130,7 @@ local cases = {
     end },
 }
 
-describe("cancelled at every await,", function()
+describe("cancelled at every await, #nogc #noseeds", function()
   setup(function()
     dir = os.tmpname()
     os.remove(dir)

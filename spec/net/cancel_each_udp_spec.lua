@@ -97,7 +97,7 @@ local cases = {
     end },
 }
 
-describe("cancelled at every await,", function()
+describe("cancelled at every await, #nogc #noseeds", function()
   teardown(support.clean)
   for _, case in ipairs(cases) do
     it(case[1], function()

@@ -142,7 +142,7 @@ local function tried(module, kind, name, arguments)
   return result
 end
 
-describe("a method", function()
+describe("a method #notsan #nogc", function()
   for name, lists in pairs(calls) do
     it("gives what LuaSocket's does: " .. name, function()
       support.run(function()
@@ -217,7 +217,7 @@ local dns = {
   gethostname = { list_of() },
 }
 
-describe("a function", function()
+describe("a function #notsan #nogc", function()
   local function compare(a, b, table_of, prefix)
     for name, lists in pairs(table_of) do
       it("gives what LuaSocket's does: " .. prefix .. name, function()
@@ -254,7 +254,7 @@ describe("a function", function()
   end)
 end)
 
-describe("an error that is raised", function()
+describe("an error that is raised #notsan #nogc", function()
   it("is of the caller's line", function()
     local place = "^spec/net/luasocket_same_spec.lua:%d+: "
     support.run(function()
@@ -270,7 +270,7 @@ describe("an error that is raised", function()
   end)
 end)
 
-describe("with a timeout of 0, in a plain coroutine,", function()
+describe("with a timeout of 0, in a plain coroutine, #notsan #nogc", function()
   it("what cannot be had at once is a timeout", function()
     support.run(function()
       local listener = assert(ours.bind("127.0.0.1", 0))

@@ -25,7 +25,7 @@ local function refused(stream)
   assert.equal("EBADF", code(async.await(async.future(stream.read, stream, "l"))))
 end
 
-describe("a closed stream", function()
+describe("a closed stream #seldom", function()
   it("gives nothing of what a connection had read ahead", function()
     support.run(function()
       local a, b = support.pair()
@@ -80,7 +80,7 @@ describe("a closed stream", function()
   end)
 end)
 
-describe("a closed listener", function()
+describe("a closed listener #seldom", function()
   it("ends what merely waits for its next turn with ECANCELED", function()
     support.in_order(function()
       local cut = 0

@@ -165,7 +165,7 @@ describe("a thread that another task closes #process", function()
   end)
 end)
 
-describe("a stray coroutine.yield", function()
+describe("a stray coroutine.yield #seldom", function()
   local message = "attempt to yield from outside a coroutine"
 
   it("as the function of a task fails that task, and not the next one on its thread", function()
@@ -197,7 +197,7 @@ describe("a stray coroutine.yield", function()
   end)
 end)
 
-describe("the thread of a Future's function that is closed", function()
+describe("the thread of a Future's function that is closed #seldom", function()
   local function forever() return async.poll_fn(function() return "pending" end):await() end
   local function check(wait)
     support.run(function()
@@ -224,7 +224,7 @@ describe("the thread of a Future's function that is closed", function()
   end)
 end)
 
-describe("async.coroutine.resume", function()
+describe("async.coroutine.resume #seldom", function()
   it("of what cannot be resumed returns false and why, in this order", function()
     local function check(...)
       assert.equal(2, select("#", ...))

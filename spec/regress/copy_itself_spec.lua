@@ -3,7 +3,7 @@ local async = require "lua_async"
 local support = require "spec.support"
 local flavour = os.getenv("LUA_ASYNC_FLAVOUR") or "release"
 
-describe("async.copy through a pipe of the system's", function()
+describe("async.copy through a pipe of the system's #seldom", function()
   it("goes on through memory when the target will not be spliced to #process", function()
     if flavour ~= "release" or not os.execute("strace -o /dev/null true 2>/dev/null") then return end
     for _, second in ipairs { "2", "4" } do -- the first of a piece that goes out, and a later one
@@ -63,7 +63,7 @@ describe("async.copy through a pipe of the system's", function()
   end)
 end)
 
-describe("async.copy of a file to itself", function()
+describe("async.copy of a file to itself #seldom", function()
   after_each(support.clean)
 
   it("raises, and says what to do; opened twice it is copied", function()

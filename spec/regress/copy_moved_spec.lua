@@ -21,7 +21,7 @@ local function waiting()
   return copy, from, to, peer, support.still(function() return from:seek() end, #text), path
 end
 
-describe("a File from which a copy reads", function()
+describe("a File from which a copy reads #seldom", function()
   before_each(make_text)
   after_each(support.clean)
 
@@ -72,7 +72,7 @@ describe("a File from which a copy reads", function()
   end)
 end)
 
-describe("a byte of a copy that was cancelled", function()
+describe("a byte of a copy that was cancelled #seldom", function()
   before_each(make_text)
   after_each(support.clean)
 

@@ -13,7 +13,7 @@ local function chain(n, bottom)
   return f
 end
 
-describe("100,000 Futures, each of which awaits the next #large,", function()
+describe("100,000 Futures, each of which awaits the next #large, #notsan", function()
   local N <const> = 100000
 
   it("give the result of the last: awaited, polled by hand, as a task", function()
@@ -58,7 +58,7 @@ describe("100,000 Futures, each of which awaits the next #large,", function()
   end)
 end)
 
-describe("Futures that wait for one another", function()
+describe("Futures that wait for one another #notsan", function()
   it("are refused where the C stack would end, with what to do #large", function()
     support.run(function()
       local function begin(f)

@@ -3,7 +3,7 @@ local async = require "lua_async"
 local support = require "spec.support"
 local sys, net = support.sys, async.net
 
-describe("async.poll_fd", function()
+describe("async.poll_fd #seldom", function()
   it("leaves the descriptor blocking, or not, as it is", function()
     support.run(function()
       local r, w = sys.pipe()
@@ -25,7 +25,7 @@ describe("async.poll_fd", function()
   end)
 end)
 
-describe("async.net.from_fd", function()
+describe("async.net.from_fd #seldom", function()
   after_each(support.clean)
 
   it("refuses a descriptor that has an object already", function()
@@ -64,7 +64,7 @@ describe("async.net.from_fd", function()
   end)
 end)
 
-describe("an abstract name of a Unix socket", function()
+describe("an abstract name of a Unix socket #seldom", function()
   it("is told in errors, by listeners, and of what a test left", function()
     support.run(function()
       local name = "\0lua_async." .. sys.pid()

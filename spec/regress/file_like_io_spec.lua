@@ -2,7 +2,7 @@
 local async = require "lua_async"
 local support = require "spec.support"
 
-describe("a file", function()
+describe("a file #seldom", function()
   local path
   before_each(function()
     path = os.tmpname()

@@ -3,7 +3,7 @@
 local async = require "lua_async"
 local support = require "spec.support"
 
-describe("many operations on one file", function()
+describe("many operations on one file #seldom", function()
   local path
   before_each(function() path = os.tmpname() end)
   after_each(function() os.remove(path) end)

@@ -144,7 +144,7 @@ describe("a Future #process", function()
   end)
 end)
 
-describe("an awaitable with more arguments", function()
+describe("an awaitable with more arguments #seldom", function()
   it("does not see them, wherever a function would", function()
     support.run(function()
       local function future() return async.future(function(...) return select("#", ...), "v" end) end
@@ -167,7 +167,7 @@ describe("an awaitable with more arguments", function()
   end)
 end)
 
-describe("a Future of a poll function that lasts", function()
+describe("a Future of a poll function that lasts #seldom", function()
   it("is not taken up by a poll that raised", function()
     support.run(function()
       local f = async.poll_fn(never)

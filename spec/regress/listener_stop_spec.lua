@@ -4,7 +4,7 @@ local internals = require "lua_async.internals"
 local support = require "spec.support"
 local run, net = support.run, async.net
 
-describe("a listener that is stopped", function()
+describe("a listener that is stopped #seldom", function()
   it("hands over who had connected, in their order, and then ends", function()
     local fds = support.fds()
     run(function()
@@ -88,7 +88,7 @@ describe("a listener that is stopped", function()
   end)
 end)
 
-describe("an accept that is given up when it has a connection", function()
+describe("an accept that is given up when it has a connection #seldom", function()
   it("leaves it to the next", function()
     run(function()
       local listener <close> = assert(net.listen("127.0.0.1", 0))

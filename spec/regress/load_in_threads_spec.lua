@@ -28,7 +28,7 @@ local messages = assert(load([[
 ]], "=messages"))
 
 describe("load, loadfile and require of broken code", function()
-  it("say the same in a task and in threads #thread", function()
+  it("say the same in a task and in threads", function()
     local want = coroutine.wrap(messages)() -- without the message handler of busted
     assert.matches("\nreader value table: an object\n", want)
     assert.matches("^syntax string: ", want)

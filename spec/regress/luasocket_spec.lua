@@ -6,7 +6,7 @@ local socket, blocking = luasocket.socket, luasocket.blocking
 
 teardown(luasocket.remove)
 
-describe("connecting", function()
+describe("connecting #seldom", function()
   local resolve = async.net.resolve
   after_each(function() async.net.resolve = resolve end)
 
@@ -60,7 +60,7 @@ describe("connecting", function()
   end)
 end)
 
-describe("a timeout of each wait", function()
+describe("a timeout of each wait #seldom", function()
   it("is over for a receive to which byte after byte comes", function()
     support.run(function()
       async.time.pause()
@@ -84,7 +84,7 @@ describe("a timeout of each wait", function()
   end)
 end)
 
-describe("socket.select", function()
+describe("socket.select #seldom", function()
   it("does not spin when no descriptor is left #process", function()
     support.child_ok([[
       local core = require "socket.core"

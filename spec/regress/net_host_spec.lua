@@ -1,7 +1,7 @@
 -- An empty host is a mistake: getaddrinfo would take it for all addresses, or none.
 local async = require "lua_async"
 
-describe("an empty host", function()
+describe("an empty host #seldom", function()
   it("raises, in connect and in listen", function()
     async.run(function()
       for _, f in ipairs { async.net.connect, async.net.listen } do

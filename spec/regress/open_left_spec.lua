@@ -2,7 +2,7 @@
 local async = require "lua_async"
 local support = require "spec.support"
 
-describe("fs.mkstemp that a run leaves in flight", function()
+describe("fs.mkstemp that a run leaves in flight #seldom", function()
   it("leaves no file and no descriptor, however far it was", function()
     local dir = os.tmpname()
     os.remove(dir)

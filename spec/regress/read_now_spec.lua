@@ -2,7 +2,7 @@
 local async = require "lua_async"
 local support = require "spec.support"
 
-describe("reads of what is in the buffer", function()
+describe("reads of what is in the buffer #seldom", function()
   after_each(support.clean)
 
   local function numbered()

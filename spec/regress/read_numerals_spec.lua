@@ -3,7 +3,7 @@ local async = require "lua_async"
 local support = require "spec.support"
 local sys = support.sys
 
-describe("read(\"n\")", function()
+describe("read(\"n\") #seldom", function()
   it("takes endless white space in bounded memory", function()
     support.run(function()
       local a, b = support.pair()

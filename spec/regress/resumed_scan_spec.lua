@@ -48,7 +48,7 @@ local cases = {
     function(s) return (select(2, s:read("l", "n"))) end },
 }
 
-describe("a read that was given up", function()
+describe("a read that was given up #notsan", function()
   for _, case in ipairs(cases) do
     local name, text, ending, result, read = table.unpack(case)
     it("does not scan again: " .. name .. " #large", function()

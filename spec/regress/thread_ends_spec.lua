@@ -4,7 +4,7 @@ local support = require "spec.support"
 local body = require("spec.support.threads").body
 local run, thread = support.run, async.thread
 
-describe("a Shared", function()
+describe("a Shared #seldom", function()
   it("is closed as every handle is", function()
     local s = thread.shared(1)
     do
@@ -32,7 +32,7 @@ describe("a Shared", function()
   end)
 end)
 
-describe("a watch", function()
+describe("a watch #seldom", function()
   it("lets go of its value with its last end", function()
     run(function()
       local tx, rx = thread.channel(1)
@@ -52,7 +52,7 @@ describe("a watch", function()
   end)
 end)
 
-describe("an error that cannot be sent", function()
+describe("an error that cannot be sent #seldom", function()
   local function raised(text)
     local e
     run(function()
@@ -75,7 +75,7 @@ describe("an error that cannot be sent", function()
   end)
 end)
 
-describe("async.on_error set by one function on the pool", function()
+describe("async.on_error set by one function on the pool #seldom", function()
   local fail = "local e = ... async.run(function() async.spawn(error, e, 0) async.yield() end)"
   -- Each of the functions alone, one after the other: in one state. What this thread's on_error is told.
   local function told(texts)

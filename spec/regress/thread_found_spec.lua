@@ -4,7 +4,7 @@ local support = require "spec.support"
 local body = require("spec.support.threads").body
 local run, thread = support.run, async.thread
 
-describe("spawn_blocking", function()
+describe("spawn_blocking #seldom", function()
   it("keeps no end open that it was sent", function()
     run(function()
       local tx, rx = thread.channel(4)
@@ -61,7 +61,7 @@ describe("spawn_blocking", function()
   end)
 end)
 
-describe("a message that cannot be received here", function()
+describe("a message that cannot be received here #seldom", function()
   it("is lost, and others come after it", function()
     run(function()
       package.loaded["ghost of the spec"] = { f = string.rep, g = function() end }
@@ -78,7 +78,7 @@ describe("a message that cannot be received here", function()
   end)
 end)
 
-describe("what cannot be sent", function()
+describe("what cannot be sent #seldom", function()
   it("is found in the depth of upvalues", function()
     run(function()
       local tx = thread.channel(1)
@@ -135,7 +135,7 @@ describe("what cannot be sent", function()
   end)
 end)
 
-describe("workers", function()
+describe("workers #seldom", function()
   it("that fail with nil, or with the cancellation, have failed", function()
     run(function()
       local reports = 0

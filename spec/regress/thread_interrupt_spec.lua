@@ -19,7 +19,7 @@ local function cancelled(spawn, text)
   return told
 end
 
-describe("interrupted work that catches it is interrupted again #interrupt", function()
+describe("interrupted work that catches it is interrupted again #interrupt #seldom", function()
   local works = {
     ["in a coroutine made before"] = [[
       local co = coroutine.create(function() while true do end end)
@@ -86,7 +86,7 @@ describe("interrupted work that catches it is interrupted again #interrupt", fun
   end)
 end)
 
-describe("threads of a Loop that is collected #interrupt", function()
+describe("threads of a Loop that is collected #interrupt #seldom", function()
   for _, how in ipairs { "spawn_blocking", "spawn" } do
     it("end, though they compute: " .. how, function()
       local begun, ended = thread.shared(false), thread.shared(false)
@@ -111,7 +111,7 @@ describe("threads of a Loop that is collected #interrupt", function()
   end
 end)
 
-describe("what fails in a run on the pool with nobody awaiting it", function()
+describe("what fails in a run on the pool with nobody awaiting it #seldom", function()
   it("is told to on_error here, as it happens", function()
     run(function()
       local told = {}

@@ -134,7 +134,7 @@ describe("a message that cannot be unpacked for want of descriptors #process", f
   end)
 end)
 
-describe("a message", function()
+describe("a message #seldom", function()
   it("that cannot be had here is lost outside a runtime, too, and the next one comes", function()
     local names = run(function()
       local tx, rx = thread.channel(2)
@@ -203,7 +203,7 @@ describe("a message", function()
   end)
 end)
 
-describe("work for a thread that is cancelled before it began", function()
+describe("work for a thread that is cancelled before it began #seldom", function()
   it("lets go of what it was sent, though its Task is kept", function()
     run(function()
       for _, spawn in ipairs { thread.spawn, thread.spawn_blocking } do
@@ -240,7 +240,7 @@ describe("work for a thread that is cancelled before it began", function()
   end)
 end)
 
-describe("an error of a thread that cannot be had here", function()
+describe("an error of a thread that cannot be had here #seldom", function()
   it("is told by its text, awaited or not", function()
     run(function()
       local told = {}
@@ -268,7 +268,7 @@ describe("an error of a thread that cannot be had here", function()
   end)
 end)
 
-describe("a state of the pool", function()
+describe("a state of the pool #seldom", function()
   it("leaves no Loop to other threads #process", function()
     for _ = 1, 3 do
       support.child_ok [[
@@ -322,7 +322,7 @@ describe("a state of the pool", function()
   end)
 end)
 
-describe("thread.init", function()
+describe("thread.init #seldom", function()
   after_each(function() thread.init() end)
 
   it("copies its function then and there", function()
@@ -355,7 +355,7 @@ describe("thread.init", function()
   end)
 end)
 
-describe("functions of async.thread", function()
+describe("functions of async.thread #seldom", function()
   it("take a callable table, and say what cannot be called or sent by its number", function()
     run(function()
       local callable = setmetatable({ 20 }, { __call = load "local self, x = ... return self[1] + (x or 0)" })
@@ -377,7 +377,7 @@ describe("functions of async.thread", function()
   end)
 end)
 
-describe("an end that was collected", function()
+describe("an end that was collected #seldom", function()
   it("says so to finalisers that come later #process", function()
     local text = support.child_ok [[
       local thread = async.thread
@@ -409,7 +409,7 @@ describe("an end that was collected", function()
   end)
 end)
 
-describe("a Unix listener in two threads", function()
+describe("a Unix listener in two threads #seldom", function()
   after_each(support.clean)
 
   it("leaves its path to the last of them", function()

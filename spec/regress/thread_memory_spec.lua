@@ -3,7 +3,7 @@ local async = require "lua_async"
 local support = require "spec.support"
 local run, thread = support.run, async.thread
 
-describe("a table whose border is far away", function()
+describe("a table whose border is far away #seldom", function()
   it("is as large as what is in it", function()
     run(function()
       local flags = load [[return {
@@ -36,7 +36,7 @@ describe("a table whose border is far away", function()
   end)
 end)
 
-describe("a chain of channels, each of which holds the next one's receiver", function()
+describe("a chain of channels, each of which holds the next one's receiver #seldom", function()
   it("is dropped without recursion, however long #large #process", function()
     support.child_ok [[
       local thread = async.thread

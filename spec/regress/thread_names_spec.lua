@@ -18,7 +18,7 @@ local source = [[
   end
   return M]]
 
-describe("what came into a module later", function()
+describe("what came into a module later #seldom", function()
   before_each(function()
     package.preload[MODULE] = load(source, "=module")
     thread.init(body(("require(%q).more()"):format(MODULE)))

@@ -34,7 +34,7 @@ describe("a program that another thread starts #process", function()
   end)
 end)
 
-describe("workers", function()
+describe("workers #seldom", function()
   it("that fail as their listener is closed at SIGTERM have not failed, and are not waited for #process", function()
     for _, restarts in ipairs { 0, 5 } do
       support.child_ok(([[

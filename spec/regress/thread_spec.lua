@@ -18,7 +18,7 @@ local function poll(f)
   end):await()
 end
 
-describe("the thread of a task that has ended", function()
+describe("the thread of a task that has ended #seldom", function()
   it("may be closed or resumed, and serves nobody after", function()
     run(function()
       for _ = 1, 5 do
@@ -59,7 +59,7 @@ describe("the thread of a task that has ended", function()
   end)
 end)
 
-describe("the thread of a poll function", function()
+describe("the thread of a poll function #seldom", function()
   it("that is closed while it is pending ends it with an error", function()
     run(function()
       for _, touch in ipairs { coroutine.close, coroutine.resume } do
@@ -82,7 +82,7 @@ describe("the thread of a poll function", function()
   end)
 end)
 
-describe("a coroutine", function()
+describe("a coroutine #seldom", function()
   local function waiting()
     local thread = co.create(function()
       async.join(function() async.sleep(0.002) end, function() async.sleep(0.003) end)

@@ -3,7 +3,7 @@ local async = require "lua_async"
 local support = require "spec.support"
 local steps = require "spec.support.steps"
 
-describe("an error that passes a thousand tasks", function()
+describe("an error that passes a thousand tasks #notsan", function()
   local function line(n)
     local before = async.spawn(function()
       steps.spin(3)
@@ -44,7 +44,7 @@ describe("an error that passes a thousand tasks", function()
   end)
 end)
 
-describe("a dump", function()
+describe("a dump #notsan", function()
   it("names what an awaited Future waits for", function()
     steps.run(function()
       async.spawn(function() async.await(async.poll_fn(steps.never)) end)
@@ -75,7 +75,7 @@ describe("a dump", function()
   end)
 end)
 
-describe("async.test", function()
+describe("async.test #notsan", function()
   it("calls what was left by its name", function()
     local kept
     local ok, e = pcall(async.test(function() kept = assert(async.fs.watch(".")) end))
@@ -98,7 +98,7 @@ describe("async.test", function()
   end)
 end)
 
-describe("a join of many named arms under a seed", function()
+describe("a join of many named arms under a seed #notsan", function()
   it("begins them in the order of their names #large", function()
     local orders = {}
     for k, step in ipairs { { 1, 500, 1 }, { 500, 1, -1 } } do -- tables with their keys in other orders
@@ -117,7 +117,7 @@ describe("a join of many named arms under a seed", function()
   end)
 end)
 
-describe("futures that wait for one another", function()
+describe("futures that wait for one another #notsan", function()
   it("in a chain without end raise before the C stack does #large", function()
     support.run(function()
       local e
@@ -141,7 +141,7 @@ describe("futures that wait for one another", function()
   end)
 end)
 
-describe("joins that were begun inside of one another by hand", function()
+describe("joins that were begun inside of one another by hand #notsan", function()
   it("are given up without the C stack for each #large", function()
     support.run(function()
       local last = async.future(async.sleep, 1)
@@ -163,7 +163,7 @@ describe("joins that were begun inside of one another by hand", function()
   end)
 end)
 
-describe("small objects", function()
+describe("small objects #notsan", function()
   it("say what they are", function()
     support.run(function()
       local context

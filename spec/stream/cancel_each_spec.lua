@@ -146,7 +146,7 @@ local cases = {
     end },
 }
 
-describe("cancelled at every await,", function()
+describe("cancelled at every await, #nogc #noseeds", function()
   setup(function() folder = support.folder() end)
   teardown(support.clean)
   for _, case in ipairs(cases) do

@@ -28,7 +28,7 @@ local function target()
   return to, task, from
 end
 
-describe("async.copy", function()
+describe("async.copy #nogc", function()
   local folder
   setup(make_big)
   teardown(function() big = nil end)
@@ -264,7 +264,7 @@ describe("async.copy", function()
   end)
 end)
 
-describe("async.copy_both", function()
+describe("async.copy_both #nogc", function()
   setup(make_big)
   teardown(function() big = nil end)
 

@@ -5,7 +5,7 @@ local steps = require "spec.support.steps"
 local run, spawn, channel = support.run, async.spawn, async.channel
 local code, is_end, spin = steps.code, steps.is_end, steps.spin
 
-describe("a channel", function()
+describe("a channel #nogc", function()
   it("is the same in both places, and its ends say what they are", function()
     assert.equal(async.sync.channel, async.channel)
     local tx, rx = channel(1)
@@ -173,7 +173,7 @@ describe("a channel", function()
   end)
 end)
 
-describe("the ends of a channel", function()
+describe("the ends of a channel #nogc", function()
   it("let receivers have what is there before they end", function()
     run(function()
       local tx, rx = channel(3)
@@ -325,7 +325,7 @@ describe("the ends of a channel", function()
   end)
 end)
 
-describe("many senders and receivers", function()
+describe("many senders and receivers #nogc", function()
   it("are each served in the order in which they came", function()
     support.in_order(function()
       local tx, rx = channel(1)

@@ -8,7 +8,7 @@ local guard = each.guard
 local forever, value, later, spin = steps.forever, steps.value, steps.later, steps.spin
 local run, fails, told, tasks = steps.run, steps.fails, steps.told, steps.tasks
 
-describe("async.join", function()
+describe("async.join #nogc", function()
   it("returns the first value of each, in the order of the arms and not of their ends", function()
     run(function()
       local order = {}

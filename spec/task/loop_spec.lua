@@ -33,7 +33,7 @@ local function error_of(f, ...)
   return tostring(err)
 end
 
-describe("async.loop", function()
+describe("async.loop #seldom", function()
   it("runs nothing by itself: tasks begin in the host's turn", function()
     local loop <close> = async.loop()
     local log = {}
@@ -224,7 +224,7 @@ describe("async.loop", function()
   end)
 end)
 
-describe("loop:close", function()
+describe("loop:close #seldom", function()
   it("cancels every task, and returns when they have unwound", function()
     local loop = async.loop()
     local log = {}
@@ -316,7 +316,7 @@ describe("loop:close", function()
   end)
 end)
 
-describe("a loop is misused and says so:", function()
+describe("a loop is misused and says so: #seldom", function()
   it("in its own tasks", function()
     local loop <close> = async.loop()
     local errors = {}

@@ -25,7 +25,7 @@ local function error_of(f, ...)
   return tostring(err)
 end
 
-describe("a loop on luv's", function()
+describe("a loop on luv's #seldom", function()
   it("is turned by uv.run, which ends after the last task", function()
     local loop <close> = async.loop { luv = true }
     local log = {}
@@ -227,7 +227,7 @@ describe("a loop on luv's", function()
   end)
 end)
 
-describe("the end of a loop on luv's", function()
+describe("the end of a loop on luv's #seldom", function()
   local function sleeper(log)
     local _ <close> = setmetatable({}, { __close = function()
       async.shield(async.sleep, 0.002)
@@ -382,7 +382,7 @@ describe("the end of a loop on luv's", function()
   end)
 end)
 
-describe("the descriptor of a loop of its own", function()
+describe("the descriptor of a loop of its own #seldom", function()
   it("serves luv, too: in a uv_poll_t", function()
     local loop <close> = async.loop()
     local t = loop:spawn(function() async.sleep(0.002) return "done" end)

@@ -27,7 +27,7 @@ local function counted(s)
   return c
 end
 
-describe("async.map", function()
+describe("async.map #notsan #nogc", function()
   it("returns the first values in the order of the items, whoever ends first", function()
     run(function()
       local order = {}
@@ -145,7 +145,7 @@ describe("async.map", function()
   end)
 end)
 
-describe("the limit", function()
+describe("the limit #notsan #nogc", function()
   it("is how many run at once: never more, and never fewer while there are items", function()
     run(function()
       for _, limit in ipairs { 1, 2, 3, 7, 10, 11, 1000 } do
@@ -193,7 +193,7 @@ describe("the limit", function()
   end)
 end)
 
-describe("the iterator of a map", function()
+describe("the iterator of a map #notsan #nogc", function()
   it("may wait, while the items run", function()
     run(function()
       local next_item = count(5)
@@ -232,7 +232,7 @@ describe("the iterator of a map", function()
   end)
 end)
 
-describe("an error in a map", function()
+describe("an error in a map #notsan #nogc", function()
   it("cancels the rest, which have unwound, and is raised, itself; no more items are fetched", function()
     run(function()
       for _, limit in ipairs { 1, 2, 3, 100 } do
@@ -289,7 +289,7 @@ describe("an error in a map", function()
   end)
 end)
 
-describe("a map that is cancelled", function()
+describe("a map that is cancelled #notsan #nogc", function()
   it("has cancelled its calls, which have unwound: with an infinite source, too", function()
     run(function()
       for _, limit in ipairs { 1, 2, 10 } do
@@ -365,7 +365,7 @@ describe("a map that is cancelled", function()
   end
 end)
 
-describe("ten thousand items", function()
+describe("ten thousand items #notsan #nogc", function()
   it("with a limit and without, from a list and an iterator", function()
     run(function()
       local list = {}
@@ -387,7 +387,7 @@ describe("ten thousand items", function()
   end)
 end)
 
-describe("async.map over a list that computes its items", function()
+describe("async.map over a list that computes its items #notsan #nogc", function()
   it("lets them wait", function()
     local async = require "lua_async"
     async.run(function()

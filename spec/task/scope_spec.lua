@@ -10,7 +10,7 @@ local guard = each.guard
 local forever, spin, run, fails = steps.forever, steps.spin, steps.run, steps.fails
 local took, told, tasks, slow = steps.took, steps.told, steps.tasks, steps.slow
 
-describe("async.scope", function()
+describe("async.scope #notsan", function()
   it("calls the function with the scope and its arguments, and returns all its results", function()
     run(function()
       local function f(s, ...)
@@ -139,7 +139,7 @@ describe("async.scope", function()
   end)
 end)
 
-describe("an error in a scope", function()
+describe("an error in a scope #notsan", function()
   it("of a child cancels its siblings and the body, and is raised, itself, when they have unwound", function()
     run(function()
       local e, log = setmetatable({}, { __tostring = function() return "mine" end }), {}

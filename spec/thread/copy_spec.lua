@@ -9,7 +9,7 @@ local function echo(...)
   return thread.spawn_blocking(body "return ...", ...):await()
 end
 
-describe("a value for another thread", function()
+describe("a value for another thread #nogc", function()
   it("is copied: nil, booleans, numbers, strings", function()
     run(function()
       local r = table.pack(echo(nil, true, false, 0, -1, 255, 256, math.maxinteger, math.mininteger, 0.5, 1.0, 1e308,
@@ -178,7 +178,7 @@ describe("a value for another thread", function()
   end)
 end)
 
-describe("a new state", function()
+describe("a new state #nogc", function()
   it("has the standard libraries and package.path, and no modules of others", function()
     run(function()
       package.loaded["spec.none"] = { here = true }

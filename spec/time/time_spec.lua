@@ -4,7 +4,7 @@ local async = require "lua_async"
 local support = require "spec.support"
 local run, time = support.run, async.time
 
-describe("sleep", function()
+describe("sleep #nogc", function()
   it("wakes in the order of the deadlines, whatever that of the calls", function()
     run(function()
       time.pause()
@@ -129,7 +129,7 @@ describe("sleep", function()
   end)
 end)
 
-describe("now", function()
+describe("now #nogc", function()
   it("never goes back, in a run and outside, and is the same clock", function()
     local last = async.now()
     local function look()
