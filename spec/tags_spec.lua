@@ -29,7 +29,7 @@ local function tags_in(path)
   return tags
 end
 
-describe("a tag", function()
+describe("a tag #notsan #nogc #noseeds", function()
   it("is one that the tests know", function()
     local known, count = known_tags(), 0
     assert.is_true(known.process and known.notsan)
