@@ -42,7 +42,7 @@ describe("load, loadfile and require of broken code", function()
     end)
   end)
 
-  it("say the same in thread.init #thread #process", function()
+  it("say the same in thread.init #process", function()
     support.child_ok [[
       async.run(function()
         async.thread.init(function()
@@ -61,7 +61,7 @@ describe("load, loadfile and require of broken code", function()
     ]]
   end)
 
-  it("leave the traceback of what fails after them where it was #thread #process", function()
+  it("leave the traceback of what fails after them where it was #process", function()
     local out = support.child [[
       async.run(function()
         async.thread.spawn_blocking(load("local function deep() error 'boom' end\n" ..
