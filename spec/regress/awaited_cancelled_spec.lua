@@ -164,7 +164,7 @@ describe("awaiting a task that was cancelled", function()
   end)
 end)
 
-describe("awaiting the cancelled work of another thread #thread", function()
+describe("awaiting the cancelled work of another thread", function()
   it("raises an error of its own", function()
     support.run(function()
       local t = async.thread.spawn(async.sleep, 100)
