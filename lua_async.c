@@ -98,7 +98,8 @@ static int push_part(lua_State *L, const char *name) {
     return p != NULL ? raise_missing(L, p) : 0;
   }
   lua_settop(L, 3);
-  lua_getglobal(L, "require");
+  if (lua_getglobal(L, "require") == LUA_TNIL)
+    luaL_error(L, "the part '%s' cannot be loaded: there is no function require", module);
   lua_insert(L, 3);
   lua_call(L, 1, 1);
   lua_pushvalue(L, 2);
@@ -136,10 +137,7 @@ static int all(lua_State *L) {
     lua_getfield(L, 1, fields[i].name);
     lua_pop(L, 1);
   }
-  lua_getglobal(L, "next");
-  lua_insert(L, 1);
-  lua_pushnil(L);
-  return 3;
+  return la_module_pairs(L);
 }
 
 int luaopen_lua_async(lua_State *L) {

@@ -72,9 +72,14 @@
 /* For luaopen_lua_async_NAME, before anything else: loads lua_async, and raises when that is of
 ** another version than this part, or another copy than the one this part was linked with. */
 static inline void la_part_open(lua_State *L, const char *name) {
-  lua_getglobal(L, "require");
-  lua_pushliteral(L, "lua_async");
-  lua_call(L, 1, 0);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  bool loaded = lua_getfield(L, -1, "lua_async") != LUA_TNIL;
+  lua_pop(L, 2);
+  if (!loaded) {
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "lua_async");
+    lua_call(L, 1, 0);
+  }
   if (la_part_check == NULL)
     luaL_error(L,
                "lua_async.%s is of version %s, and the lua_async that it finds is an older one: "

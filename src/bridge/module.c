@@ -61,13 +61,23 @@ static int lazy_index(lua_State *L) {
   return 1;
 }
 
+/* `next` itself may be gone from the globals. */
+static int next_field(lua_State *L) {
+  lua_settop(L, 2);
+  return lua_next(L, 1) ? 2 : 0;
+}
+
+int la_module_pairs(lua_State *L) {
+  lua_pushcfunction(L, next_field);
+  lua_insert(L, -2);
+  lua_pushnil(L);
+  return 3;
+}
+
 static int lazy_pairs(lua_State *L) {
   lua_settop(L, 1);
   open_top(L);
-  lua_getglobal(L, "next");
-  lua_insert(L, 1);
-  lua_pushnil(L);
-  return 3;
+  return la_module_pairs(L);
 }
 
 void la_module_add(lua_State *L, const la_module *modules) {

@@ -31,6 +31,9 @@ void la_module_fill(lua_State *L, void (*open)(lua_State *L));
 /* The module itself (lua_async.c), for package.preload of new states. */
 int luaopen_lua_async(lua_State *L);
 
+/* The results of __pairs for the table on top of the stack. */
+int la_module_pairs(lua_State *L);
+
 /* Pushes the table of the module. */
 LA_PART void la_module_push(lua_State *L);
 
