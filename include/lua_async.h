@@ -144,7 +144,8 @@ typedef struct la_stream_vtable {
   /* The read that is pending, if there is one, is given up. */
   void (*forget_read)(void *self);
 
-  /* Accepts bytes off the start of the len (> 0) bytes of data: *n > 0 of them, or a failure.
+  /* Accepts bytes off the start of the len (> 0) bytes of data: *n > 0 of them, or a failure (0
+  ** counts as -EIO).
   ** LA_PENDING: the next call has data that begins with the same bytes, unless `forget_write`
   ** comes between. So a stream that transforms its bytes can take some, and say how many once
   ** they are written. */

@@ -122,6 +122,18 @@ static const la_stream_vtable halfless = {sizeof halfless,
                                           ring_drop,
                                           NULL,
                                           NULL};
+static la_poll lazy_write(void *self, la_context *cx, const char *data, size_t len, ssize_t *n) {
+  (void)self, (void)cx, (void)data, (void)len;
+  *n = 0;
+  return LA_READY;
+}
+
+static const la_stream_vtable lazy = {sizeof lazy, "Lazy",
+                                      ring_read,   ring_forget_read,
+                                      lazy_write,  ring_forget_write,
+                                      NULL,        NULL,
+                                      ring_close,  ring_drop,
+                                      NULL,        NULL};
 static const la_stream_vtable incomplete = {.size = sizeof incomplete, .name = "Incomplete"};
 static const la_stream_vtable old = {.size = 16, .name = "Old"};
 
@@ -138,6 +150,7 @@ static int make(lua_State *L, const la_stream_vtable *vt, int fd) {
 
 static int new_ring(lua_State *L) { return make(L, &plain, -1); }
 static int new_halfless(lua_State *L) { return make(L, &halfless, -1); }
+static int new_lazy(lua_State *L) { return make(L, &lazy, -1); }
 static int new_with_fd(lua_State *L) { return make(L, &plain, dup((int)luaL_checkinteger(L, 2))); }
 
 static int push_incomplete(lua_State *L) {
@@ -165,10 +178,15 @@ static int counts(lua_State *L) {
 
 int luaopen_streams(lua_State *L);
 int luaopen_streams(lua_State *L) {
-  static const luaL_Reg functions[] = {{"ring", new_ring},       {"halfless", new_halfless},
-                                       {"with_fd", new_with_fd}, {"incomplete", push_incomplete},
-                                       {"take", take},           {"rewrap", rewrap},
-                                       {"counts", counts},       {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"ring", new_ring},
+                                       {"halfless", new_halfless},
+                                       {"lazy", new_lazy},
+                                       {"with_fd", new_with_fd},
+                                       {"incomplete", push_incomplete},
+                                       {"take", take},
+                                       {"rewrap", rewrap},
+                                       {"counts", counts},
+                                       {NULL, NULL}};
   luaL_newlibtable(L, functions);
   lua_pushlightuserdata(L, (void *)(uintptr_t)la_import(L));
   luaL_setfuncs(L, functions, 1);

@@ -174,7 +174,8 @@ static int write_at_finish(lua_State *L, la_future *f) {
 
 /* Of one that is closed there is nothing to wait for, so that it may be anywhere. */
 static bool closed_already(lua_State *L) {
-  if (la_file_is_open(check(L)->self)) return false;
+  const la_io_object *o = luaL_checkudata(L, 1, FILE_NAME);
+  if (o->self != NULL && la_file_is_open(o->self)) return false;
   lua_pushboolean(L, 1);
   return true;
 }
@@ -244,7 +245,8 @@ static int file_fd(lua_State *L) {
 }
 
 static int file_tostring(lua_State *L) {
-  la_io_object *o = check(L);
+  const la_io_object *o = luaL_checkudata(L, 1, FILE_NAME);
+  if (la_io_push_gone(L, o)) return 1;
   if (la_file_is_open(o->self))
     lua_pushfstring(L, "File (%p)", o->self);
   else

@@ -116,6 +116,12 @@ static void forget_some(void *self) {
 
 /* ---- writing ----------------------------------------------------------------------*/
 
+/* A write that accepts nothing would be tried for ever. */
+static la_poll written(la_poll r, ssize_t *n) {
+  if (r == LA_READY && *n == 0) *n = UV_EIO;
+  return r;
+}
+
 static la_poll waited(la_foreign *f, la_context *cx, la_poll r) {
   if (r == LA_PENDING)
     la_waiter_set(&f->writing, f->reactor, cx);
@@ -126,7 +132,8 @@ static la_poll waited(la_foreign *f, la_context *cx, la_poll r) {
 
 static la_poll poll_write(void *self, la_context *cx, const char *data, size_t len, ssize_t *n) {
   la_foreign *f = self;
-  if (!f->closed) return waited(f, cx, la_stream_poll_write(f->stream, cx, data, len, n));
+  if (!f->closed)
+    return written(waited(f, cx, la_stream_poll_write(f->stream, cx, data, len, n)), n);
   *n = closed_error(&f->write_cut);
   return LA_READY;
 }
@@ -136,7 +143,7 @@ static la_poll poll_writev(void *self, la_context *cx, const struct iovec *iov, 
   la_foreign *f = self;
   if (f->closed || f->stream.vt->poll_writev == NULL)
     return poll_write(self, cx, iov->iov_base, iov->iov_len, n);
-  return waited(f, cx, f->stream.vt->poll_writev(f->stream.self, cx, iov, count, n));
+  return written(waited(f, cx, f->stream.vt->poll_writev(f->stream.self, cx, iov, count, n)), n);
 }
 
 static size_t forget_write(void *self) {

@@ -69,6 +69,14 @@ la_stream la_io_take(lua_State *L, la_io_object *o, int arg) {
   return s;
 }
 
+bool la_io_push_gone(lua_State *L, const la_io_object *o) {
+  if (o->self != NULL) return false;
+  const char *dot = strrchr(o->cls->name, '.');
+  lua_pushfstring(L, "%s (%s)", dot != NULL ? dot + 1 : o->cls->name,
+                  o->taken ? "taken over" : "collected");
+  return true;
+}
+
 int la_io_cut(const la_io_object *o, int status) {
   return status == UV_EBADF && la_io_is_closed(o) ? UV_ECANCELED : status;
 }

@@ -86,6 +86,9 @@ LA_PART void *la_io_collect(la_io_object *o);
 ** when it is closed, in use, or not to be had: `o` is the one at index `arg`. */
 LA_PART la_stream la_io_take(lua_State *L, la_io_object *o, int arg);
 
+/* Its text, when there is no stream in it any more: "Connection (taken over)". */
+LA_PART bool la_io_push_gone(lua_State *L, const la_io_object *o);
+
 /* The methods `timeout`, `try_read` and `try_write`. */
 LA_PART int la_io_timeout(lua_State *L);
 LA_PART int la_io_try_read(lua_State *L);

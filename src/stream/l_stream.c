@@ -41,6 +41,12 @@ static int stream_gc(lua_State *L) {
   return 0;
 }
 
+/* Upvalue: what the class says of one that is there. */
+static int stream_tostring(lua_State *L) {
+  if (la_io_push_gone(L, la_io_check_any(L))) return 1;
+  return lua_tocfunction(L, lua_upvalueindex(1))(L);
+}
+
 static int stream_fd(lua_State *L) {
   const la_io_object *o = la_io_check(L);
   const la_stream_vtable *vt = o->cls->stream->vt;
@@ -151,14 +157,14 @@ void la_stream_class_open(lua_State *L, const la_io_class *cls, lua_CFunction to
   static const la_operation_entry operations[] = {{stream_flush, &flush_operation},
                                                   {stream_shutdown, &shutdown_operation},
                                                   {NULL, NULL}};
-  const luaL_Reg meta[] = {{"__gc", stream_gc},
-                           {"__close", stream_close},
-                           {"__tostring", to_string},
-                           {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__gc", stream_gc}, {"__close", stream_close}, {NULL, NULL}};
   _Static_assert(sizeof(op_future) <= LA_SLOT_SIZE, "a flush or shutdown needs no memory");
   la_operations_add(L, operations);
   la_io_class_open(L, cls->name, meta, shared);
   luaL_getmetatable(L, cls->name);
+  lua_pushcfunction(L, to_string);
+  lua_pushcclosure(L, stream_tostring, 1);
+  lua_setfield(L, -2, "__tostring");
   lua_getfield(L, -1, "__index");
   luaL_setfuncs(L, methods, 0);
   lua_pop(L, 2);
