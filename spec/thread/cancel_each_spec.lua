@@ -103,7 +103,7 @@ local cases = {
 }
 
 for _, case in ipairs(cases) do
-  describe(case[1] .. " #noseeds", function()
+  describe(case[1] .. " #noseeds #notsan", function()
     for _, how in ipairs(each.ways) do
       it("is given up by " .. how .. " at every turn", function() each.every(case, how) end)
     end
