@@ -89,7 +89,7 @@ static int lend(la_io_object *io, const la_reactor *r, la_uv_stream **given, con
   int error = s != NULL && la_reader_unread(&s->reader) > 0 ? UV_ESPIPE : 0;
   if (now && s != NULL && !la_uv_stream_is_settled(s)) busy = true;
   if (f != NULL && !busy && !o->closed) error = la_file_give_back(f, o->fd);
-  *given = now && o->standard.shared && la_handle_is_open(&s->handle) ? s : NULL;
+  *given = now && s != NULL && o->standard.shared && la_handle_is_open(&s->handle) ? s : NULL;
   *why = o->closed ? LA_STREAM_CLOSED : busy || error == UV_EBUSY ? LA_IN_USE : LA_READ_AHEAD;
   return o->closed || busy || error != 0 ? -1 : o->fd;
 }
