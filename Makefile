@@ -47,8 +47,10 @@ AVAILABLE := $(foreach p,$(KNOWN),$(if $(strip $($(p)_PKGS)),$(shell pkg-config 
 PARTS     ?= $(AVAILABLE)
 UNKNOWN   := $(filter-out $(KNOWN),$(PARTS))
 MISSING   := $(filter-out $(AVAILABLE) $(UNKNOWN),$(PARTS))
+ifneq ($(filter-out run test lint help clean,$(or $(MAKECMDGOALS),all)),) # those that install come first
 $(if $(UNKNOWN),$(error there is no part '$(firstword $(UNKNOWN))' in this checkout; it has: $(KNOWN)))
 $(if $(MISSING),$(error the part '$(firstword $(MISSING))' needs $($(firstword $(MISSING))_NEEDS), which pkg-config does not find ($($(firstword $(MISSING))_PKGS)): `make run` installs it))
+endif
 
 MODULE   := lua_async.c $(filter-out $(foreach m,$(PART_MK),$(wildcard $(dir $(m))*.c)),$(wildcard src/*/*.c))
 ENGINES  := $(filter-out lua_async.c src/bridge/% $(foreach f,$(MODULE),$(if $(filter l_%,$(notdir $(f))),$(f))),$(MODULE)) # without Lua
