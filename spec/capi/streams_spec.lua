@@ -227,6 +227,21 @@ describe("a stream over a connection", function()
     end)
   end)
 
+  it("has methods that other classes' objects cannot be given", function()
+    run(function()
+      local conn, peer = tcp_pair()
+      local _ <close> = peer
+      local up <close> = upper.wrap(conn)
+      local file <close> = assert(async.fs.open("README.md"))
+      for _, name in ipairs { "close", "flush", "shutdown", "fd" } do
+        for _, other in ipairs { file, async.stdout, async.stdin } do
+          assert.matches("not such a stream", select(2, pcall(up[name], other)), name)
+        end
+        assert.is_true(pcall(peer[name], up), name)
+      end
+    end)
+  end)
+
   it("is closed by the end of its run", function()
     local up
     run(function()

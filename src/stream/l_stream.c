@@ -27,8 +27,19 @@ int la_push_done(lua_State *L, int error, const char *op) {
 
 static bool is_open(const la_io_object *o) { return o->cls->stream->is_open(o->self); }
 
+/* A method of one class may be given an object of another: files and standard streams, which
+** la_io_check lets through, have methods of their own. */
+static la_io_object *check_any(lua_State *L) {
+  la_io_object *o = la_io_check_any(L);
+  luaL_argcheck(L, o->cls->attach == NULL && !o->cls->stream->one_position, 1,
+                "not such a stream: call its own method");
+  return o;
+}
+
+static la_io_object *check(lua_State *L) { return la_io_live(L, check_any(L)); }
+
 static int stream_close(lua_State *L) {
-  const la_io_object *o = la_io_check_any(L);
+  const la_io_object *o = check_any(L);
   if (o->self != NULL) o->cls->stream->vt->close(o->self); /* else the Lua state is closing */
   lua_pushboolean(L, 1);
   return 1;
@@ -48,7 +59,7 @@ static int stream_tostring(lua_State *L) {
 }
 
 static int stream_fd(lua_State *L) {
-  const la_io_object *o = la_io_check(L);
+  const la_io_object *o = check(L);
   const la_stream_vtable *vt = o->cls->stream->vt;
   if (!is_open(o)) return la_fail(L, UV_EBADF, "fd");
   int fd = vt->fd != NULL ? vt->fd(o->self) : -1;
@@ -119,7 +130,7 @@ static int finish_flush(lua_State *L, la_future *f) {
 int la_stream_flush_finish(lua_State *L, la_future *f) { return la_io_finish(L, f, finish_flush); }
 
 static int flush_begin(lua_State *L, void *room, la_future **f) {
-  la_io_object *o = la_io_check(L);
+  la_io_object *o = check(L);
   if (!is_open(o)) return la_fail(L, UV_EBADF, "flush");
   return la_stream_flush_begin(L, o, room, f);
 }
@@ -129,7 +140,7 @@ static int stream_flush(lua_State *L) { return la_operate(L, &flush_operation); 
 
 static int shutdown_begin(lua_State *L, void *room, la_future **f) {
   static const char *const halves[] = {"send", NULL};
-  la_io_object *o = la_io_check(L);
+  la_io_object *o = check(L);
   luaL_checkoption(L, 2, "send", halves);
   la_io_check_writer(L, o);
   if (!is_open(o)) return la_fail(L, UV_EBADF, "shutdown");
