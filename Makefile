@@ -213,7 +213,7 @@ install: build ## install the module, its header and its types under PREFIX
 	@$(MAKE) --no-print-directory install-part
 
 install-part: part ## install the parts alone
-	install -d "$(DESTDIR)$(INST_LIBDIR)/lua_async"
+	$(if $(strip $(PARTS)),install -d "$(DESTDIR)$(INST_LIBDIR)/lua_async")
 	$(foreach p,$(PARTS),install -m 755 build/lua_async/$(p).so "$(DESTDIR)$(INST_LIBDIR)/lua_async/$(p).so" &&) true
 
 clean: ## remove what was built
